@@ -1,0 +1,78 @@
+/**
+ * The engine's only view of a node. The engine declares it; src/node implements it on the emulated node, tests and the
+ * dry run on a model. All times are node time, an integer count of nanoseconds.
+ *
+ * Invariants:
+ * 1. `act` with a key the node has already completed returns the recorded outcome and does nothing.
+ * 2. With the virtual clock the node advances only inside `act` and `waitUntil`.
+ * 3. After a crash of the engine `probe` tells what became of a key; after a loss of power of the node it tells that
+ *    the node's boot changed (`bootId`), and nothing volatile is reported as done.
+ */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+export interface ActRequest {
+  /** Name of a primitive: a row of the primitive table, e.g. `microvisor.virtualize`, `guest.run`. */
+  readonly primitive: string;
+  readonly args: { readonly [name: string]: Json };
+  /** Idempotency key: run/step/attempt. */
+  readonly key: string;
+  /** Fencing epoch of the run that holds the lock; the node refuses a lower one than it has seen. */
+  readonly epoch: number;
+  /** Node time after which the node gives up and fails with `timeout`; absent = the primitive's own limit. */
+  readonly deadlineNs?: number;
+}
+
+export type ActOutcome =
+  | { readonly ok: true; readonly result: Json; readonly startNs: number; readonly endNs: number }
+  | { readonly ok: false; readonly error: NodeFailure; readonly startNs: number; readonly endNs: number };
+
+/** What the world did. `code` is closed per primitive and documented with it. */
+export interface NodeFailure {
+  readonly code: string;
+  readonly message: string;
+  readonly retryable: boolean;
+  readonly details?: Json;
+}
+
+export type ProbeAnswer =
+  | { readonly state: 'done'; readonly outcome: ActOutcome }
+  | { readonly state: 'running' }
+  | { readonly state: 'never-started' }
+  /** The node lost power since: what the key did to volatile state is gone. */
+  | { readonly state: 'lost'; readonly bootId: string };
+
+export interface NodeStatus {
+  readonly bootId: string;
+  readonly nowNs: number;
+  readonly clock: 'virtual' | 'realtime';
+  /** Facts for expressions: `facts.*`. */
+  readonly facts: { readonly [name: string]: Json };
+}
+
+/** What a client of the service saw in [fromNs, toNs). */
+export interface ServiceMeasurement {
+  readonly requests: number;
+  readonly failed: number;
+  readonly downtimeMs: number;
+  readonly longestGapMs: number;
+  readonly resolutionMs: number;
+  readonly latencyMs: { readonly p50: number; readonly p99: number; readonly max: number } | null;
+}
+
+/** M-mode entries in an interval by cause, per guest, and the Microvisor's own account. */
+export interface MicrovisorMeasurement {
+  readonly traps: { readonly [cause: string]: number };
+}
+
+export interface NodePort {
+  status(): Promise<NodeStatus>;
+  act(request: ActRequest, signal?: AbortSignal): Promise<ActOutcome>;
+  probe(key: string): Promise<ProbeAnswer>;
+  /** Lets the node run until `ns` of node time; for pauses, soaks, retry delays. */
+  waitUntil(ns: number, signal?: AbortSignal): Promise<void>;
+  measureService(fromNs: number, toNs: number): Promise<ServiceMeasurement>;
+  measureMicrovisor(fromNs: number, toNs: number): Promise<MicrovisorMeasurement>;
+  /** Live lines for a person (guest console, progress); never part of a report. */
+  onProgress(listener: (line: string) => void): () => void;
+  close(): Promise<void>;
+}
