@@ -5,16 +5,20 @@
  * Invariants:
  * 1. `act` with a key the node has already completed returns the recorded outcome and does nothing.
  * 2. With the virtual clock the node advances only inside `act` and `waitUntil`.
- * 3. After a crash of the engine `probe` tells what became of a key; after a loss of power of the node it tells that
+ * 3. A promise is rejected with NodeUnreachable when the node's process does not answer, and for nothing else: what
+ *    the world did is a value.
+ * 4. After a crash of the engine `probe` tells what became of a key; after a loss of power of the node it tells that
  *    the node's boot changed (`bootId`), and nothing volatile is reported as done.
  */
+import type { FailureCode, PrimitiveName } from './primitives.ts';
+
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 export interface ActRequest {
-  /** Name of a primitive: a row of the primitive table, e.g. `microvisor.virtualize`, `guest.run`. */
-  readonly primitive: string;
+  /** A row of the primitive table (primitives.ts), which gives the shape of `args` and of the result. */
+  readonly primitive: PrimitiveName;
   readonly args: { readonly [name: string]: Json };
-  /** Idempotency key: run/step/attempt. */
+  /** Idempotency key: run/step/attempt; unique among all runs of a node. */
   readonly key: string;
   /** Fencing epoch of the run that holds the lock; the node refuses a lower one than it has seen. */
   readonly epoch: number;
@@ -26,9 +30,9 @@ export type ActOutcome =
   | { readonly ok: true; readonly result: Json; readonly startNs: number; readonly endNs: number }
   | { readonly ok: false; readonly error: NodeFailure; readonly startNs: number; readonly endNs: number };
 
-/** What the world did. `code` is closed per primitive and documented with it. */
+/** What the world did. */
 export interface NodeFailure {
-  readonly code: string;
+  readonly code: FailureCode;
   readonly message: string;
   readonly retryable: boolean;
   readonly details?: Json;
@@ -62,6 +66,11 @@ export interface ServiceMeasurement {
 /** M-mode entries in an interval by cause, per guest, and the Microvisor's own account. */
 export interface MicrovisorMeasurement {
   readonly traps: { readonly [cause: string]: number };
+}
+
+/** The node's process is gone or does not answer. The run stops where it is and can be resumed. */
+export class NodeUnreachable extends Error {
+  override readonly name = 'NodeUnreachable';
 }
 
 export interface NodePort {

@@ -1,0 +1,203 @@
+/**
+ * What a node can be asked to do: the arguments and the result of each primitive, and the codes it can fail with. The
+ * step table (steps/table.ts) maps playbook steps onto these; src/node implements them; model-node.ts models them.
+ *
+ * Guests are named for the duration of a run: `old` is the OS that owned the bare node when the run began, `new` the
+ * one that `vm.create` makes. The names do not swap at cut-over: what a step means never depends on when it runs. The
+ * next run calls the survivor `old`.
+ *
+ * Every primitive that undoes another (vm.destroy, disk.remove, memory.take-up, microvisor.devirtualize, disk.detach)
+ * succeeds with nothing to do where its effect is already absent: an undo may follow an attempt that failed half-way.
+ */
+import type { Json } from './node-port.ts';
+
+export type GuestName = 'old' | 'new';
+export const GUEST_NAMES: readonly GuestName[] = ['old', 'new'];
+
+/** What the guest itself says: `uname -r`, /etc/os-release, and versions by `dpkg-query`. */
+export interface GuestFacts {
+  readonly kernel: string;
+  readonly osRelease: { readonly [key: string]: string };
+  readonly packages: { readonly [name: string]: string };
+}
+
+interface Nothing {
+  readonly [name: string]: never;
+}
+
+export interface Primitives {
+  /** First effect of a run: the node takes the run's epoch, names the running OS `old` and starts the prober. */
+  'run.begin': {
+    readonly args: {
+      readonly run: string;
+      readonly service: ServiceSpec;
+      /** Packages whose versions `os` tells. */
+      readonly packages: readonly string[];
+    };
+    readonly result: { readonly os: GuestFacts };
+  };
+  /** Last effect of a run, whatever its outcome: what the OS that now serves says of itself. */
+  'run.end': {
+    readonly args: { readonly packages: readonly string[] };
+    readonly result: { readonly guest: GuestName; readonly os: GuestFacts; readonly virtualized: boolean };
+  };
+  /** The point of no return: from now on the node boots this guest's disk after a loss of power. */
+  'node.commit': { readonly args: { readonly guest: GuestName }; readonly result: Nothing };
+  /** Sees to it that the committed OS runs on the bare node: boots it when the node is off, else does nothing. */
+  'node.boot': { readonly args: Nothing; readonly result: { readonly booted: boolean; readonly os: GuestFacts } };
+
+  /** `switchNs`: node time from the request reaching M-mode to its return; `pauseNs`: the longest a guest stood still. */
+  'microvisor.virtualize': {
+    readonly args: Nothing;
+    readonly result: { readonly switchNs: number; readonly pauseNs: number };
+  };
+  'microvisor.devirtualize': {
+    readonly args: Nothing;
+    readonly result: {
+      readonly switchNs: number;
+      readonly pauseNs: number;
+      /** CSRs and PMP entries are bit for bit what they were before virtualize; `differences` names those that are not. */
+      readonly stateIdentical: boolean;
+      readonly differences: readonly string[];
+    };
+  };
+  /** Watches the bare node for a while and compares its M-mode entries with those a never-virtualized node would have. */
+  'microvisor.audit': {
+    readonly args: { readonly durationMs: number };
+    readonly result: { readonly bareTrapsExtra: number; readonly stateIdentical: boolean };
+  };
+
+  'memory.give-up': { readonly args: { readonly guest: GuestName }; readonly result: { readonly bytes: number } };
+  'memory.take-up': { readonly args: { readonly guest: GuestName }; readonly result: { readonly bytes: number } };
+
+  /** Copies the system disk of a running guest, whose file systems are frozen meanwhile, to a disk of the node. */
+  'disk.clone': {
+    readonly args: { readonly from: GuestName; readonly name: string };
+    readonly result: { readonly bytes: number; readonly frozenMs: number };
+  };
+  'disk.remove': { readonly args: { readonly name: string }; readonly result: Nothing };
+  /** Attaches a disk of the node to a guest; a guest that runs binds the driver. `device`: its node in the guest. */
+  'disk.attach': {
+    readonly args: { readonly guest: GuestName; readonly name: string; readonly readOnly: boolean };
+    readonly result: { readonly device: string };
+  };
+  'disk.detach': { readonly args: { readonly guest: GuestName; readonly name: string }; readonly result: Nothing };
+  /** Gives a device to a guest. `device` is `<guest it was made for>.<kind>`, e.g. `old.net`. */
+  'device.move': {
+    readonly args: { readonly device: string; readonly to: GuestName };
+    readonly result: { readonly from: GuestName };
+  };
+
+  'vm.create': {
+    readonly args: { readonly guest: GuestName; readonly disk: string };
+    readonly result: { readonly memoryBytes: number };
+  };
+  /** Boots a created guest and returns when its agent answers. */
+  'vm.boot': { readonly args: { readonly guest: GuestName }; readonly result: { readonly bootMs: number } };
+  /** Reboots a guest that runs, as the guest would, and returns when its agent answers again. */
+  'vm.reboot': { readonly args: { readonly guest: GuestName }; readonly result: { readonly bootMs: number } };
+  'vm.destroy': { readonly args: { readonly guest: GuestName }; readonly result: Nothing };
+
+  'guest.shutdown': { readonly args: { readonly guest: GuestName }; readonly result: Nothing };
+  'guest.run': {
+    readonly args: {
+      readonly guest: GuestName;
+      readonly argv: readonly string[];
+      readonly env: { readonly [name: string]: string };
+      readonly expectExit: readonly number[];
+    };
+    readonly result: { readonly exitCode: number; readonly stdout: string; readonly stderr: string };
+  };
+  'guest.copy': {
+    readonly args: {
+      readonly guest: GuestName;
+      readonly to: string;
+      readonly contentBase64: string;
+      /** Permission bits, e.g. 0o644. */
+      readonly mode: number;
+    };
+    readonly result: { readonly bytes: number };
+  };
+  /** Asks every `intervalMs` until the agent answers (`argv` empty) or the command exits with 0. */
+  'guest.wait-for': {
+    readonly args: { readonly guest: GuestName; readonly argv: readonly string[]; readonly intervalMs: number };
+    readonly result: { readonly attempts: number };
+  };
+  'guest.facts': {
+    readonly args: { readonly guest: GuestName; readonly packages: readonly string[] };
+    readonly result: GuestFacts;
+  };
+  /** Runs a fixed piece of work in a guest and accounts for it: what the overhead is computed from. */
+  'guest.sample-work': {
+    readonly args: { readonly guest: GuestName; readonly argv: readonly string[] };
+    readonly result: {
+      readonly virtualized: boolean;
+      readonly nodeNs: number;
+      readonly instructions: number;
+      readonly traps: { readonly [cause: string]: number };
+    };
+  };
+
+  /** Requests the page from a guest directly, or over the service address when `guest` is null, `times` in a row. */
+  'service.check': {
+    readonly args: {
+      readonly guest: GuestName | null;
+      readonly path: string;
+      readonly times: number;
+      readonly intervalMs: number;
+      readonly deadlineMs: number;
+      readonly expectStatus: number;
+      /** Text the body must contain; empty for any. */
+      readonly expectContains: string;
+      /** SHA-256 of the body in hexadecimal; empty for any. */
+      readonly expectSha256: string;
+    };
+    readonly result: {
+      readonly status: number;
+      readonly bodySha256: string;
+      readonly body: string;
+      readonly latencyMsMax: number;
+    };
+  };
+  /** Moves the service address; returns when the receiver has announced it. */
+  'service.cut-over': {
+    readonly args: { readonly from: GuestName; readonly to: GuestName };
+    readonly result: Nothing;
+  };
+}
+
+/** What a client of the service expects, and how the prober asks. */
+export interface ServiceSpec {
+  readonly port: number;
+  readonly path: string;
+  readonly intervalMs: number;
+  readonly deadlineMs: number;
+  readonly expectStatus: number;
+  readonly expectContains: string;
+}
+
+export type PrimitiveName = keyof Primitives;
+export type PrimitiveArgs<Name extends PrimitiveName> = Primitives[Name]['args'];
+export type PrimitiveResult<Name extends PrimitiveName> = Primitives[Name]['result'];
+
+/** Codes any primitive can fail with; `retryable` says whether the same call can succeed later. */
+export const FAILURE_CODES = {
+  timeout: { retryable: true, means: 'the deadline passed in node time' },
+  'guest-not-running': { retryable: true, means: 'the guest is off, panicked or its agent does not answer' },
+  'no-such-guest': { retryable: false, means: 'the guest does not exist' },
+  'exit-code': { retryable: true, means: 'the command ended with an exit code that was not expected' },
+  'service-down': { retryable: true, means: 'the service did not answer as expected in time' },
+  'not-virtualized': { retryable: false, means: 'the node is bare and the primitive needs the Microvisor' },
+  'already-virtualized': { retryable: false, means: 'the Microvisor is already there' },
+  refused: { retryable: false, means: 'a guard of the node forbids it in its present state' },
+  'no-such-disk': { retryable: false, means: 'the disk does not exist' },
+  'no-such-device': { retryable: false, means: 'the device does not exist' },
+  'no-memory': { retryable: true, means: 'the guest could not free the memory' },
+  'stale-epoch': { retryable: false, means: 'a later run or resume holds the node' },
+  'lost-power': { retryable: false, means: 'the node lost power while the primitive ran' },
+} as const;
+
+export type FailureCode = keyof typeof FAILURE_CODES;
+
+/** A row's `args` and `result` are plain JSON: what crosses the port can be written to the journal. */
+export type PrimitiveJson = { readonly [name: string]: Json };
