@@ -1,0 +1,204 @@
+/**
+ * The board's firmware: resets, boots the OS of a side from its disk, serves its SBI calls, and hands requests from the
+ * mailbox to a service handler. It is all the M-mode software a bare node has.
+ */
+import {
+  type MachineModeEntry,
+  type MachineModeHart,
+  type MachineModeProgram,
+  type MachineModeReturn,
+  type MemoryMap,
+  memoryMap,
+  type Side,
+} from '../machine/index.ts';
+import { applyBareBoard, applyBareCsrs, bareState } from './bare-state.ts';
+import { BootError } from './boot/boot-error.ts';
+import { type BoardRom, loadOs, sideMemory } from './boot/load-os.ts';
+import { chargedHart } from './charged-hart.ts';
+import { consoleLine, consoleReadByte, consoleWriteByte } from './console.ts';
+import { COSTS } from './costs.ts';
+import { CAUSE, CSR } from './csr.ts';
+import { FIRMWARE_ENTRY } from './layout.ts';
+import {
+  answerMailbox,
+  PENDING,
+  POWER,
+  pendingAtMachineMode,
+  STEER,
+  setPower,
+  steer,
+  takeMailboxRequest,
+} from './partition.ts';
+import { HART_STATE, HartGroup } from './sbi/hart-group.ts';
+import { serveSbi } from './sbi/serve.ts';
+import type { SbiGuest } from './sbi/spec.ts';
+import { startOs } from './start-os.ts';
+import type { Waiting } from './waiting.ts';
+
+/**
+ * Answers a request of the service processor while the node is bare. It may put other M-mode software in the firmware's
+ * place by writing mtvec.
+ */
+export type ServiceHandler = (hart: MachineModeHart, request: Uint8Array) => Uint8Array;
+
+export interface FirmwareOptions {
+  readonly bankBytes: number;
+  /** Harts of the board, 0 to harts - 1. */
+  readonly harts: number;
+  readonly rom: BoardRom;
+  /** The side whose OS is booted. */
+  readonly bootSide: Side;
+}
+
+const BOOT_HART = 0;
+/** Answer when nobody serves the mailbox. */
+const NO_SERVICE = new Uint8Array(0);
+
+export class Firmware implements MachineModeProgram {
+  readonly entry = FIRMWARE_ENTRY;
+  /** The side that has the machine while it is bare; the next reset boots it. */
+  side: Side;
+  service: ServiceHandler = () => NO_SERVICE;
+  readonly #map: MemoryMap;
+  readonly #rom: BoardRom;
+  readonly #harts: HartGroup;
+  readonly #guest: SbiGuest;
+  readonly #waiting = new Map<number, Waiting<MachineModeReturn>>();
+
+  constructor({ bankBytes, harts, rom, bootSide }: FirmwareOptions) {
+    this.side = bootSide;
+    this.#map = memoryMap(bankBytes);
+    this.#rom = rom;
+    this.#harts = new HartGroup(Array.from({ length: harts }, (_, id) => id));
+    this.#guest = this.#bareGuest();
+  }
+
+  enter(hart: MachineModeHart, why: MachineModeEntry): MachineModeReturn {
+    const charged = chargedHart(hart);
+    if (why === 'resume') return this.#continue(charged);
+    charged.charge(COSTS.trapEntry);
+    this.#waiting.set(hart.hartId, why === 'reset' ? this.#reset(charged) : this.#trap(charged));
+    return this.#continue(charged);
+  }
+
+  #continue(hart: MachineModeHart): MachineModeReturn {
+    const step = this.#waiting.get(hart.hartId)?.next();
+    if (step === undefined) throw new Error(`hart ${hart.hartId} is continued without having waited`);
+    if (step.done !== true) return 'wfi';
+    this.#waiting.delete(hart.hartId);
+    hart.charge(COSTS.trapExit);
+    return step.value;
+  }
+
+  *#reset(hart: MachineModeHart): Waiting<MachineModeReturn> {
+    this.#harts.resetHart(hart.hartId);
+    applyBareCsrs(hart, bareState(this.side, this.#map));
+    return yield* hart.hartId === BOOT_HART ? this.#boot(hart) : this.#stopped(hart);
+  }
+
+  *#boot(hart: MachineModeHart): Waiting<MachineModeReturn> {
+    const { side } = this;
+    const state = bareState(side, this.#map);
+    applyBareBoard(hart, state, this.#harts.hartIds);
+    steer(hart, side, hart.hartId, STEER.meip);
+    const load = loadOs(hart, { side, memory: sideMemory(this.#map, side), service: true }, this.#rom);
+    try {
+      let step = load.next();
+      while (step.done !== true) {
+        yield 'wfi';
+        this.#declineMailbox(hart);
+        step = load.next();
+      }
+      steer(hart, side, hart.hartId, STEER.seip);
+      this.#harts.setState(hart.hartId, HART_STATE.started);
+      startOs(hart, { entry: step.value.entry, a0: BigInt(hart.hartId), a1: BigInt(step.value.deviceTree) });
+      return 'mret';
+    } catch (error) {
+      if (!(error instanceof BootError)) throw error;
+      consoleLine(hart, side, `firmware: side ${side} has no OS to boot: ${error.message}`);
+      setPower(hart, POWER.off);
+      return 'off';
+    }
+  }
+
+  /** A stopped hart: waits to be started through HSM. */
+  *#stopped(hart: MachineModeHart): Waiting<MachineModeReturn> {
+    for (;;) {
+      const start = this.#harts.deliver(hart);
+      if (start !== undefined) {
+        startOs(hart, { entry: start.address, a0: BigInt(hart.hartId), a1: start.opaque });
+        this.#harts.setState(hart.hartId, HART_STATE.started);
+        return 'mret';
+      }
+      yield 'wfi';
+    }
+  }
+
+  *#trap(hart: MachineModeHart): Waiting<MachineModeReturn> {
+    const cause = hart.csr(CSR.mcause);
+    switch (cause) {
+      case CAUSE.ecallFromS:
+        return yield* this.#sbiCall(hart);
+      case CAUSE.msi:
+        this.#harts.deliver(hart);
+        return 'mret';
+      case CAUSE.mei:
+        this.#serveMailbox(hart);
+        return 'mret';
+      default:
+        throw new Error(
+          `M-mode trap with cause 0x${cause.toString(16)} at 0x${hart.csr(CSR.mepc).toString(16)}, which is delegated`,
+        );
+    }
+  }
+
+  *#sbiCall(hart: MachineModeHart): Waiting<MachineModeReturn> {
+    const outcome = serveSbi(hart, this.#guest);
+    switch (outcome.kind) {
+      case 'return':
+        return 'mret';
+      case 'wait':
+        while (!outcome.until()) {
+          yield 'wfi';
+          this.#harts.deliver(hart);
+        }
+        return 'mret';
+      case 'hart-stopped':
+        return yield* this.#stopped(hart);
+      case 'guest-shutdown':
+        setPower(hart, POWER.off);
+        return 'off';
+      case 'guest-reboot':
+        setPower(hart, POWER.reset);
+        return 'off';
+    }
+  }
+
+  #serveMailbox(hart: MachineModeHart): void {
+    const request = takeMailboxRequest(hart);
+    if (request === undefined) throw new Error('a machine external interrupt without a request in the mailbox');
+    answerMailbox(hart, this.service(hart, request));
+  }
+
+  /** There is no OS yet that anything could be done to. */
+  #declineMailbox(hart: MachineModeHart): void {
+    if ((pendingAtMachineMode(hart) & PENDING.mailbox) === 0) return;
+    takeMailboxRequest(hart);
+    answerMailbox(hart, NO_SERVICE);
+  }
+
+  /** A bare node is its own policy: all memory but the firmware's, the real console, the real power switch. */
+  #bareGuest(): SbiGuest {
+    const base = BigInt(this.#map.firmware.base + this.#map.firmware.bytes);
+    const end = BigInt(this.#map.firmware.base + this.#map.ramBytes);
+    return {
+      harts: this.#harts,
+      owns: (address, bytes) => address >= base && address + bytes <= end,
+      console: {
+        writeByte: (hart, byte) => consoleWriteByte(hart, this.side, byte),
+        readByte: (hart) => consoleReadByte(hart, this.side),
+      },
+      reset: (_hart, type) => ({ kind: type === 'shutdown' ? 'guest-shutdown' : 'guest-reboot' }),
+    };
+  }
+}

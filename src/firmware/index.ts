@@ -1,0 +1,27 @@
+// The door of the firmware: what the Microvisor and the node use.
+export { applyBareBoard, applyBareCsrs, type BareState, bareState, type CsrState, FIRMWARE_PMP } from './bare-state.ts';
+export { BootError, type BootErrorCode } from './boot/boot-error.ts';
+export { type BoardRom, type LoadedOs, loadOs, type OsToLoad, sideMemory } from './boot/load-os.ts';
+export { chargedHart } from './charged-hart.ts';
+export { consoleLine, consoleReadByte, consoleWriteByte } from './console.ts';
+export { COSTS } from './costs.ts';
+export { Firmware, type FirmwareOptions, type ServiceHandler } from './firmware.ts';
+export { FIRMWARE_ENTRY } from './layout.ts';
+export {
+  answerMailbox,
+  PENDING,
+  POWER,
+  pendingAtMachineMode,
+  STEER,
+  type Steer,
+  setDmaRanges,
+  setPower,
+  steer,
+  takeMailboxRequest,
+} from './partition.ts';
+export { ALL_MEMORY, napot, PMP_CFG, PMP_ENTRIES, PMP_OFF, type PmpEntry, pmpCsrs, writePmp } from './pmp.ts';
+export { HART_STATE, HartGroup, type HartStart, setSsip } from './sbi/hart-group.ts';
+export { serveSbi } from './sbi/serve.ts';
+export { type ResetType, SBI_ERROR, type SbiGuest, type SbiOutcome } from './sbi/spec.ts';
+export { type OsEntry, startOs } from './start-os.ts';
+export type { Waiting } from './waiting.ts';
