@@ -1,0 +1,10 @@
+/** The door of the network: what a node is wired up with. */
+export { ClientStack, type ClientStackOptions } from './client-stack.ts';
+export { type NetworkClock, NS_PER_MS, NS_PER_S } from './clock.ts';
+export type { EthernetPort } from './ethernet.ts';
+export { EthernetSwitch, type EthernetSwitchOptions } from './ethernet-switch.ts';
+export { type HttpGetRequest, type HttpResult, httpGet } from './http-client.ts';
+export { ProbeLog, type ProbeOutcome, type ProbeRecord, probeLine } from './probe-log.ts';
+export { measureProbe, type ProbeMeasurement } from './probe-measurement.ts';
+export { Prober, type ProberOptions, type ProbeTarget } from './prober.ts';
+export type { TcpCloseReason, TcpConnection, TcpHandlers } from './tcp-connection.ts';
