@@ -58,6 +58,8 @@ export class Firmware implements MachineModeProgram {
   readonly entry = FIRMWARE_ENTRY;
   /** The side that has the machine while it is bare; the next reset boots it. */
   side: Side;
+  /** How often an OS has been loaded since power-on. */
+  boots = 0;
   service: ServiceHandler = () => NO_SERVICE;
   readonly #map: MemoryMap;
   readonly #rom: BoardRom;
@@ -98,6 +100,7 @@ export class Firmware implements MachineModeProgram {
 
   *#boot(hart: MachineModeHart): Waiting<MachineModeReturn> {
     const { side } = this;
+    this.boots += 1;
     const state = bareState(side, this.#map);
     applyBareBoard(hart, state, this.#harts.hartIds);
     steer(hart, side, hart.hartId, STEER.meip);
