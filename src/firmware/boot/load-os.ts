@@ -1,18 +1,18 @@
 /** Loads an OS from the disk of its side: extlinux.conf, kernel, initrd, device tree. */
-import type {
-  DeviceTreeNode,
-  MachineModeHart,
-  MemoryMap,
-  MemoryRegion,
-  Side,
-  SideMemory,
+import {
+  type DeviceTreeNode,
+  flattenDeviceTree,
+  type MachineModeHart,
+  type MemoryMap,
+  type MemoryRegion,
+  type Side,
+  type SideMemory,
 } from '../../machine/index.ts';
 import { consoleLine } from '../console.ts';
 import { type Ext4File, Ext4FileSystem } from '../ext4/file-system.ts';
 import type { Waiting } from '../waiting.ts';
 import { BootError } from './boot-error.ts';
 import { withChosen } from './chosen.ts';
-import { flattenDeviceTree } from './device-tree-blob.ts';
 import { type BootEntry, bootOrder, parseExtlinux } from './extlinux.ts';
 import { IMAGE_HEADER_BYTES, parseKernelImage } from './kernel-image.ts';
 import { DEVICE_TREE_BYTES_MAX, placeOs } from './placement.ts';
@@ -20,17 +20,18 @@ import { VirtioBlock } from './virtio-block.ts';
 
 /** What is in the ROM of the board. */
 export interface BoardRom {
-  /** The board as one side's OS sees it. */
+  /** The board as one side's OS sees it, with a random seed in /chosen. */
   deviceTree(side: Side, memory: SideMemory): DeviceTreeNode;
-  /** Bytes for the device tree's rng-seed. */
-  random(bytes: number): Uint8Array;
 }
 
 export interface OsToLoad {
   readonly side: Side;
   /** `own`: the lowest region first. Kernel and initrd go to the largest; the loader works in the lowest. */
   readonly memory: SideMemory;
-  /** Whether this OS is to start the service, or is there for maintenance: `mv.service=` on its command line. */
+  /**
+   * Whether this OS has the service and takes up the memory it can (`mv.service=1 mv.memory=1` on its command line), or is
+   * there for maintenance.
+   */
   readonly service: boolean;
 }
 
@@ -45,7 +46,6 @@ export interface LoadedOs {
 /** The slot of the system disk. */
 export const SYSTEM_DISK_SLOT = 0;
 const EXTLINUX_PATHS = ['/boot/extlinux/extlinux.conf', '/extlinux/extlinux.conf'] as const;
-const RNG_SEED_BYTES = 64;
 const ZERO_CHUNK_BYTES = 64 * 1024;
 
 /** What a side's OS is told of: its low memory and bank; the other side's bank and the 2 MiB below it to take up. */
@@ -107,13 +107,13 @@ function* loadEntry(
   const bank = largestRegion(os.memory);
   const place = placeOs(bank, Math.max(imageBytes, kernel.bytes), initrd?.bytes ?? 0);
 
-  const bootargs = `${entry.append} mv.side=${os.side} mv.service=${os.service ? 1 : 0}`.trim();
+  const service = os.service ? 1 : 0;
+  const bootargs = `${entry.append} mv.side=${os.side} mv.service=${service} mv.memory=${service}`.trim();
   consoleLine(hart, os.side, `firmware: side ${os.side} boots ${entry.label}: ${entry.linux}`);
   yield* loadFile(hart, kernel, place.kernel);
   if (initrd !== undefined) yield* loadFile(hart, initrd, place.initrd);
-  const tree = withChosen(rom.deviceTree(os.side, os.memory), {
+  const tree = withChosen(rom.deviceTree(os.side, os.memory), os.side, {
     bootargs,
-    rngSeed: rom.random(RNG_SEED_BYTES),
     ...(initrd === undefined ? {} : { initrd: { base: place.initrd, bytes: initrd.bytes } }),
   });
   const blob = flattenDeviceTree(tree);
