@@ -19,16 +19,7 @@ import { consoleLine, consoleReadByte, consoleWriteByte } from './console.ts';
 import { COSTS } from './costs.ts';
 import { CAUSE, CSR } from './csr.ts';
 import { FIRMWARE_ENTRY } from './layout.ts';
-import {
-  answerMailbox,
-  PENDING,
-  POWER,
-  pendingAtMachineMode,
-  STEER,
-  setPower,
-  steer,
-  takeMailboxRequest,
-} from './partition.ts';
+import { answerMailbox, POWER, STEER, setPower, steer, takeMailboxRequest } from './partition.ts';
 import { HART_STATE, HartGroup } from './sbi/hart-group.ts';
 import { serveSbi } from './sbi/serve.ts';
 import type { SbiGuest } from './sbi/spec.ts';
@@ -185,9 +176,7 @@ export class Firmware implements MachineModeProgram {
 
   /** There is no OS yet that anything could be done to. */
   #declineMailbox(hart: MachineModeHart): void {
-    if ((pendingAtMachineMode(hart) & PENDING.mailbox) === 0) return;
-    takeMailboxRequest(hart);
-    answerMailbox(hart, NO_SERVICE);
+    if (takeMailboxRequest(hart) !== undefined) answerMailbox(hart, NO_SERVICE);
   }
 
   /** A bare node is its own policy: all memory but the firmware's, the real console, the real power switch. */

@@ -49,10 +49,11 @@ export function setDmaRanges(hart: MachineModeHart, side: Side, slot: number, ra
   }
 }
 
-/** Takes the request out of the mailbox; undefined when there is none. */
+/** Takes the request out of the mailbox, cut off at MAILBOX_REQUEST_BYTES_MAX; undefined when there is none. */
 export function takeMailboxRequest(hart: MachineModeHart): Uint8Array | undefined {
-  const bytes = Number(hart.load(at(REGISTER.mailboxRequestBytes), 4) ?? 0n);
-  if (bytes === 0 || bytes > MAILBOX_REQUEST_BYTES_MAX) return undefined;
+  if ((pendingAtMachineMode(hart) & PENDING.mailbox) === 0) return undefined;
+  const waiting = Number(hart.load(at(REGISTER.mailboxRequestBytes), 4) ?? 0n);
+  const bytes = Math.min(waiting, MAILBOX_REQUEST_BYTES_MAX);
   const request = new Uint8Array(Math.ceil(bytes / 4) * 4);
   const view = new DataView(request.buffer);
   for (let offset = 0; offset < bytes; offset += 4) {
