@@ -4,12 +4,18 @@ import { COSTS } from './costs.ts';
 const accessCost = (address: number): number => (address < RAM_BASE ? COSTS.mmioAccess : COSTS.memoryAccess);
 const copyCost = (bytes: number): number => COSTS.copyStart + Math.ceil(bytes / COSTS.copyBytesPerCycle);
 
+export interface ChargedHart extends MachineModeHart {
+  /** The same hart, for M-mode software that charges for itself. */
+  readonly uncharged: MachineModeHart;
+}
+
 /**
  * A hart on which each CSR access, load, store, copy and fence is charged by the table in costs.ts. Registers are free:
  * saving and restoring them is in the cost of the trap.
  */
-export function chargedHart(hart: MachineModeHart): MachineModeHart {
+export function chargedHart(hart: MachineModeHart): ChargedHart {
   return {
+    uncharged: hart,
     hartId: hart.hartId,
     x: (register) => hart.x(register),
     setX: (register, value) => hart.setX(register, value),

@@ -14,7 +14,7 @@ import {
 import { applyBareBoard, applyBareCsrs, bareState } from './bare-state.ts';
 import { BootError } from './boot/boot-error.ts';
 import { type BoardRom, loadOs, sideMemory } from './boot/load-os.ts';
-import { chargedHart } from './charged-hart.ts';
+import { type ChargedHart, chargedHart } from './charged-hart.ts';
 import { consoleLine, consoleReadByte, consoleWriteByte } from './console.ts';
 import { COSTS } from './costs.ts';
 import { CAUSE, CSR } from './csr.ts';
@@ -28,7 +28,7 @@ import type { Waiting } from './waiting.ts';
 
 /**
  * Answers a request of the service processor while the node is bare. It may put other M-mode software in the firmware's
- * place by writing mtvec.
+ * place by writing mtvec. It charges the hart for what it does.
  */
 export type ServiceHandler = (hart: MachineModeHart, request: Uint8Array) => Uint8Array;
 
@@ -128,7 +128,7 @@ export class Firmware implements MachineModeProgram {
     }
   }
 
-  *#trap(hart: MachineModeHart): Waiting<MachineModeReturn> {
+  *#trap(hart: ChargedHart): Waiting<MachineModeReturn> {
     const cause = hart.csr(CSR.mcause);
     switch (cause) {
       case CAUSE.ecallFromS:
@@ -168,10 +168,10 @@ export class Firmware implements MachineModeProgram {
     }
   }
 
-  #serveMailbox(hart: MachineModeHart): void {
+  #serveMailbox(hart: ChargedHart): void {
     const request = takeMailboxRequest(hart);
     if (request === undefined) throw new Error('a machine external interrupt without a request in the mailbox');
-    answerMailbox(hart, this.service(hart, request));
+    answerMailbox(hart, this.service(hart.uncharged, request));
   }
 
   /** There is no OS yet that anything could be done to. */
