@@ -1,0 +1,54 @@
+/** Loading a guest's OS, a step at a time, while another guest runs. */
+import { BootError } from '../firmware/boot/boot-error.ts';
+import { loadOs, sideMemory } from '../firmware/boot/load-os.ts';
+import type { MachineModeHart } from '../machine/index.ts';
+import type { Guest } from './guest.ts';
+import { freshContext } from './hart-context.ts';
+import { ownsMemory } from './partition.ts';
+import type { Virtualized } from './virtualized.ts';
+
+/** Whether the guest owns the memory its OS is told of at boot. */
+export function ownsBootMemory({ partition }: Virtualized, guest: Guest): boolean {
+  return sideMemory(partition.board, guest.side).own.every(({ base, bytes }) =>
+    ownsMemory(partition, guest.side, base, bytes),
+  );
+}
+
+/** The guest's OS is loaded from its disk from now on. What it was before is gone; its devices have been reset. */
+export function beginBoot(hart: MachineModeHart, node: Virtualized, guest: Guest): void {
+  const memory = sideMemory(node.partition.board, guest.side);
+  const os = { side: guest.side, memory, service: guest.side === node.production };
+  guest.phase = { kind: 'booting', loader: loadOs(hart, os, node.rom), waits: false };
+  guest.wait = undefined;
+  guest.context = undefined;
+  guest.bootError = undefined;
+}
+
+/** One step of the loader, up to its next wait for the disk. */
+export function continueBoot(hart: MachineModeHart, guest: Guest): void {
+  if (guest.phase.kind !== 'booting') throw new Error(`guest ${guest.side} is ${guest.phase.kind}, not booting`);
+  const { loader } = guest.phase;
+  try {
+    const step = loader.next();
+    if (step.done !== true) {
+      guest.phase = { kind: 'booting', loader, waits: true };
+      return;
+    }
+    const { entry, deviceTree } = step.value;
+    guest.context = freshContext(hart, { address: BigInt(entry), opaque: BigInt(deviceTree) });
+    guest.phase = { kind: 'running' };
+    guest.boots += 1;
+  } catch (error) {
+    const code = error instanceof BootError ? error.code : 'firmware';
+    guest.bootError = { code, message: error instanceof Error ? error.message : String(error) };
+    guest.phase = { kind: 'off' };
+  }
+}
+
+/** Stops a boot half-way; the loader lets go of its disk. */
+export function abandonBoot(guest: Guest): void {
+  if (guest.phase.kind !== 'booting') return;
+  const { loader } = guest.phase;
+  guest.phase = { kind: 'off' };
+  loader.return(undefined as never);
+}

@@ -1,0 +1,13 @@
+// The door of the Microvisor: the M-mode program, and how the node speaks to it.
+export { captureMachineState, differences, type MachineState, type StateDifference } from './machine-state.ts';
+export { MICROVISOR_ENTRY, Microvisor, type MicrovisorOptions } from './microvisor.ts';
+export type { OwnedRegion, Owner, SlotName } from './partition.ts';
+export {
+  type ControlOperation,
+  type ControlRequest,
+  type ControlResponse,
+  decodeResponse,
+  encodeRequest,
+  type RefusalCode,
+} from './protocol.ts';
+export type { GuestStatus, MicrovisorStatus } from './status.ts';

@@ -1,0 +1,205 @@
+/**
+ * What the node and the Microvisor say to each other through the service mailbox: one JSON request, one JSON response.
+ * A refused request changes nothing. Work that takes long (booting an OS) is started by its request and followed with
+ * `status`.
+ */
+import type { MemoryRegion, Side } from '../machine/index.ts';
+import { SIDES } from '../machine/index.ts';
+import type { SlotName } from './partition.ts';
+import type { MicrovisorStatus } from './status.ts';
+
+export type ControlRequest =
+  /** Slips the Microvisor under the running OS. Its side becomes the production guest and owns all there is. */
+  | { readonly op: 'virtualize' }
+  /** Takes the Microvisor out from under the one guest that is left. */
+  | { readonly op: 'devirtualize' }
+  /** Takes `memory` and `slots` from their owner and makes them, with the side's block, a new guest without an OS. */
+  | {
+      readonly op: 'createVm';
+      readonly side: Side;
+      readonly memory: readonly MemoryRegion[];
+      readonly slots: readonly SlotName[];
+    }
+  /** Starts loading the guest's OS from its boot disk; `status` tells when it runs. */
+  | { readonly op: 'bootVm'; readonly side: Side }
+  /** Ends a guest, resets its devices, frees all it owned. A guest that runs is ended only with `force`. */
+  | { readonly op: 'destroyVm'; readonly side: Side; readonly force: boolean }
+  /** Hands a device whose driver has let it go to another guest, or to nobody. */
+  | { readonly op: 'moveSlot'; readonly slot: SlotName; readonly owner: Side | null }
+  /** Hands memory its owner has given up to another guest, or to nobody. */
+  | { readonly op: 'setMemory'; readonly region: MemoryRegion; readonly owner: Side | null }
+  /** Names the guest that goes first. */
+  | { readonly op: 'setProduction'; readonly side: Side }
+  /** What the other guest gets while production wants the hart: percent of the time, in slices. */
+  | { readonly op: 'setShare'; readonly maintenancePercent: number; readonly sliceUs: number }
+  /** Begins a new interval for the longest pauses. */
+  | { readonly op: 'mark' }
+  | { readonly op: 'status' };
+
+export type ControlOperation = ControlRequest['op'];
+
+/** Why a request was refused or failed. Closed: the node maps each to what a person is told. */
+export type RefusalCode =
+  /** The bytes are no request. */
+  | 'bad-request'
+  | 'bad-region'
+  | 'bad-slot'
+  | 'bad-share'
+  /** The request needs a virtualized node, or a bare one. */
+  | 'not-virtualized'
+  | 'already-virtualized'
+  | 'no-such-vm'
+  | 'vm-exists'
+  /** The guest runs or loads, and the request needs one that doesn't. */
+  | 'vm-running'
+  | 'vm-not-running'
+  /** devirtualize: another guest is there. */
+  | 'other-guest'
+  /** A driver holds the device: its virtio Status is not 0. */
+  | 'device-in-use'
+  /** destroyVm: it is the only one. */
+  | 'last-guest'
+  /** bootVm: the guest lacks memory its OS would be told of. */
+  | 'not-owner'
+  /** The partition needs more PMP entries, or more IOPMP ranges, than there are. */
+  | 'pmp-exhausted'
+  | 'iopmp-exhausted'
+  /** The machine's state is not what the Microvisor, or the firmware before it, left. */
+  | 'state-drifted'
+  /** A step of virtualize or devirtualize failed; what had been done was reverted. */
+  | 'step-failed';
+
+/** A request that is refused. Thrown before anything has changed. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal';
+  readonly code: RefusalCode;
+  constructor(code: RefusalCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export type ControlResponse =
+  | {
+      readonly ok: true;
+      readonly status: MicrovisorStatus;
+      /** How long the OS that ran was kept from running by this request, in virtual time, up to the response. */
+      readonly switchNs: number;
+    }
+  | { readonly ok: false; readonly error: { readonly code: RefusalCode; readonly message: string } };
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
+export const encodeRequest = (request: ControlRequest): Uint8Array => encoder.encode(JSON.stringify(request));
+export const encodeResponse = (response: ControlResponse): Uint8Array => encoder.encode(JSON.stringify(response));
+export const decodeResponse = (bytes: Uint8Array): ControlResponse => JSON.parse(decoder.decode(bytes));
+
+/** @throws Refusal `bad-request` that says what was expected and what was found. */
+export function decodeRequest(bytes: Uint8Array): ControlRequest {
+  const fields = new Fields(parseObject(bytes));
+  const op = fields.text('op');
+  switch (op) {
+    case 'virtualize':
+    case 'devirtualize':
+    case 'mark':
+    case 'status':
+      return { op };
+    case 'createVm':
+      return {
+        op,
+        side: fields.side('side'),
+        memory: fields.list('memory', region),
+        slots: fields.list('slots', slot),
+      };
+    case 'bootVm':
+    case 'setProduction':
+      return { op, side: fields.side('side') };
+    case 'destroyVm':
+      return { op, side: fields.side('side'), force: fields.boolean('force') };
+    case 'moveSlot':
+      return { op, slot: slot(fields.object('slot')), owner: fields.owner('owner') };
+    case 'setMemory':
+      return { op, region: region(fields.object('region')), owner: fields.owner('owner') };
+    case 'setShare':
+      return { op, maintenancePercent: fields.integer('maintenancePercent'), sliceUs: fields.integer('sliceUs') };
+    default:
+      throw new Refusal('bad-request', `no operation '${op}'`);
+  }
+}
+
+type JsonObject = { readonly [key: string]: unknown };
+
+const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function parseObject(bytes: Uint8Array): JsonObject {
+  let value: unknown;
+  try {
+    value = JSON.parse(decoder.decode(bytes));
+  } catch (error) {
+    throw new Refusal('bad-request', `a request is JSON in UTF-8: ${String(error)}`);
+  }
+  if (!isObject(value)) {
+    throw new Refusal('bad-request', `a request is a JSON object, not ${JSON.stringify(value)}`);
+  }
+  return value;
+}
+
+const region = (value: unknown): MemoryRegion => {
+  const fields = new Fields(value);
+  return { base: fields.integer('base'), bytes: fields.integer('bytes') };
+};
+
+const slot = (value: unknown): SlotName => {
+  const fields = new Fields(value);
+  return { side: fields.side('side'), index: fields.integer('index') };
+};
+
+/** Typed access to the fields of a JSON object. */
+class Fields {
+  readonly #object: JsonObject;
+
+  constructor(value: unknown) {
+    if (!isObject(value)) {
+      throw new Refusal('bad-request', `expected an object, found ${JSON.stringify(value)}`);
+    }
+    this.#object = value;
+  }
+
+  text(name: string): string {
+    return this.#expect(name, 'a text', (value) => typeof value === 'string');
+  }
+
+  integer(name: string): number {
+    return this.#expect(name, 'an integer', (value) => Number.isSafeInteger(value));
+  }
+
+  boolean(name: string): boolean {
+    return this.#expect(name, 'true or false', (value) => typeof value === 'boolean');
+  }
+
+  object(name: string): JsonObject {
+    return this.#expect(name, 'an object', isObject);
+  }
+
+  side(name: string): Side {
+    return this.#expect(name, "'A' or 'B'", (value) => SIDES.some((side) => side === value));
+  }
+
+  owner(name: string): Side | null {
+    return this.#object[name] === null ? null : this.side(name);
+  }
+
+  list<T>(name: string, item: (value: unknown) => T): readonly T[] {
+    return this.#expect<readonly unknown[]>(name, 'a list', Array.isArray).map(item);
+  }
+
+  #expect<T>(name: string, what: string, accepts: (value: unknown) => boolean): T {
+    const value = this.#object[name];
+    if (!accepts(value)) {
+      throw new Refusal('bad-request', `'${name}' is ${what}, not ${JSON.stringify(value)}`);
+    }
+    return value as T;
+  }
+}

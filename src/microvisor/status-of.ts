@@ -1,0 +1,60 @@
+import { type Side, TIMING } from '../machine/index.ts';
+import type { Guest } from './guest.ts';
+import type { StateDifference } from './machine-state.ts';
+import type { Partition } from './partition.ts';
+import { DEFAULT_SHARE, type SharePolicy } from './share.ts';
+import type { GuestStatus, MicrovisorStatus } from './status.ts';
+import type { Virtualized } from './virtualized.ts';
+
+const ns = (ticks: number): number => ticks * TIMING.nsPerTick;
+
+const shareStatus = ({ percent, sliceTicks }: SharePolicy): MicrovisorStatus['share'] => ({
+  maintenancePercent: percent,
+  sliceUs: ns(sliceTicks) / 1000,
+});
+
+export function virtualizedStatus(node: Virtualized): MicrovisorStatus {
+  const guests = [...node.guests].map(([side, guest]) => [side, guestStatus(guest)] as const);
+  return {
+    state: 'virtualized',
+    production: node.production,
+    guests: Object.fromEntries(guests),
+    share: shareStatus(node.share.policy),
+    memory: node.partition.memory,
+    slots: node.partition.slots,
+    stateIdentical: null,
+    differences: [],
+  };
+}
+
+export function bareStatus(
+  side: Side,
+  partition: Partition,
+  differences: readonly StateDifference[],
+): MicrovisorStatus {
+  return {
+    state: 'bare',
+    production: side,
+    guests: {},
+    share: shareStatus(DEFAULT_SHARE),
+    memory: partition.memory,
+    slots: partition.slots,
+    stateIdentical: differences.length === 0,
+    differences,
+  };
+}
+
+function guestStatus({ phase, account, boots, bootError }: Guest): GuestStatus {
+  return {
+    state: phase.kind,
+    boots,
+    bootError: bootError ?? null,
+    exits: account.exits,
+    ranNs: ns(account.ranTicks),
+    idleNs: ns(account.idleTicks),
+    heldNs: ns(account.heldTicks),
+    monitorCycles: account.monitorCycles,
+    switchesIn: account.switchesIn,
+    pauseNs: ns(account.longestPauseTicks),
+  };
+}
