@@ -1,0 +1,278 @@
+/**
+ * One conversation with a QEMU guest agent over a byte port, in node time. What is to be done is a *script*: a generator
+ * that yields calls and pauses and is resumed by the agent's answers, inside the machine's run. So a sequence of calls
+ * takes the same node time however slow the process around it is; its result is a promise all the same.
+ *
+ * Invariants:
+ * 1. One call is on its way at a time, in the order they were asked for; the agent works the same way.
+ * 2. Before the first call, and after one whose answer was not waited for, the stream is synchronised anew, so that a late
+ *    answer is never taken for another's ([QGA] "guest-sync-delimited": "It must be issued upon initial connection, and
+ *    after any client-side timeouts").
+ * 3. A script ends by the machine's output or by node time, never by a wall clock.
+ */
+import type { BytePort, NodeTimeNs, Scheduler } from '../machine/index.ts';
+import { AgentLineReader, type AgentValue, answerOf, GuestAgentError } from './guest-agent-messages.ts';
+
+const NS_PER_MS = 1_000_000;
+/** How long a synchronisation is waited for before it is sent again: an agent that is not there yet loses it. */
+const SYNC_RETRY_FIRST_NS = 20 * NS_PER_MS;
+const SYNC_RETRY_MAX_NS = 100 * NS_PER_MS;
+/** What a script that ran out of time may use to tidy up inside the guest. */
+const CLEAN_UP_NS = 5_000 * NS_PER_MS;
+const SYNC_IDS = 0x7fff_ffff;
+const CALLS_WAITING_MAX = 1024;
+
+export interface AgentCall {
+  readonly kind: 'call';
+  readonly command: string;
+  readonly args?: { readonly [name: string]: unknown };
+  /** For a command that answers only when it fails: taken for done when nothing was said for so long. */
+  readonly silentSuccessNs?: number;
+}
+
+export interface AgentPause {
+  readonly kind: 'pause';
+  readonly ns: number;
+}
+
+/** Yields what to do next; is resumed with the answer's `return` (undefined after a pause). */
+export type AgentScript<T> = Generator<AgentCall | AgentPause, T, AgentValue>;
+
+export interface AgentDeadline {
+  /** Node time at which the promise is rejected with `timeout`. */
+  readonly deadlineNs: NodeTimeNs;
+}
+
+export interface AgentSessionOptions {
+  readonly clock: Scheduler;
+  /** The port's `onOutput` is taken over. */
+  readonly port: BytePort;
+  /** Called inside the machine's run whenever a promise was settled: the place to pause the machine. */
+  readonly onSettled: () => void;
+}
+
+interface Task {
+  readonly name: string;
+  readonly script: AgentScript<unknown>;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+  settled: boolean;
+  cancelDeadline: () => void;
+  cancelPause: () => void;
+}
+
+interface WaitingCall {
+  readonly task: Task;
+  readonly call: AgentCall;
+  cancelSilence: () => void;
+}
+
+export class GuestAgentSession {
+  readonly #options: AgentSessionOptions;
+  readonly #reader = new AgentLineReader();
+  #tasks = new Set<Task>();
+  #queue: WaitingCall[] = [];
+  #current: WaitingCall | undefined;
+  #synchronized = false;
+  #sync: { readonly id: number; readonly cancelRetry: () => void } | undefined;
+  #nextSyncId = 1;
+
+  constructor(options: AgentSessionOptions) {
+    this.#options = options;
+    options.port.onOutput = (bytes) => this.#receive(bytes);
+  }
+
+  /** Starts a script now. `name` is what error messages call it. */
+  run<T>(name: string, script: AgentScript<T>, { deadlineNs }: AgentDeadline): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const task: Task = {
+        name,
+        script,
+        resolve: (value) => resolve(value as T),
+        reject,
+        settled: false,
+        cancelDeadline: () => {},
+        cancelPause: () => {},
+      };
+      this.#tasks.add(task);
+      task.cancelDeadline = this.#options.clock.at(deadlineNs, () => this.#onDeadline(task));
+      this.#advance(task, () => script.next(undefined));
+    });
+  }
+
+  /** Drops every script with `gone`: the guest, or the port, is not what it was. */
+  drop(reason: string): void {
+    this.#forgetStream();
+    for (const task of [...this.#tasks]) this.#end(task, new GuestAgentError('gone', `${task.name}: ${reason}`));
+  }
+
+  #forgetStream(): void {
+    this.#sync?.cancelRetry();
+    this.#sync = undefined;
+    this.#synchronized = false;
+    this.#current?.cancelSilence();
+    this.#current = undefined;
+    this.#queue = [];
+    this.#reader.reset();
+  }
+
+  #onDeadline(task: Task): void {
+    const error = new GuestAgentError('timeout', `${task.name}: no answer of the guest agent in time`);
+    task.cancelPause();
+    this.#withdraw(task);
+    if (task.settled) {
+      this.#end(task, error); // its tidying up took too long
+      return;
+    }
+    this.#settle(task, () => task.reject(error));
+    const { clock } = this.#options;
+    task.cancelDeadline = clock.at(clock.now() + CLEAN_UP_NS, () => this.#onDeadline(task));
+    this.#advance(task, () => task.script.throw(error));
+    this.#pump();
+  }
+
+  /** Takes a task's call out of the queue, or stops waiting for its answer. */
+  #withdraw(task: Task): void {
+    this.#queue = this.#queue.filter((waiting) => waiting.task !== task);
+    if (this.#current?.task !== task) return;
+    this.#current.cancelSilence();
+    this.#current = undefined;
+    this.#synchronized = false;
+  }
+
+  #settle(task: Task, how: () => void): void {
+    if (task.settled) return;
+    task.settled = true;
+    how();
+    this.#options.onSettled();
+  }
+
+  #end(task: Task, error: Error): void {
+    task.cancelDeadline();
+    task.cancelPause();
+    this.#withdraw(task);
+    this.#tasks.delete(task);
+    this.#settle(task, () => task.reject(error));
+  }
+
+  #advance(task: Task, resume: () => IteratorResult<AgentCall | AgentPause, unknown>): void {
+    let step: IteratorResult<AgentCall | AgentPause, unknown>;
+    try {
+      step = resume();
+    } catch (error) {
+      this.#end(task, error instanceof Error ? error : new Error(String(error)));
+      return;
+    }
+    if (step.done === true) {
+      task.cancelDeadline();
+      this.#tasks.delete(task);
+      this.#settle(task, () => task.resolve(step.value));
+    } else if (step.value.kind === 'pause') {
+      const { clock } = this.#options;
+      task.cancelPause = clock.at(clock.now() + step.value.ns, () => {
+        this.#advance(task, () => task.script.next(undefined));
+      });
+    } else {
+      if (this.#queue.length >= CALLS_WAITING_MAX) {
+        this.#end(
+          task,
+          new GuestAgentError('refused', `${task.name}: ${CALLS_WAITING_MAX} calls wait for the agent already`),
+        );
+        return;
+      }
+      this.#queue.push({ task, call: step.value, cancelSilence: () => {} });
+      this.#pump();
+    }
+  }
+
+  /** Sends what can be sent. */
+  #pump(): void {
+    if (this.#current !== undefined || this.#sync !== undefined || this.#queue.length === 0) return;
+    if (!this.#synchronized) {
+      this.#synchronize(SYNC_RETRY_FIRST_NS);
+      return;
+    }
+    const waiting = this.#queue.shift();
+    if (waiting === undefined) return;
+    const { call, task } = waiting;
+    this.#current = waiting;
+    if (call.silentSuccessNs !== undefined) {
+      const { clock } = this.#options;
+      waiting.cancelSilence = clock.at(clock.now() + call.silentSuccessNs, () => {
+        this.#withdraw(task);
+        this.#advance(task, () => task.script.next(undefined));
+        this.#pump();
+      });
+    }
+    this.#send(call.args === undefined ? { execute: call.command } : { execute: call.command, arguments: call.args });
+  }
+
+  #synchronize(retryNs: number): void {
+    const id = this.#nextSyncId;
+    this.#nextSyncId = (id % SYNC_IDS) + 1;
+    const { clock, port } = this.#options;
+    const cancelRetry = clock.at(clock.now() + retryNs, () => {
+      this.#sync = undefined;
+      if (this.#queue.length > 0) this.#synchronize(Math.min(retryNs * 2, SYNC_RETRY_MAX_NS));
+    });
+    this.#sync = { id, cancelRetry };
+    port.input(Uint8Array.of(0xff)); // whatever an earlier talk left half said ends here
+    this.#send({ execute: 'guest-sync-delimited', arguments: { id } });
+  }
+
+  #send(request: object): void {
+    this.#options.port.input(Buffer.from(`${JSON.stringify(request)}\n`));
+  }
+
+  #receive(output: Uint8Array): void {
+    try {
+      for (const line of this.#reader.push(output)) this.#receiveLine(line.text, line.afterSentinel);
+    } catch (error) {
+      if (!(error instanceof GuestAgentError)) throw error;
+      this.#reader.reset();
+      this.#synchronized = false;
+      const { current } = this.#takeCurrent();
+      if (current !== undefined) this.#advance(current.task, () => current.task.script.throw(error));
+    }
+    this.#pump();
+  }
+
+  #takeCurrent(): { readonly current: WaitingCall | undefined } {
+    const current = this.#current;
+    current?.cancelSilence();
+    this.#current = undefined;
+    return { current };
+  }
+
+  #receiveLine(text: string, afterSentinel: boolean): void {
+    if (this.#sync !== undefined) {
+      if (afterSentinel && answersSync(text, this.#sync.id)) {
+        this.#sync.cancelRetry();
+        this.#sync = undefined;
+        this.#synchronized = true;
+      }
+      return;
+    }
+    if (!this.#synchronized) return; // an answer nobody waits for any more
+    const { current } = this.#takeCurrent();
+    if (current === undefined) return;
+    const { task, call } = current;
+    this.#advance(task, () => {
+      let answer: AgentValue;
+      try {
+        answer = answerOf(call.command, text);
+      } catch (error) {
+        return task.script.throw(error);
+      }
+      return task.script.next(answer);
+    });
+  }
+}
+
+function answersSync(text: string, id: number): boolean {
+  try {
+    return answerOf('guest-sync-delimited', text) === id;
+  } catch {
+    return false; // something else was going on; the answer is still to come
+  }
+}
