@@ -75,8 +75,10 @@ export class Firmware implements MachineModeProgram {
   }
 
   #continue(hart: MachineModeHart): MachineModeReturn {
-    const step = this.#waiting.get(hart.hartId)?.next();
-    if (step === undefined) throw new Error(`hart ${hart.hartId} is continued without having waited`);
+    const work = this.#waiting.get(hart.hartId);
+    if (work === undefined) throw new Error(`hart ${hart.hartId} is continued without having waited`);
+    let step = work.next();
+    while (step.done !== true && step.value === 'more') step = work.next();
     if (step.done !== true) return 'wfi';
     this.#waiting.delete(hart.hartId);
     hart.charge(COSTS.trapExit);
@@ -99,7 +101,7 @@ export class Firmware implements MachineModeProgram {
     try {
       let step = load.next();
       while (step.done !== true) {
-        yield 'wfi';
+        yield step.value;
         this.#declineMailbox(hart);
         step = load.next();
       }

@@ -24,4 +24,4 @@ export { HART_STATE, HartGroup, type HartStart, setSsip } from './sbi/hart-group
 export { serveSbi } from './sbi/serve.ts';
 export { type ResetType, SBI_ERROR, type SbiGuest, type SbiOutcome } from './sbi/spec.ts';
 export { type OsEntry, startOs } from './start-os.ts';
-export type { Waiting } from './waiting.ts';
+export type { Pause, Waiting } from './waiting.ts';

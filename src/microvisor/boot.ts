@@ -31,7 +31,7 @@ export function continueBoot(hart: MachineModeHart, guest: Guest): void {
   try {
     const step = loader.next();
     if (step.done !== true) {
-      guest.phase = { kind: 'booting', loader, waits: true };
+      guest.phase = { kind: 'booting', loader, waits: step.value === 'wfi' };
       return;
     }
     const { entry, deviceTree } = step.value;

@@ -46,7 +46,6 @@ export interface LoadedOs {
 /** The slot of the system disk. */
 export const SYSTEM_DISK_SLOT = 0;
 const EXTLINUX_PATHS = ['/boot/extlinux/extlinux.conf', '/extlinux/extlinux.conf'] as const;
-const ZERO_CHUNK_BYTES = 64 * 1024;
 
 /** What a side's OS is told of: its low memory and bank; the other side's bank and the 2 MiB below it to take up. */
 export function sideMemory(map: MemoryMap, side: Side): SideMemory {
@@ -124,13 +123,10 @@ function* loadEntry(
 }
 
 function loadFile(hart: MachineModeHart, file: Ext4File, address: number): Waiting<void> {
-  const zeros = new Uint8Array(ZERO_CHUNK_BYTES);
   return file.loadTo({
     address,
     zero(from, bytes) {
-      for (let done = 0; done < bytes; done += ZERO_CHUNK_BYTES) {
-        hart.writeMemory(from + done, zeros.subarray(0, Math.min(ZERO_CHUNK_BYTES, bytes - done)));
-      }
+      hart.writeMemory(from, new Uint8Array(bytes));
     },
     write: (to, bytes) => {
       hart.writeMemory(to, bytes);

@@ -23,9 +23,13 @@ const FAST_SYMLINK_BYTES_MAX = 59;
 
 const text = new TextDecoder();
 
+/** Zeros are written in pieces of this size, with a pause after each. */
+const ZERO_PIECE_BYTES = 64 * 1024;
+
 /** Where a file's contents go, and how holes in it become zeros. */
 export interface LoadTarget {
   readonly address: number;
+  /** At most 64 KiB. */
   zero(address: number, bytes: number): void;
   /** Blocks whose newest contents are in the journal, copied there one by one. */
   write(address: number, bytes: Uint8Array): void;
@@ -185,13 +189,10 @@ export class Ext4FileSystem {
     const addressOf = (fileBlock: number): number => target.address + fileBlock * blockBytes;
     const pieces: DiskPiece[] = [];
     let expected = 0;
-    const zeroUpTo = (fileBlock: number): void => {
-      if (fileBlock > expected) target.zero(addressOf(expected), (fileBlock - expected) * blockBytes);
-    };
     for (const extent of yield* this.#extents(inode)) {
       const blocks = Math.min(extent.blocks, fileBlocks - extent.fileBlock);
       if (blocks <= 0) break;
-      zeroUpTo(extent.fileBlock);
+      yield* zeroRange(target, addressOf(expected), addressOf(extent.fileBlock));
       expected = extent.fileBlock + blocks;
       pieces.push({
         offset: extent.diskBlock * blockBytes,
@@ -199,7 +200,7 @@ export class Ext4FileSystem {
         bytes: blocks * blockBytes,
       });
     }
-    zeroUpTo(fileBlocks);
+    yield* zeroRange(target, addressOf(expected), addressOf(fileBlocks));
     yield* this.#disk.readInto(pieces);
     yield* this.#loadLogged(pieces, target);
   }
@@ -232,6 +233,13 @@ export class Ext4FileSystem {
       throw new BootError('file-system', `block ${block} of a file system of ${this.#superblock.blocks}`);
     }
     return yield* this.#disk.read(block * this.blockBytes, this.blockBytes);
+  }
+}
+
+function* zeroRange(target: LoadTarget, from: number, to: number): Waiting<void> {
+  for (let address = from; address < to; address += ZERO_PIECE_BYTES) {
+    target.zero(address, Math.min(ZERO_PIECE_BYTES, to - address));
+    yield 'more';
   }
 }
 
