@@ -1,4 +1,9 @@
 // The door of the engine.
+
+export { CODES, type DiagnosticCode } from './diagnostics/codes.ts';
+export { type Diagnostic, isError, type Severity } from './diagnostics/diagnostic.ts';
+export { formatDiagnostic, summarize } from './diagnostics/frame.ts';
+export type { Playbook } from './generated/playbook.ts';
 export type {
   ActOutcome,
   ActRequest,
@@ -11,6 +16,7 @@ export type {
   ServiceMeasurement,
 } from './node-port.ts';
 export { NodeUnreachable } from './node-port.ts';
+export { parseYaml, type SourceFile } from './parse/parse-yaml.ts';
 export type {
   FailureCode,
   GuestFacts,
@@ -22,3 +28,4 @@ export type {
   ServiceSpec,
 } from './primitives.ts';
 export { FAILURE_CODES, GUEST_NAMES } from './primitives.ts';
+export { type Validation, validatePlaybook } from './validate/validate-playbook.ts';

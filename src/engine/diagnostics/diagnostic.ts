@@ -1,0 +1,55 @@
+/**
+ * What an author wrote wrong: a value with a closed code and a place, collected and never thrown. Lines and columns count
+ * from 1; columns count UTF-16 code units.
+ */
+import { CODES, type DiagnosticCode } from './codes.ts';
+
+export type Severity = 'error' | 'warning';
+
+export interface Place {
+  readonly line: number;
+  readonly col: number;
+  readonly endLine: number;
+  readonly endCol: number;
+}
+
+export interface Diagnostic {
+  readonly code: DiagnosticCode;
+  readonly severity: Severity;
+  readonly message: string;
+  readonly hint?: string;
+  readonly file: string;
+  readonly place: Place;
+}
+
+/** What a rule finds: everything of a diagnostic but the file and the place, which follow from the pointer. */
+export interface Finding {
+  readonly code: DiagnosticCode;
+  readonly message: string;
+  readonly hint?: string | undefined;
+  readonly pointer: Pointer;
+  /** Mark the key of the pointer's last part in place of its value. */
+  readonly at?: 'key' | 'value';
+  /** Mark only this part of a scalar: offset and length in the scalar's text. */
+  readonly within?: { readonly text: string; readonly start: number; readonly end: number };
+}
+
+/** Path from the root of the document: keys and indices. */
+export type Pointer = readonly (string | number)[];
+
+export const isError = (diagnostic: Diagnostic): boolean => diagnostic.severity === 'error';
+
+export const severityOf = (code: DiagnosticCode): Severity => CODES[code].severity;
+
+/** In the order of the file; equal diagnostics once. */
+export function sortDiagnostics(diagnostics: readonly Diagnostic[]): Diagnostic[] {
+  const seen = new Set<string>();
+  return [...diagnostics]
+    .sort((a, b) => a.place.line - b.place.line || a.place.col - b.place.col || (a.code < b.code ? -1 : 1))
+    .filter((diagnostic) => {
+      const key = `${diagnostic.code}:${diagnostic.place.line}:${diagnostic.place.col}:${diagnostic.message}`;
+      if (seen.has(key)) return false;
+      seen.add(key);
+      return true;
+    });
+}

@@ -1,0 +1,181 @@
+/**
+ * What an expression may name, with types, and its values. One scope per field of the playbook: which contexts exist there
+ * is the table FIELD_CONTEXTS. Expressions are CEL; they are checked before the run and cannot loop without end.
+ */
+import { type ASTNode, Environment, type EvaluationError, type ParseError } from '@marcbachmann/cel-js';
+import type { Json } from '../node-port.ts';
+import { celTypeOf, fromCel, toCel, type ValueType } from './cel-value.ts';
+
+export type ContextName = 'vars' | 'facts' | 'steps' | 'run' | 'phase' | 'result';
+
+/** The contexts of each kind of field. */
+export const FIELD_CONTEXTS = {
+  'a default of a variable': [],
+  'a setting of node or service': ['vars'],
+  'a timeout or retry': ['vars'],
+  'a condition': ['vars', 'facts', 'steps', 'run', 'phase'],
+  'an argument': ['vars', 'facts', 'steps', 'run', 'phase'],
+  'an output': ['vars', 'facts', 'steps', 'run', 'phase', 'result'],
+} as const satisfies Record<string, readonly ContextName[]>;
+
+export type FieldKind = keyof typeof FIELD_CONTEXTS;
+
+export type Fields = { readonly [name: string]: ValueType };
+
+/** Types of everything an expression can name in one place of the playbook. */
+export interface Declarations {
+  readonly contexts: readonly ContextName[];
+  readonly vars: Fields;
+  readonly steps: { readonly [id: string]: Fields };
+  /** Fields of `result`, the outputs of the step itself. */
+  readonly result: Fields;
+}
+
+/** Values to the declarations. */
+export interface Values {
+  readonly vars: { readonly [name: string]: Json };
+  readonly facts: Json;
+  readonly steps: { readonly [id: string]: { readonly [output: string]: Json } };
+  readonly run: { readonly id: string };
+  readonly phase: { readonly id: string };
+  readonly result?: { readonly [output: string]: Json };
+}
+
+export interface ExpressionProblem {
+  readonly kind: 'syntax' | 'type' | 'unknown-name' | 'unknown-key';
+  readonly message: string;
+  readonly start: number;
+  readonly end: number;
+  /** The dotted path up to the unknown part, e.g. `['vars', 'kernell']`. */
+  readonly path: readonly string[];
+}
+
+export type CheckedExpression =
+  | { readonly ok: true; readonly type: string; readonly roots: ReadonlySet<string> }
+  | { readonly ok: false; readonly problem: ExpressionProblem };
+
+/** An expression that could not be evaluated: a key that is absent at run time, a conversion, a division by zero. */
+export class ExpressionFailure extends Error {
+  override readonly name = 'ExpressionFailure';
+}
+
+export class Scope {
+  readonly #environment: Environment;
+  readonly #declarations: Declarations;
+
+  constructor(declarations: Declarations) {
+    this.#declarations = declarations;
+    const environment = new Environment({ unlistedVariablesAreDyn: false, homogeneousAggregateLiterals: false });
+    for (const context of declarations.contexts) declare(environment, context, declarations);
+    this.#environment = environment;
+  }
+
+  check(source: string): CheckedExpression {
+    const checked = this.#environment.check(source);
+    if (checked.valid)
+      return { ok: true, type: checked.type ?? 'dyn', roots: rootsOf(this.#environment.parse(source).ast) };
+    const error = checked.error!;
+    const range = error.range ?? { start: 0, end: source.length };
+    const end = Math.max(range.end, Math.min(range.start + 1, source.length));
+    const kind =
+      error.name === 'ParseError'
+        ? 'syntax'
+        : error.code === 'unknown_variable'
+          ? 'unknown-name'
+          : error.code === 'no_such_key'
+            ? 'unknown-key'
+            : 'type';
+    return {
+      ok: false,
+      problem: { kind, message: summaryOf(error), start: range.start, end, path: pathBefore(source, end) },
+    };
+  }
+
+  /** Throws ExpressionFailure where the expression has no value or none that JSON can hold. */
+  evaluate(source: string, values: Values): Json {
+    let value: unknown;
+    try {
+      value = this.#environment.evaluate(source, this.#context(values));
+    } catch (error) {
+      throw new ExpressionFailure(`${source}: ${summaryOf(error as EvaluationError | ParseError)}`, { cause: error });
+    }
+    const json = fromCel(value);
+    if (json === undefined) throw new ExpressionFailure(`${source}: the value has no JSON form`);
+    return json;
+  }
+
+  #context(values: Values): Record<string, unknown> {
+    const { vars, steps, result } = this.#declarations;
+    return {
+      vars: convert(vars, values.vars),
+      facts: toCel(values.facts, 'json'),
+      steps: Object.fromEntries(
+        Object.entries(steps).map(([id, fields]) => [id, convert(fields, values.steps[id] ?? {})]),
+      ),
+      run: values.run,
+      phase: values.phase,
+      result: convert(result, values.result ?? {}),
+    };
+  }
+}
+
+/** Names at the root of an expression, e.g. `vars` and `steps`; includes those bound by macros. */
+function rootsOf(ast: ASTNode): ReadonlySet<string> {
+  const roots = new Set<string>();
+  const visit = (part: unknown): void => {
+    if (Array.isArray(part)) {
+      for (const item of part) visit(item);
+    } else if (part !== null && typeof part === 'object' && 'op' in part) {
+      const node = part as ASTNode;
+      if (node.op === 'id') roots.add(node.args);
+      else visit(node.args);
+    }
+  };
+  visit(ast);
+  return roots;
+}
+
+function declare(environment: Environment, context: ContextName, declarations: Declarations): void {
+  switch (context) {
+    case 'vars':
+      environment.registerVariable({ name: 'vars', schema: schemaOf(declarations.vars) });
+      return;
+    case 'result':
+      environment.registerVariable({ name: 'result', schema: schemaOf(declarations.result) });
+      return;
+    case 'steps':
+      environment.registerVariable({
+        name: 'steps',
+        schema: Object.fromEntries(Object.entries(declarations.steps).map(([id, fields]) => [id, schemaOf(fields)])),
+      });
+      return;
+    case 'facts':
+      environment.registerVariable('facts', 'map');
+      return;
+    case 'run':
+    case 'phase':
+      environment.registerVariable({ name: context, schema: { id: 'string' } });
+  }
+}
+
+const schemaOf = (fields: Fields): Record<string, string> =>
+  Object.fromEntries(Object.entries(fields).map(([name, type]) => [name, celTypeOf(type)]));
+
+/** Only what is there: a key that is absent is an error where it is used, never a silent null. */
+const convert = (fields: Fields, values: { readonly [name: string]: Json }): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(fields)
+      .filter(([name]) => values[name] !== undefined)
+      .map(([name, type]) => [name, toCel(values[name], type)]),
+  );
+
+/** `vars.kernell` from the text that ends at `end`. */
+function pathBefore(source: string, end: number): readonly string[] {
+  const match = /[A-Za-z_][\w]*(?:\.[A-Za-z_][\w]*)*$/.exec(source.slice(0, end));
+  return match ? match[0].split('.') : [];
+}
+
+const summaryOf = (error: { readonly summary?: string; readonly message: string }): string => {
+  const summary = error.summary ?? error.message.split('\n')[0]!;
+  return summary.charAt(0).toLowerCase() + summary.slice(1);
+};

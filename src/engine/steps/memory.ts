@@ -1,0 +1,63 @@
+// Memory is given up and taken up by the OS itself, a whole bank at a time.
+import { clears, needsRunning, needsVirtualized, sets } from './requirements.ts';
+import { guestArg, node, type StepKind } from './step-kind.ts';
+
+const GUEST = { type: 'guest', summary: 'the guest', required: true } as const;
+
+export const MEMORY_STEPS: readonly StepKind[] = [
+  {
+    name: 'memory.give-up',
+    summary: 'The guest takes the second bank offline and gives it up.',
+    args: { guest: GUEST },
+    does: node((args) => ({ primitive: 'memory.give-up', args: { guest: guestArg(args) } })),
+    outputs: { bytes: { type: 'int', summary: 'bytes given up' } },
+    timeoutMs: 120_000,
+    undo: {
+      how: 'default',
+      uses: 'memory.take-up',
+      call: (args) => ({ primitive: 'memory.take-up', args: { guest: guestArg(args) } }),
+    },
+    atomic: false,
+    volatile: true,
+    requires: [
+      needsVirtualized,
+      needsRunning(),
+      {
+        fact: 'bank-free',
+        is: false,
+        code: 'MV0309',
+        message: 'expected memory to give up, but it was given up already',
+        hint: 'remove one of the two steps',
+      },
+    ],
+    effects: [sets('bank-free')],
+    prior: { ms: 3_000 },
+  },
+  {
+    name: 'memory.take-up',
+    summary: 'The guest takes up the bank that no guest owns.',
+    args: { guest: GUEST },
+    does: node((args) => ({ primitive: 'memory.take-up', args: { guest: guestArg(args) } })),
+    outputs: { bytes: { type: 'int', summary: 'bytes taken up' } },
+    timeoutMs: 120_000,
+    undo: {
+      how: 'default',
+      uses: 'memory.give-up',
+      call: (args) => ({ primitive: 'memory.give-up', args: { guest: guestArg(args) } }),
+    },
+    atomic: false,
+    volatile: true,
+    requires: [
+      needsRunning(),
+      {
+        fact: 'bank-free',
+        is: true,
+        code: 'MV0315',
+        message: 'expected memory that no guest owns, but every bank has an owner at this point',
+        hint: 'a bank is free after memory.give-up or vm.destroy',
+      },
+    ],
+    effects: [clears('bank-free')],
+    prior: { ms: 2_000 },
+  },
+];

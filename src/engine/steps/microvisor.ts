@@ -1,0 +1,76 @@
+// Steps that slip the Microvisor beneath the running OS and take it out again.
+import { clears, needsBare, needsVirtualized, sets } from './requirements.ts';
+import { NO_ARGS, node, numberArg, type StepKind } from './step-kind.ts';
+
+export const MICROVISOR_STEPS: readonly StepKind[] = [
+  {
+    name: 'microvisor.virtualize',
+    summary: 'Slips the Microvisor under the running OS.',
+    args: NO_ARGS,
+    does: node(() => ({ primitive: 'microvisor.virtualize', args: {} })),
+    outputs: {
+      switchNs: { type: 'int', summary: 'node time of the switch, in nanoseconds' },
+      pauseNs: { type: 'int', summary: 'the longest the OS stood still, in nanoseconds' },
+    },
+    timeoutMs: 10_000,
+    undo: {
+      how: 'default',
+      uses: 'microvisor.devirtualize',
+      call: () => ({ primitive: 'microvisor.devirtualize', args: {} }),
+    },
+    atomic: true,
+    volatile: true,
+    requires: [needsBare],
+    effects: [sets('virtualized')],
+    prior: { ms: 1 },
+  },
+  {
+    name: 'microvisor.devirtualize',
+    summary: 'Takes the Microvisor out again; one guest must be left.',
+    args: NO_ARGS,
+    does: node(() => ({ primitive: 'microvisor.devirtualize', args: {} })),
+    outputs: {
+      switchNs: { type: 'int', summary: 'node time of the switch, in nanoseconds' },
+      pauseNs: { type: 'int', summary: 'the longest the OS stood still, in nanoseconds' },
+      stateIdentical: { type: 'bool', summary: 'CSRs and PMP entries are what they were before virtualize' },
+      differences: { type: 'list<string>', summary: 'the registers that are not' },
+    },
+    timeoutMs: 10_000,
+    undo: {
+      how: 'default',
+      uses: 'microvisor.virtualize',
+      call: () => ({ primitive: 'microvisor.virtualize', args: {} }),
+    },
+    atomic: true,
+    volatile: true,
+    requires: [
+      needsVirtualized,
+      {
+        fact: 'two-guests',
+        is: false,
+        code: 'MV0313',
+        message: 'expected one guest, but two exist at this point',
+        hint: 'vm.destroy the one that does not have the service before',
+      },
+    ],
+    effects: [clears('virtualized')],
+    prior: { ms: 1 },
+  },
+  {
+    name: 'microvisor.audit',
+    summary: 'Watches the bare node and compares its M-mode entries with those of one that never was virtualized.',
+    args: { duration: { type: 'duration', summary: 'how long to watch, in node time', default: '1s' } },
+    does: node((args) => ({ primitive: 'microvisor.audit', args: { durationMs: numberArg(args, 'duration') } })),
+    outputs: {
+      bareTrapsExtra: { type: 'int', summary: 'entries that a never-virtualized node would not have had' },
+      stateIdentical: { type: 'bool', summary: 'CSRs and PMP entries are what they were before virtualize' },
+    },
+    timeoutMs: 120_000,
+    undo: { how: 'nothing', because: 'it only looks' },
+    atomic: true,
+    volatile: true,
+    requires: [needsBare],
+    effects: [],
+    prior: { ms: 1_000 },
+  },
+];

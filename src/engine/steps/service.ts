@@ -1,0 +1,158 @@
+// The service: whether it runs in a guest, whether it answers, and which guest has its address.
+import { clears, needsRunning, sets } from './requirements.ts';
+import {
+  type ArgSpec,
+  guestArg,
+  type NodeCall,
+  node,
+  numberArg,
+  type StepArgs,
+  type StepKind,
+  textArg,
+} from './step-kind.ts';
+
+const GUEST = { type: 'guest', summary: 'the guest', required: true } as const;
+
+/** Program in every image that starts and stops what serves. */
+const MV_SERVICE = '/usr/local/sbin/mv-service';
+
+const mvService = (args: StepArgs, verb: 'start' | 'stop'): NodeCall => ({
+  primitive: 'guest.run',
+  args: { guest: guestArg(args), argv: [MV_SERVICE, verb], env: {}, expectExit: [0] },
+});
+
+const CHECK_ARGS = {
+  guest: { type: 'guest', summary: 'ask this guest directly; none asks the service address' },
+  path: { type: 'string', summary: 'what to request; else that of service', default: '' },
+  deadline: { type: 'duration', summary: 'time a request may take', default: '2s' },
+  expectStatus: { type: 'int', summary: 'HTTP status', default: 200, min: 100, max: 599 },
+  expectContains: { type: 'string', summary: 'text the body must contain', default: '' },
+  expectSha256: { type: 'string', summary: 'SHA-256 of the body', default: '' },
+} as const satisfies Record<string, ArgSpec>;
+
+const check = (args: StepArgs): NodeCall => ({
+  primitive: 'service.check',
+  args: {
+    guest: args['guest'] === undefined ? null : guestArg(args),
+    path: textArg(args, 'path'),
+    times: numberArg(args, 'times'),
+    intervalMs: numberArg(args, 'every'),
+    deadlineMs: numberArg(args, 'deadline'),
+    expectStatus: numberArg(args, 'expectStatus'),
+    expectContains: textArg(args, 'expectContains'),
+    expectSha256: textArg(args, 'expectSha256'),
+  },
+});
+
+const CHECK_OUTPUTS: StepKind['outputs'] = {
+  status: { type: 'int', summary: 'HTTP status of the last answer' },
+  bodySha256: { type: 'string', summary: 'SHA-256 of the last body, in hexadecimal' },
+  body: { type: 'string', summary: 'the last body' },
+  latencyMsMax: { type: 'double', summary: 'the slowest answer' },
+};
+
+const CHECKED: Pick<StepKind, 'undo' | 'atomic' | 'volatile' | 'requires' | 'effects'> = {
+  undo: { how: 'nothing', because: 'it only looks' },
+  atomic: true,
+  volatile: true,
+  requires: [needsRunning('guest-or-serving')],
+  effects: [sets('checked:{guest-or-serving}')],
+};
+
+export const SERVICE_STEPS: readonly StepKind[] = [
+  {
+    name: 'service.check',
+    summary: 'Requests the page once; the answer must be as expected.',
+    args: CHECK_ARGS,
+    does: node((args) => check({ ...args, times: 1, every: 0 })),
+    outputs: CHECK_OUTPUTS,
+    timeoutMs: 10_000,
+    ...CHECKED,
+    prior: { ms: 5 },
+  },
+  {
+    name: 'probe',
+    summary: 'The service must answer a number of times in a row.',
+    args: {
+      ...CHECK_ARGS,
+      times: { type: 'int', summary: 'answers in a row', default: 10, min: 1, max: 10_000 },
+      every: { type: 'duration', summary: 'time between two requests', default: '100ms' },
+    },
+    does: node(check),
+    outputs: CHECK_OUTPUTS,
+    timeoutMs: 'must',
+    ...CHECKED,
+    prior: { ms: 1_000 },
+  },
+  {
+    name: 'service.start',
+    summary: 'Starts the service in a guest.',
+    args: { guest: GUEST },
+    does: node((args) => mvService(args, 'start')),
+    outputs: {},
+    timeoutMs: 60_000,
+    undo: { how: 'default', uses: 'service.stop', call: (args) => mvService(args, 'stop') },
+    atomic: false,
+    volatile: true,
+    requires: [needsRunning()],
+    effects: [clears('checked:{guest}')],
+    prior: { ms: 500 },
+  },
+  {
+    name: 'service.stop',
+    summary: 'Stops the service in a guest.',
+    args: { guest: GUEST },
+    does: node((args) => mvService(args, 'stop')),
+    outputs: {},
+    timeoutMs: 60_000,
+    undo: { how: 'default', uses: 'service.start', call: (args) => mvService(args, 'start') },
+    atomic: false,
+    volatile: true,
+    requires: [needsRunning()],
+    effects: [clears('checked:{guest}')],
+    prior: { ms: 300 },
+  },
+  {
+    name: 'service.cut-over',
+    summary: 'Moves the service address from one guest to the other.',
+    args: {
+      from: { type: 'guest', summary: 'the guest that has it', required: true },
+      to: { type: 'guest', summary: 'the guest that gets it', required: true },
+    },
+    does: node((args) => ({
+      primitive: 'service.cut-over',
+      args: { from: guestArg(args, 'from'), to: guestArg(args, 'to') },
+    })),
+    outputs: {},
+    timeoutMs: 30_000,
+    undo: {
+      how: 'default',
+      uses: 'service.cut-over',
+      call: (args) => ({
+        primitive: 'service.cut-over',
+        args: { from: guestArg(args, 'to'), to: guestArg(args, 'from') },
+      }),
+    },
+    atomic: false,
+    volatile: true,
+    requires: [
+      needsRunning('to'),
+      {
+        fact: 'serves:{from}',
+        is: true,
+        code: 'MV0310',
+        message: 'expected {from} to have the service, but it does not at this point',
+        hint: 'at the start of a run `old` has it',
+      },
+      {
+        fact: 'checked:{to}',
+        is: true,
+        code: 'MV0311',
+        message: 'expected a health check of {to} before the service moves there',
+        hint: 'add a step service.check or probe with guest: {to}; a reboot makes it necessary again',
+      },
+    ],
+    effects: [clears('serves:{from}'), sets('serves:{to}'), clears('checked:{to}')],
+    prior: { ms: 60, downtimeMs: 25 },
+  },
+];

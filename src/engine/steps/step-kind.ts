@@ -1,0 +1,133 @@
+/**
+ * What a row of the step table says. From the rows come the schema of `with`, the static checks, the arguments of the
+ * primitive, the undo, the dry run's priors and the table in docs/playbook.md.
+ */
+import type { DiagnosticCode } from '../diagnostics/codes.ts';
+import type { ValueType } from '../expression/cel-value.ts';
+import type { Json } from '../node-port.ts';
+import type { GuestName, PrimitiveName, Primitives } from '../primitives.ts';
+
+export type ArgType =
+  /** `old` or `new`; always written out, because the static checks follow the guests. */
+  | 'guest'
+  /** A name that is written out for the same reason. */
+  | 'name'
+  | 'string'
+  | 'int'
+  | 'bool'
+  | 'duration'
+  | 'list<string>'
+  | 'list<int>'
+  | 'map<string, string>'
+  /** A CEL expression without `${{ }}`. */
+  | 'expression'
+  /** Path of a file, relative to the playbook; its content becomes part of the plan. */
+  | 'file';
+
+export interface ArgSpec {
+  readonly type: ArgType;
+  readonly summary: string;
+  readonly required?: true;
+  /** The value where the playbook gives none; a duration as text. */
+  readonly default?: Json;
+  /** The text goes to a shell as a program: no expression may be spliced into it. */
+  readonly isShell?: true;
+  readonly min?: number;
+  readonly max?: number;
+  /** Regular expression the text must match, and what it means. */
+  readonly pattern?: { readonly source: string; readonly means: string };
+}
+
+/** Arguments after expressions and defaults: durations are milliseconds. */
+export type StepArgs = { readonly [name: string]: Json };
+
+export type NodeCall = {
+  [Name in PrimitiveName]: { readonly primitive: Name; readonly args: Primitives[Name]['args'] };
+}[PrimitiveName];
+
+export type StepCall =
+  /** The node does it. */
+  | { readonly by: 'node'; readonly call: (args: StepArgs) => NodeCall }
+  /** A condition over what is known. */
+  | { readonly by: 'assert' }
+  /** Node time passes. */
+  | { readonly by: 'pause' }
+  /** Outputs only. */
+  | { readonly by: 'set' };
+
+export type UndoRule =
+  /** What takes the step back where the playbook says nothing. */
+  | {
+      readonly how: 'default';
+      readonly uses: string;
+      readonly call: (args: StepArgs, result: StepArgs | undefined) => NodeCall;
+    }
+  /** There is nothing to take back, and why. */
+  | { readonly how: 'nothing'; readonly because: string }
+  /** Only the author knows: the step needs `undo`, be it `none`. In a guest that `vm.create` made, destroying it is enough. */
+  | { readonly how: 'ask' };
+
+/**
+ * A fact about the node that the order check follows, e.g. `virtualized`, `exists:new`, `disk:spare`. `{guest}` stands for
+ * the argument of that name, `{serving}` for the guest that has the service.
+ */
+export type FactName = string;
+
+export interface Requirement {
+  readonly fact: FactName;
+  readonly is: boolean;
+  readonly code: DiagnosticCode;
+  readonly message: string;
+  readonly hint: string;
+  /** Checked only where the argument has this value. */
+  readonly whereArg?: { readonly name: string; readonly is: Json };
+}
+
+export interface Effect {
+  readonly fact: FactName;
+  readonly becomes: boolean;
+}
+
+export interface StepKind {
+  readonly name: string;
+  readonly summary: string;
+  readonly args: { readonly [name: string]: ArgSpec };
+  readonly does: StepCall;
+  readonly outputs: { readonly [name: string]: { readonly type: ValueType; readonly summary: string } };
+  /** Where the step gives no timeout; `must` = the step has to. */
+  readonly timeoutMs: number | 'must';
+  readonly undo: UndoRule;
+  /** A failure means that nothing was done, so that there is nothing to take back. */
+  readonly atomic: boolean;
+  /** What it did is gone when the node loses power, so that nothing is left to take back. */
+  readonly volatile: boolean;
+  readonly requires: readonly Requirement[];
+  readonly effects: readonly Effect[];
+  /** A guess for the dry run, used where no run was measured. */
+  readonly prior: { readonly ms: number; readonly downtimeMs?: number };
+}
+
+export const textArg = (args: StepArgs, name: string): string => {
+  const value = args[name];
+  if (typeof value !== 'string') throw new TypeError(`argument ${name}: expected text, found ${JSON.stringify(value)}`);
+  return value;
+};
+
+export const guestArg = (args: StepArgs, name = 'guest'): GuestName => textArg(args, name) as GuestName;
+
+export const numberArg = (args: StepArgs, name: string): number => {
+  const value = args[name];
+  if (typeof value !== 'number')
+    throw new TypeError(`argument ${name}: expected a number, found ${JSON.stringify(value)}`);
+  return value;
+};
+
+export const listArg = <Item extends Json>(args: StepArgs, name: string): readonly Item[] => {
+  const value = args[name];
+  if (!Array.isArray(value)) throw new TypeError(`argument ${name}: expected a list, found ${JSON.stringify(value)}`);
+  return value as readonly Item[];
+};
+
+export const node = (call: (args: StepArgs) => NodeCall): StepCall => ({ by: 'node', call });
+
+export const NO_ARGS = {};

@@ -1,0 +1,118 @@
+// The life of a guest beside the one that was there.
+import {
+  clears,
+  needsDisk,
+  needsGuest,
+  needsNotServing,
+  needsRunning,
+  needsVirtualized,
+  sets,
+} from './requirements.ts';
+import { guestArg, node, type StepKind, textArg } from './step-kind.ts';
+
+const GUEST = { type: 'guest', summary: 'the guest', required: true } as const;
+const DESTROYED_WITH_ITS_VM = 'destroying the VM takes it back';
+
+export const VM_STEPS: readonly StepKind[] = [
+  {
+    name: 'vm.create',
+    summary: 'Creates a guest from the free bank, the devices of its side and a system disk.',
+    args: {
+      guest: GUEST,
+      disk: { type: 'name', summary: 'its system disk', required: true },
+    },
+    does: node((args) => ({
+      primitive: 'vm.create',
+      args: { guest: guestArg(args), disk: textArg(args, 'disk') },
+    })),
+    outputs: { memoryBytes: { type: 'int', summary: 'memory of the guest' } },
+    timeoutMs: 30_000,
+    undo: {
+      how: 'default',
+      uses: 'vm.destroy',
+      call: (args) => ({ primitive: 'vm.destroy', args: { guest: guestArg(args) } }),
+    },
+    atomic: true,
+    volatile: true,
+    requires: [
+      needsVirtualized,
+      {
+        fact: 'exists:{guest}',
+        is: false,
+        code: 'MV0304',
+        message: 'expected a guest that does not exist yet, but {guest} does at this point',
+        hint: 'a node has two guests at most: `old` is there from the start, `new` is yours to create',
+      },
+      {
+        fact: 'bank-free',
+        is: true,
+        code: 'MV0308',
+        message: 'expected memory that was given up, but every bank has an owner at this point',
+        hint: 'a step memory.give-up has to come before',
+      },
+      needsDisk(),
+    ],
+    effects: [sets('exists:{guest}'), clears('runs:{guest}'), clears('checked:{guest}'), clears('bank-free')],
+    prior: { ms: 5 },
+  },
+  {
+    name: 'vm.boot',
+    summary: 'Boots a created guest and waits for its agent.',
+    args: { guest: GUEST },
+    does: node((args) => ({ primitive: 'vm.boot', args: { guest: guestArg(args) } })),
+    outputs: { bootMs: { type: 'double', summary: 'node time until the agent answered' } },
+    timeoutMs: 300_000,
+    undo: { how: 'nothing', because: DESTROYED_WITH_ITS_VM },
+    atomic: false,
+    volatile: true,
+    requires: [needsVirtualized, needsGuest()],
+    effects: [sets('runs:{guest}'), clears('checked:{guest}')],
+    prior: { ms: 8_000 },
+  },
+  {
+    name: 'vm.reboot',
+    summary: 'Reboots a guest, which comes back with what it installed.',
+    args: { guest: GUEST },
+    does: node((args) => ({ primitive: 'vm.reboot', args: { guest: guestArg(args) } })),
+    outputs: { bootMs: { type: 'double', summary: 'node time until the agent answered again' } },
+    timeoutMs: 300_000,
+    undo: { how: 'nothing', because: 'a reboot cannot be taken back and leaves nothing behind' },
+    atomic: false,
+    volatile: true,
+    requires: [needsRunning()],
+    effects: [clears('checked:{guest}')],
+    prior: { ms: 9_000, downtimeMs: 9_000 },
+  },
+  {
+    name: 'vm.destroy',
+    summary: 'Destroys a guest; its memory is free and its devices have no owner.',
+    args: { guest: GUEST },
+    does: node((args) => ({ primitive: 'vm.destroy', args: { guest: guestArg(args) } })),
+    outputs: {},
+    timeoutMs: 30_000,
+    undo: { how: 'ask' },
+    atomic: false,
+    volatile: true,
+    requires: [needsVirtualized, needsGuest(), needsNotServing()],
+    effects: [clears('exists:{guest}'), clears('runs:{guest}'), clears('checked:{guest}'), sets('bank-free')],
+    prior: { ms: 5 },
+  },
+  {
+    name: 'guest.shutdown',
+    summary: 'Asks a guest to power off and waits until it has.',
+    args: { guest: GUEST },
+    does: node((args) => ({ primitive: 'guest.shutdown', args: { guest: guestArg(args) } })),
+    outputs: {},
+    timeoutMs: 120_000,
+    undo: {
+      how: 'default',
+      uses: 'vm.boot',
+      call: (args) => ({ primitive: 'vm.boot', args: { guest: guestArg(args) } }),
+    },
+    atomic: false,
+    volatile: true,
+    requires: [needsVirtualized, needsRunning(), needsNotServing()],
+    effects: [clears('runs:{guest}'), clears('checked:{guest}')],
+    prior: { ms: 3_000 },
+  },
+];

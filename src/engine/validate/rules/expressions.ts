@@ -1,0 +1,208 @@
+// MV0201 to MV0212: expressions parse, name what is there, and have the type their field needs.
+import type { Finding } from '../../diagnostics/diagnostic.ts';
+import { didYouMean } from '../../diagnostics/suggest.ts';
+import { type CheckedExpression, type ExpressionProblem, FIELD_CONTEXTS, Scope } from '../../expression/scope.ts';
+import { type Expression, expressionsOf, parseTemplate, wholeExpression } from '../../expression/template.ts';
+import type { Outline } from '../outline.ts';
+import { declarationsAt, type ExpressionField, expressionFields, plainTexts } from '../playbook-expressions.ts';
+
+const ALL_CONTEXTS = FIELD_CONTEXTS['an output'];
+
+export function checkExpressions(outline: Outline): readonly Finding[] {
+  const findings: Finding[] = [];
+  const sources: string[] = [];
+  const scopes = new Map<string, Scope>();
+  for (const field of expressionFields(outline)) {
+    const key = `${field.field}:${field.position}:${field.owner?.step.id ?? ''}`;
+    const scope = scopes.get(key) ?? new Scope(declarationsAt(outline, field));
+    scopes.set(key, scope);
+    findings.push(...checkField(outline, field, scope, sources));
+  }
+  return [...findings, ...checkPlainTexts(outline), ...checkHiddenOutputs(outline), ...checkUnused(outline, sources)];
+}
+
+function checkField(outline: Outline, field: ExpressionField, scope: Scope, sources: string[]): readonly Finding[] {
+  if (field.isBare && field.text.includes('${{')) {
+    const message = `${field.pointer.at(-1)}: expected a condition without \${{ }}`;
+    return [
+      {
+        code: 'MV0208',
+        message,
+        hint: 'this field is an expression already: remove the braces',
+        pointer: field.pointer,
+      },
+    ];
+  }
+  const expressions = field.isBare ? [{ source: field.text.trim(), start: 0 }] : inTemplate(field.text);
+  if (expressions === undefined) {
+    const start = field.text.lastIndexOf('${{');
+    return [
+      {
+        code: 'MV0201',
+        message: 'expected }} that closes the expression, found the end of the text',
+        pointer: field.pointer,
+        within: { text: field.text.slice(start), start: 0, end: 3 },
+      },
+    ];
+  }
+  const isWhole = field.isBare || isWholeExpression(field.text);
+  return expressions.flatMap((expression): readonly Finding[] => {
+    sources.push(expression.source);
+    const checked = scope.check(expression.source);
+    if (!checked.ok) return [describeProblem(outline, field, expression, checked.problem)];
+    return [...(isWhole ? checkType(field, expression, checked) : []), ...checkSkipped(outline, field, expression)];
+  });
+}
+
+function inTemplate(text: string): readonly Expression[] | undefined {
+  const template = parseTemplate(text);
+  return 'parts' in template ? expressionsOf(template) : undefined;
+}
+
+function isWholeExpression(text: string): boolean {
+  const template = parseTemplate(text);
+  return 'parts' in template && wholeExpression(template) !== undefined;
+}
+
+function checkType(
+  field: ExpressionField,
+  expression: Expression,
+  checked: CheckedExpression & { readonly ok: true },
+): readonly Finding[] {
+  const { expected } = field;
+  if (expected === undefined || checked.type === 'dyn' || checked.type === expected) return [];
+  if (expected === 'list<string>' && checked.type === 'list') return [];
+  const message = `expected an expression of type ${expected}, found ${checked.type}`;
+  const hint = expected === 'string' ? `write string(${expression.source})` : undefined;
+  return [{ code: 'MV0202', message, hint, ...place(field, expression, 0, expression.source.length) }];
+}
+
+function describeProblem(
+  outline: Outline,
+  field: ExpressionField,
+  expression: Expression,
+  problem: ExpressionProblem,
+): Finding {
+  const at = place(field, expression, problem.start, problem.end);
+  const [root = '', second = '', third = ''] = problem.path;
+  if (problem.kind === 'syntax') return { code: 'MV0201', message: problem.message, ...at };
+  if (problem.kind === 'unknown-name') return unknownRoot(outline, field, problem.path.at(-1) ?? '', at);
+  if (problem.kind === 'unknown-key' && root === 'vars') {
+    const names = Object.keys(outline.playbook.vars ?? {});
+    const hint = didYouMean(second, names) ?? 'declare it under vars';
+    return { code: 'MV0203', message: `no variable ${JSON.stringify(second)} is declared`, hint, ...at };
+  }
+  if (problem.kind === 'unknown-key' && root === 'steps' && third === '')
+    return unknownStep(outline, field, second, at);
+  if (problem.kind === 'unknown-key' && (root === 'steps' || root === 'result')) {
+    const output = root === 'steps' ? third : second;
+    const step = outline.steps.find((other) => other.step.id === second);
+    const kind = root === 'steps' ? step?.kind : field.owner?.kind;
+    const names = [
+      ...Object.keys(kind?.outputs ?? {}),
+      ...(root === 'steps' ? Object.keys(step?.step.outputs ?? {}) : []),
+    ];
+    const message = `${root === 'steps' ? second : kind?.name} has no output ${JSON.stringify(output)}`;
+    return {
+      code: 'MV0206',
+      message,
+      hint: names.length === 0 ? 'it has no outputs' : didYouMean(output, names),
+      ...at,
+    };
+  }
+  return { code: 'MV0202', message: problem.message, ...at };
+}
+
+type At = Pick<Finding, 'pointer' | 'within'>;
+
+function unknownRoot(outline: Outline, field: ExpressionField, name: string, at: At): Finding {
+  const available = FIELD_CONTEXTS[field.field];
+  if ((ALL_CONTEXTS as readonly string[]).includes(name)) {
+    const hint = available.length === 0 ? 'write a plain value' : `available here: ${available.join(', ')}`;
+    return { code: 'MV0207', message: `${name} is not available in ${field.field}`, hint, ...at };
+  }
+  const isVariable = outline.playbook.vars?.[name] !== undefined;
+  const isStep = outline.steps.some(({ step }) => step.id === name);
+  const meant = isVariable ? `vars.${name}` : isStep ? `steps.${name}` : undefined;
+  const hint = meant ? `did you mean ${meant}?` : didYouMean(name, available);
+  return { code: 'MV0203', message: `nothing is called ${JSON.stringify(name)}`, hint, ...at };
+}
+
+function unknownStep(outline: Outline, field: ExpressionField, id: string, at: At): Finding {
+  const isLater = outline.steps.some(({ step }) => step.id === id);
+  if (isLater) {
+    const isItself = field.owner?.step.id === id;
+    const message = isItself ? `${id} cannot use its own outputs here` : `${id} has not run yet at this point`;
+    return {
+      code: 'MV0205',
+      message,
+      hint: isItself ? 'use result under outputs' : 'steps run in the order of the file',
+      ...at,
+    };
+  }
+  const known = outline.steps.slice(0, field.position).map(({ step }) => step.id);
+  return { code: 'MV0204', message: `no step ${JSON.stringify(id)} exists`, hint: didYouMean(id, known), ...at };
+}
+
+/** Outputs of a step that did not run are absent, unless who asks runs under the same condition or asks with has(). */
+function checkSkipped(outline: Outline, field: ExpressionField, expression: Expression): readonly Finding[] {
+  return [...expression.source.matchAll(/\bsteps\.([A-Za-z]\w*)/g)].flatMap((match): readonly Finding[] => {
+    const named = outline.steps.find(({ step }) => step.id === match[1]);
+    if (!named || expression.source.includes(`has(steps.${named.step.id}`)) return [];
+    const isConditional = named.step.when !== undefined && named.step.when !== field.owner?.step.when;
+    const mayHaveFailed = named.step.onFailure === 'continue';
+    if (!isConditional && !mayHaveFailed) return [];
+    return [
+      {
+        code: 'MV0212',
+        message: `${named.step.id} may have been ${isConditional ? 'skipped' : 'passed over after a failure'}, and then has no outputs`,
+        hint: `ask first: has(steps.${named.step.id}.<output>) && …${isConditional ? ', or use the same `when`' : ''}`,
+        ...place(field, expression, match.index, match.index + match[0].length),
+      },
+    ];
+  });
+}
+
+function checkPlainTexts(outline: Outline): readonly Finding[] {
+  return plainTexts(outline).map(({ pointer, text }) => ({
+    code: 'MV0208',
+    message: `${pointer.at(-1)}: expected plain text, found an expression`,
+    hint: 'expressions are for arguments, conditions, timeouts and outputs',
+    pointer,
+    within: { text: text.slice(text.indexOf('${{')), start: 0, end: 3 },
+  }));
+}
+
+function checkHiddenOutputs({ steps }: Outline): readonly Finding[] {
+  return steps.flatMap(({ step, kind, pointer }) =>
+    Object.keys(step.outputs ?? {})
+      .filter((name) => name in kind.outputs)
+      .map(
+        (name): Finding => ({
+          code: 'MV0210',
+          message: `expected a new name, but ${kind.name} has an output ${name} already`,
+          hint: 'rename it, or remove it',
+          pointer: [...pointer, 'outputs', name],
+          at: 'key',
+        }),
+      ),
+  );
+}
+
+function checkUnused({ playbook }: Outline, sources: readonly string[]): readonly Finding[] {
+  const text = sources.join('\n');
+  return Object.keys(playbook.vars ?? {})
+    .filter((name) => !new RegExp(`\\bvars(?:\\.${name}\\b|\\[["']${name}["']\\])`).test(text))
+    .map((name) => ({
+      code: 'MV0211',
+      message: `the variable ${name} is never used`,
+      hint: 'remove it',
+      pointer: ['vars', name],
+      at: 'key',
+    }));
+}
+
+const place = (field: ExpressionField, expression: Expression, start: number, end: number): At => ({
+  pointer: field.pointer,
+  within: { text: expression.source, start, end },
+});

@@ -1,0 +1,94 @@
+// MV0115, MV0116, MV0209, MV0322: durations, memory and defaults of variables.
+import type { Finding, Pointer } from '../../diagnostics/diagnostic.ts';
+import { hasExpression } from '../../expression/template.ts';
+import type { Playbook } from '../../generated/playbook.ts';
+import { parseBytes } from '../../values/bytes.ts';
+import { DURATION_HINTS, parseDuration } from '../../values/duration.ts';
+import { checkVariableValue } from '../../values/variable.ts';
+import type { Outline } from '../outline.ts';
+
+/** Linux takes memory up and gives it up in blocks of this size; a bank is made of whole ones. */
+const MEMORY_BLOCK_BYTES = parseBytes('128MiB')!;
+
+export function checkValues(outline: Outline): readonly Finding[] {
+  return [
+    ...durations(outline).flatMap(({ text, pointer }) => checkDuration(text, pointer)),
+    ...checkMemory(outline.playbook),
+    ...checkDefaults(outline.playbook),
+  ];
+}
+
+interface Located {
+  readonly text: unknown;
+  readonly pointer: Pointer;
+}
+
+function durations({ playbook, steps }: Outline): readonly Located[] {
+  const found: Located[] = [
+    { text: playbook.service?.interval, pointer: ['service', 'interval'] },
+    { text: playbook.service?.deadline, pointer: ['service', 'deadline'] },
+    ...playbook.phases.map((phase, index) => ({ text: phase.timeout, pointer: ['phases', index, 'timeout'] })),
+  ];
+  for (const { step, kind, pointer } of steps) {
+    found.push(
+      { text: step.timeout, pointer: [...pointer, 'timeout'] },
+      { text: step.retry?.delay, pointer: [...pointer, 'retry', 'delay'] },
+      { text: step.retry?.backoff?.max, pointer: [...pointer, 'retry', 'backoff', 'max'] },
+    );
+    if (typeof step.undo === 'object') {
+      found.push({ text: step.undo.timeout, pointer: [...pointer, 'undo', 'timeout'] });
+    }
+    for (const [name, spec] of Object.entries(kind.args)) {
+      if (spec.type === 'duration') found.push({ text: step.with?.[name], pointer: [...pointer, 'with', name] });
+    }
+  }
+  return found.filter(({ text }) => text !== undefined);
+}
+
+function checkDuration(text: unknown, pointer: Pointer): readonly Finding[] {
+  if (typeof text === 'string' && hasExpression(text)) return [];
+  const problem = parseDuration(text);
+  if (typeof problem === 'number') return [];
+  const message = `${pointer.at(-1)}: expected a duration, found ${JSON.stringify(text)}`;
+  return [{ code: 'MV0115', message, hint: DURATION_HINTS[problem], pointer }];
+}
+
+function checkMemory({ node }: Playbook): readonly Finding[] {
+  const findings: Finding[] = [];
+  for (const name of ['memory', 'bank'] as const) {
+    const text = node?.[name];
+    if (text !== undefined && parseBytes(text) === undefined) {
+      const message = `${name}: expected memory with a binary unit, found ${JSON.stringify(text)}`;
+      findings.push({ code: 'MV0116', message, hint: 'write e.g. 512MiB or 1GiB', pointer: ['node', name] });
+    }
+  }
+  const bank = parseBytes(node?.bank);
+  const memory = parseBytes(node?.memory);
+  if (bank !== undefined && (bank === 0 || bank % MEMORY_BLOCK_BYTES !== 0)) {
+    const message = `bank: expected a multiple of 128MiB, found ${node?.bank}`;
+    findings.push({
+      code: 'MV0322',
+      message,
+      hint: 'an OS gives up and takes up whole blocks',
+      pointer: ['node', 'bank'],
+    });
+  } else if (bank !== undefined && memory !== undefined && memory !== 2 * bank) {
+    const message = `memory: expected two banks of ${node?.bank}, found ${node?.memory}`;
+    const hint = `two banks have ${(2 * bank) / 2 ** 20}MiB`;
+    findings.push({ code: 'MV0322', message, hint, pointer: ['node', 'memory'] });
+  }
+  return findings;
+}
+
+function checkDefaults({ vars = {} }: Playbook): readonly Finding[] {
+  return Object.entries(vars).flatMap(([name, variable]): readonly Finding[] => {
+    const pointer = ['vars', name, 'default'];
+    const value = variable?.default;
+    if (variable === undefined || value === undefined) return [];
+    if (typeof value === 'string' && hasExpression(value)) {
+      return [{ code: 'MV0208', message: 'a default is a plain value, found an expression', pointer }];
+    }
+    const problem = checkVariableValue(variable.type, value);
+    return problem === undefined ? [] : [{ code: 'MV0209', message: `${name}: ${problem}`, pointer }];
+  });
+}

@@ -1,0 +1,34 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { CODES, type DiagnosticCode, formatDiagnostic, parseYaml, validatePlaybook } from '../../src/engine/index.ts';
+
+const FOLDER = join(import.meta.dirname, 'diagnostics');
+const names = readdirSync(FOLDER)
+  .filter((name) => name.endsWith('.yaml'))
+  .map((name) => name.replace(/\.yaml$/, ''));
+
+/** What `mvctl validate` prints for a playbook of the folder. */
+function checkPlaybook(name: string): string {
+  const validation = validatePlaybook(parseYaml(`${name}.yaml`, readFileSync(join(FOLDER, `${name}.yaml`))));
+  return `${validation.diagnostics.map((found) => formatDiagnostic(found, validation.source.text)).join('\n\n')}\n`;
+}
+
+describe('a mistake is told with code, place and hint', () => {
+  // UPDATE_GOLDEN=1 writes the expectations anew; read the difference before you commit it.
+  it.each(names)('%s', (name) => {
+    const printed = checkPlaybook(name);
+    const golden = join(FOLDER, `${name}.out`);
+    if (process.env['UPDATE_GOLDEN']) writeFileSync(golden, printed);
+    expect(printed).toBe(readFileSync(golden, 'utf8'));
+    expect(printed).toMatch(new RegExp(`:\\d+:\\d+: (error|warning) ${name.slice(0, 'MV0000'.length)}: `));
+    expect(printed).not.toMatch(/\n\s+at .*:\d+:\d+\)?/);
+  });
+
+  it('has an example of every code but those no file can show', () => {
+    const shown = new Set(names.map((name) => name.slice(0, 'MV0000'.length)));
+    const missing = (Object.keys(CODES) as DiagnosticCode[]).filter((code) => !shown.has(code));
+    // MV0004 needs a file of more than a mebibyte; MV0100 is for keywords the schema does not use yet.
+    expect(missing).toEqual(['MV0004', 'MV0100']);
+  });
+});
