@@ -88,8 +88,12 @@ export class MmioTransport implements MmioDevice, Snapshotted {
   }
 
   /** Throws when the slot is occupied. */
+  assertEmpty(): void {
+    if (this.#model !== undefined) throw new Error(`${this.name} holds a ${this.#model.outside.kind} device already`);
+  }
+
   plug(model: VirtioModel): void {
-    if (this.#model !== undefined) throw new Error(`slot ${this.name} holds a device already`);
+    this.assertEmpty();
     this.#model = model;
     this.reset();
   }
