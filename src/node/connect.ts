@@ -1,0 +1,95 @@
+/** Finds the process of a node, or starts it, and gives the engine its port. */
+import { spawn } from 'node:child_process';
+import { existsSync, openSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { NodeUnreachable } from '../engine/index.ts';
+import { connectToNode, type RemoteNode } from './client.ts';
+import { type NodeConfig, readNodeConfig, writeNodeConfig } from './node-config.ts';
+import { createStateDirectory, type StateDirectory } from './state-directory.ts';
+
+/** What a new node is made of; a node that exists keeps what it was made of. */
+export interface NodeSpec {
+  readonly bankMib: number;
+  readonly clock: 'virtual' | 'realtime';
+  readonly seed: number;
+  /** Read-only image of the system disk, and of further disks by name. */
+  readonly systemImage: string;
+  readonly images: Readonly<Record<string, string>>;
+  readonly forwardPort?: number;
+}
+
+export interface ConnectOptions {
+  readonly stateDir: string;
+  /** Absent: the node must exist. */
+  readonly spec?: NodeSpec;
+}
+
+/** Name of a new node's system disk; later ones are named by the playbook that clones them. */
+const FIRST_SYSTEM_DISK = 'system';
+const START_MS_MAX = 30_000;
+
+/** @throws NodeUnreachable when there is no node and none can be started */
+export async function connectNode({ stateDir, spec }: ConnectOptions): Promise<RemoteNode> {
+  const state = createStateDirectory(stateDir);
+  if (readNodeConfig(state.config) === undefined) {
+    if (spec === undefined) throw new NodeUnreachable(`there is no node in ${state.path}`);
+    writeNodeConfig(state.config, newNode(spec, state));
+  }
+  if (existsSync(state.socket)) {
+    try {
+      return await connectToNode(state.socket);
+    } catch (error) {
+      if (!(error instanceof NodeUnreachable)) throw error;
+    }
+  }
+  await startProcess(state);
+  return connectToNode(state.socket);
+}
+
+function newNode(spec: NodeSpec, state: StateDirectory): NodeConfig {
+  const disk = (name: string, base: string): [string, { base: string; overlay: string }] => [
+    name,
+    { base, overlay: `${state.disks}/${name}.overlay` },
+  ];
+  return {
+    version: 1,
+    bankMib: spec.bankMib,
+    clock: spec.clock,
+    seed: spec.seed,
+    disks: Object.fromEntries([
+      disk(FIRST_SYSTEM_DISK, spec.systemImage),
+      ...Object.entries(spec.images).map(([name, base]) => disk(name, base)),
+    ]),
+    systemDisk: { A: FIRST_SYSTEM_DISK },
+    bootSide: 'A',
+    powerOns: 0,
+    ...(spec.forwardPort === undefined ? {} : { forwardPort: spec.forwardPort }),
+  };
+}
+
+/** Detached: the node outlives whoever started it. */
+function startProcess(state: StateDirectory): Promise<void> {
+  const entry = fileURLToPath(
+    new URL(import.meta.url.endsWith('.ts') ? './process.ts' : './process.js', import.meta.url),
+  );
+  const log = openSync(state.log, 'a');
+  const child = spawn(process.execPath, [entry, state.path], { detached: true, stdio: ['ignore', 'pipe', log] });
+  const { stdout } = child;
+  return new Promise((resolve, reject) => {
+    const fail = (why: string): void => {
+      clearTimeout(timer);
+      child.kill();
+      reject(new NodeUnreachable(`the node's process ${why}; see ${state.log}`));
+    };
+    const timer = setTimeout(() => fail(`did not start within ${START_MS_MAX} ms`), START_MS_MAX);
+    child.once('error', (error) => fail(`could not be started: ${error.message}`));
+    child.once('exit', (code, signal) => fail(`ended at once with ${signal ?? code}`));
+    stdout?.once('data', () => {
+      clearTimeout(timer);
+      child.removeAllListeners('exit');
+      stdout.destroy();
+      child.unref();
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,99 @@
+/** The disks of a node by name, each on a base image and an overlay in the state directory. */
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { BlockStore } from '../machine/index.ts';
+import { OverlayDisk } from './disk-store.ts';
+import type { DiskConfig } from './node-config.ts';
+import { NodeError } from './node-error.ts';
+
+export class Disks {
+  readonly #directory: string;
+  readonly #config: Map<string, DiskConfig>;
+  readonly #open = new Map<string, OverlayDisk>();
+  /** Called when the set of disks has changed. */
+  onChange: () => void = () => {};
+
+  constructor(directory: string, config: Readonly<Record<string, DiskConfig>>) {
+    this.#directory = directory;
+    this.#config = new Map(Object.entries(config));
+  }
+
+  names(): string[] {
+    return [...this.#config.keys()].toSorted();
+  }
+
+  config(): Record<string, DiskConfig> {
+    return Object.fromEntries(this.#config);
+  }
+
+  has(name: string): boolean {
+    return this.#config.has(name);
+  }
+
+  bytes(name: string): number {
+    return this.#disk(name).bytes;
+  }
+
+  /** A disk is written by one guest at a time. @throws NodeError `no-such-disk` */
+  open(name: string, options: { readonly readOnly: boolean } = { readOnly: false }): BlockStore {
+    const disk = this.#disk(name);
+    return options.readOnly ? readOnly(disk) : disk;
+  }
+
+  close(name: string): void {
+    this.#open.get(name)?.close();
+    this.#open.delete(name);
+  }
+
+  closeAll(): void {
+    for (const name of [...this.#open.keys()]) this.close(name);
+  }
+
+  /** A new disk `name` that holds what `from` holds at this instant. */
+  clone(from: string, name: string): void {
+    const source = this.#disk(from);
+    const { base } = this.#entry(from);
+    const overlay = join(this.#directory, `${name}.overlay`);
+    rmSync(overlay, { force: true });
+    source.clone(overlay);
+    this.#config.set(name, { base, overlay });
+    this.onChange();
+  }
+
+  /** Nothing happens to a disk that is not there. */
+  remove(name: string): void {
+    const entry = this.#config.get(name);
+    if (entry === undefined) return;
+    this.#open.get(name)?.powerOff();
+    this.#open.delete(name);
+    this.#config.delete(name);
+    this.onChange();
+    rmSync(entry.overlay, { force: true });
+  }
+
+  #disk(name: string): OverlayDisk {
+    const open = this.#open.get(name);
+    if (open !== undefined) return open;
+    const { base, overlay } = this.#entry(name);
+    const options = { path: overlay, basePath: base };
+    const disk = existsSync(overlay) ? OverlayDisk.open(options) : OverlayDisk.create(options);
+    this.#open.set(name, disk);
+    return disk;
+  }
+
+  #entry(name: string): DiskConfig {
+    const entry = this.#config.get(name);
+    if (entry === undefined) throw new NodeError('no-such-disk', `the node has no disk ${name}`);
+    return entry;
+  }
+}
+
+const readOnly = (disk: OverlayDisk): BlockStore => ({
+  bytes: disk.bytes,
+  readOnly: true,
+  read: (offset, into) => disk.read(offset, into),
+  write: () => {
+    throw new Error(`${disk.path} was attached read-only`);
+  },
+  flush: () => {},
+});

@@ -1,0 +1,354 @@
+/**
+ * A node: the machine, its firmware and Microvisor, its disks, its network with the client on it, and the guests as the
+ * world outside sees them. The primitives (primitives/) are written against this class; it decides nothing itself.
+ *
+ * Invariant: the machine advances only inside `executive.drive`, so that what a primitive does between two waits takes
+ * no node time.
+ */
+import type { FailureCode, GuestName, Json, ServiceSpec } from '../engine/index.ts';
+import { FIRMWARE_ENTRY, Firmware } from '../firmware/index.ts';
+import {
+  createMachine,
+  type Machine,
+  type MachineClock,
+  MIB,
+  memoryMap,
+  SIDES,
+  type Side,
+  SLOTS_PER_SIDE,
+  TIMING,
+} from '../machine/index.ts';
+import { type GuestStatus, Microvisor, type SlotName } from '../microvisor/index.ts';
+import { EthernetSwitch } from '../network/index.ts';
+import { Disks } from './disks.ts';
+import { Executive } from './executive.ts';
+import { AGENT_PORT, type Guest, NETWORK, SLOT } from './guest.ts';
+import { type ExecOptions, type ExecResult, GuestAgent, GuestAgentError } from './guest-agent.ts';
+import { MonitorClient } from './monitor-client.ts';
+import { type NodeConfig, writeNodeConfig } from './node-config.ts';
+import { NodeError } from './node-error.ts';
+import { seededRandom } from './seeded-random.ts';
+import { ServiceProbe } from './service-probe.ts';
+import type { StateDirectory } from './state-directory.ts';
+
+const POLL_NS = 10_000_000;
+/** While a guest boots, how often the Microvisor is asked whether it still does. */
+const AGENT_POLL_NS = 200_000_000;
+
+const AGENT_FAILURE = {
+  timeout: 'timeout',
+  refused: 'refused',
+  protocol: 'guest-not-running',
+  gone: 'guest-not-running',
+} as const satisfies Record<GuestAgentError['code'], FailureCode>;
+
+export interface EmulatedNodeOptions {
+  readonly config: NodeConfig;
+  readonly state: StateDirectory;
+  readonly clock: MachineClock;
+  /** Bytes of a side's UART as the guest sends them. */
+  readonly onConsole: (side: Side, bytes: Uint8Array) => void;
+}
+
+export class EmulatedNode {
+  readonly machine: Machine;
+  readonly executive: Executive;
+  readonly monitor: MonitorClient;
+  readonly probe: ServiceProbe;
+  readonly disks: Disks;
+  readonly ethernet: EthernetSwitch;
+  virtualized = false;
+  servicePort = 80;
+  readonly #state: StateDirectory;
+  #config: NodeConfig;
+  readonly #firmware: Firmware;
+  readonly #guests = new Map<Side, Guest>();
+  #names = new Map<GuestName, Side>();
+  #powered = false;
+
+  constructor({ config, state, clock, onConsole }: EmulatedNodeOptions) {
+    this.#config = config;
+    this.#state = state;
+    const bankBytes = config.bankMib * MIB;
+    const harts = 1;
+    this.machine = createMachine({ harts, bankBytes, clock, random: seededRandom(config.seed) });
+    this.executive = new Executive(this.machine);
+    this.monitor = new MonitorClient(this.machine, this.executive);
+    this.disks = new Disks(state.disks, config.disks);
+    this.disks.onChange = () => this.#save({});
+    this.ethernet = new EthernetSwitch({ clock: this.machine.scheduler, latencyNs: TIMING.ethernetLatencyNs });
+    this.probe = new ServiceProbe(this.machine.scheduler, this.ethernet, config.seed);
+    const { machine } = this;
+    this.#firmware = new Firmware({ bankBytes, harts, rom: machine, bootSide: config.bootSide });
+    machine.attach(this.#firmware);
+    machine.attach(new Microvisor({ firmware: this.#firmware, board: memoryMap(bankBytes), harts, rom: machine }));
+    for (const side of SIDES) this.machine.uart(side).onOutput = (bytes) => onConsole(side, bytes);
+  }
+
+  // ------------------------------------------------------------------------------------------------------ power
+
+  get bootSide(): Side {
+    return this.#config.bootSide;
+  }
+
+  /** Boots the committed OS of a node that is off and waits for its agent; false when it was on already. */
+  async powerOn(deadlineNs: number): Promise<boolean> {
+    if (this.#powered) return false;
+    this.#powered = true;
+    const side = this.bootSide;
+    const disk = this.#config.systemDisk[side];
+    if (disk === undefined) throw new NodeError('no-such-disk', `side ${side} has no system disk to boot from`);
+    this.#guests.set(side, this.plugGuest(side, disk));
+    this.machine.reset(FIRMWARE_ENTRY);
+    this.beginNames();
+    await this.agentAnswers('old', deadlineNs);
+    return true;
+  }
+
+  commitTo(side: Side): void {
+    const disk = this.systemDisk(side);
+    this.#firmware.side = side;
+    this.#save({ bootSide: side, systemDisk: { ...this.#config.systemDisk, [side]: disk } });
+  }
+
+  #save(change: Partial<NodeConfig>): void {
+    this.#config = { ...this.#config, ...change, disks: this.disks.config() };
+    writeNodeConfig(this.#state.config, this.#config);
+  }
+
+  // ----------------------------------------------------------------------------------------------------- guests
+
+  /** A new run: the OS of the boot side is `old`, and nothing else has a name. */
+  beginNames(): void {
+    this.#names = new Map([['old', this.bootSide]]);
+  }
+
+  nameGuest(name: GuestName, guest: Guest): void {
+    this.#guests.set(guest.side, guest);
+    this.#names.set(name, guest.side);
+  }
+
+  forgetGuest(name: GuestName): void {
+    const side = this.#names.get(name);
+    this.#names.delete(name);
+    if (side !== undefined) this.#guests.delete(side);
+  }
+
+  findGuest(name: GuestName): Guest | undefined {
+    const side = this.#names.get(name);
+    return side === undefined ? undefined : this.#guests.get(side);
+  }
+
+  /** @throws NodeError `no-such-guest` */
+  guest(name: GuestName): Guest {
+    const guest = this.findGuest(name);
+    if (guest === undefined) throw new NodeError('no-such-guest', `the node has no guest '${name}'`);
+    return guest;
+  }
+
+  nameOf(side: Side): GuestName {
+    for (const [name, named] of this.#names) if (named === side) return name;
+    throw new NodeError('no-such-guest', `side ${side} has no guest`);
+  }
+
+  freeSide(): Side {
+    const free = SIDES.find((side) => !this.#guests.has(side));
+    if (free === undefined) throw new NodeError('refused', 'both sides of the node have a guest');
+    return free;
+  }
+
+  /** Plugs a side's devices in: system disk, network, agent console, entropy. */
+  plugGuest(side: Side, disk: string): Guest {
+    if (!this.disks.has(disk)) throw new NodeError('no-such-disk', `the node has no disk ${disk}`);
+    const { machine } = this;
+    const system = machine.slot(side, SLOT.system).plug({ kind: 'block', store: this.disks.open(disk), serial: disk });
+    const net = machine.slot(side, SLOT.net).plug({ kind: 'net', mac: NETWORK.mac[side] });
+    const console = machine.slot(side, SLOT.console).plug({ kind: 'console', ports: [AGENT_PORT] });
+    const rng = machine.slot(side, SLOT.rng).plug({ kind: 'rng' });
+    const port = console.ports?.get(AGENT_PORT);
+    if (net.ethernet === undefined || port === undefined)
+      throw new Error('a net device has an ethernet side, a console its ports');
+    return {
+      side,
+      agent: new GuestAgent(port, machine.scheduler, () => machine.pause()),
+      devices: { system, net, console, rng },
+      systemDisk: disk,
+      extraDisks: new Map(),
+      unplugCable: this.ethernet.attach(net.ethernet),
+    };
+  }
+
+  unplugGuest(guest: Guest): void {
+    guest.unplugCable();
+    for (let slot = 0; slot < SLOTS_PER_SIDE; slot++) this.machine.slot(guest.side, slot).unplug();
+    this.disks.close(guest.systemDisk);
+    for (const name of guest.extraDisks.keys()) this.disks.close(name);
+  }
+
+  slotNames(side: Side): readonly SlotName[] {
+    return Array.from({ length: SLOTS_PER_SIDE }, (_, index) => ({ side, index }));
+  }
+
+  // ------------------------------------------------------------------------------------------------------ disks
+
+  systemDisk(side: Side): string {
+    const guest = this.#guests.get(side);
+    if (guest === undefined) throw new NodeError('no-such-guest', `side ${side} has no guest`);
+    return guest.systemDisk;
+  }
+
+  diskInUse(name: string): boolean {
+    return [...this.#guests.values()].some((guest) => guest.systemDisk === name || guest.extraDisks.has(name));
+  }
+
+  freeSlot(side: Side): number {
+    for (let slot = SLOT.firstSpare; slot < SLOTS_PER_SIDE; slot++) {
+      if (this.machine.slot(side, slot).device === undefined) return slot;
+    }
+    throw new NodeError('refused', `every slot of side ${side} is taken`);
+  }
+
+  plugDisk(guest: Guest, slot: number, name: string, readOnly: boolean): void {
+    const store = this.disks.open(name, { readOnly });
+    this.machine.slot(guest.side, slot).plug({ kind: 'block', store, serial: name });
+    guest.extraDisks.set(name, slot);
+  }
+
+  unplugDisk(guest: Guest, name: string): void {
+    const slot = guest.extraDisks.get(name);
+    if (slot === undefined) return;
+    this.machine.slot(guest.side, slot).unplug();
+    guest.extraDisks.delete(name);
+    this.disks.close(name);
+  }
+
+  requestsInFlight(): number {
+    let requests = 0;
+    for (const side of SIDES) {
+      for (let slot = 0; slot < SLOTS_PER_SIDE; slot++)
+        requests += this.machine.slot(side, slot).device?.inFlight() ?? 0;
+    }
+    return requests;
+  }
+
+  // ------------------------------------------------------------------------------------- what the Microvisor says
+
+  async #status(side: Side): Promise<GuestStatus> {
+    const { status } = await this.monitor.request({ op: 'status' });
+    const guest = status.guests[side];
+    if (guest === undefined) throw new NodeError('no-such-guest', `the Microvisor knows no guest of side ${side}`);
+    return guest;
+  }
+
+  async guestState(side: Side): Promise<GuestStatus['state']> {
+    return (await this.#status(side)).state;
+  }
+
+  async guestBoots(side: Side): Promise<number> {
+    return (await this.#status(side)).boots;
+  }
+
+  /** Whether an OS runs there; on a bare node the one OS does. */
+  async guestRuns(side: Side): Promise<boolean> {
+    return this.virtualized ? (await this.guestState(side)) === 'running' : side === this.bootSide;
+  }
+
+  async slotOwner(slot: SlotName): Promise<Side> {
+    if (!this.virtualized) return this.bootSide;
+    const { status } = await this.monitor.request({ op: 'status' });
+    const owner = status.slots[slot.side][slot.index];
+    if (owner === null || owner === undefined)
+      throw new NodeError('refused', `slot ${slot.index} of side ${slot.side} belongs to nobody`);
+    return owner;
+  }
+
+  /** Asks the Microvisor until `holds`. @throws NodeError `timeout` */
+  async waitUntilGuest(
+    side: Side,
+    what: string,
+    deadlineNs: number,
+    holds: (guest: GuestStatus) => boolean,
+  ): Promise<void> {
+    for (;;) {
+      const guest = await this.#status(side);
+      if (holds(guest)) return;
+      if (this.machine.now() >= deadlineNs) {
+        throw new NodeError('timeout', `waited until the guest of side ${side} ${what}; it is ${guest.state}`);
+      }
+      await this.executive.drive(this.executive.sleep(POLL_NS));
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------------------ agents
+
+  /** Uses a guest's agent; the machine runs until `use` is done. @throws NodeError for what the agent reports */
+  async withAgent<T>(name: GuestName, use: (agent: GuestAgent) => Promise<T>): Promise<T> {
+    const { agent } = this.guest(name);
+    try {
+      return await this.executive.drive(use(agent));
+    } catch (error) {
+      if (!(error instanceof GuestAgentError)) throw error;
+      throw new NodeError(AGENT_FAILURE[error.code], `guest '${name}': ${error.message}`);
+    }
+  }
+
+  run(name: GuestName, argv: readonly string[], options: ExecOptions): Promise<ExecResult> {
+    return this.withAgent(name, (agent) => agent.exec(argv, { env: {}, ...options }));
+  }
+
+  /** Waits until the guest's agent answers. @throws NodeError `timeout` */
+  async agentAnswers(name: GuestName, deadlineNs: number): Promise<void> {
+    const answers = await this.withAgent(name, (agent) => agent.answers({ deadlineNs }));
+    if (!answers) throw new NodeError('timeout', `the agent of guest '${name}' did not answer in time`);
+  }
+
+  /** Waits for the agent after a boot, and fails at once when the guest reboots or goes off by itself meanwhile. */
+  async bootedOnce(name: GuestName, bootsBefore: number, deadlineNs: number): Promise<void> {
+    const { side } = this.guest(name);
+    for (;;) {
+      const attemptNs = Math.min(deadlineNs, this.machine.now() + AGENT_POLL_NS);
+      if (await this.withAgent(name, (agent) => agent.answers({ deadlineNs: attemptNs }))) return;
+      const { state, boots, bootError } = await this.#status(side);
+      if (state === 'off' || boots > bootsBefore + 1) {
+        const what = state === 'off' ? `is off (${bootError?.message ?? 'it powered off'})` : 'rebooted by itself';
+        throw new NodeError('guest-not-running', `guest '${name}' ${what} before its agent answered`);
+      }
+      if (this.machine.now() >= deadlineNs) {
+        throw new NodeError('timeout', `guest '${name}' is ${state}, but its agent did not answer in time`);
+      }
+    }
+  }
+
+  /** Reboots the OS of a bare node, which resets the whole node. */
+  async rebootBare(name: GuestName, deadlineNs: number): Promise<void> {
+    const before = this.#firmware.boots;
+    await this.askToShutDown(name, 'reboot', deadlineNs);
+    while (this.#firmware.boots === before) {
+      if (this.machine.now() >= deadlineNs) throw new NodeError('timeout', `guest '${name}' did not reboot in time`);
+      await this.executive.drive(this.executive.sleep(POLL_NS));
+    }
+    await this.agentAnswers(name, deadlineNs);
+  }
+
+  /** The agent is another one afterwards, or none. */
+  async askToShutDown(name: GuestName, mode: 'powerdown' | 'reboot', deadlineNs: number): Promise<void> {
+    await this.withAgent(name, (agent) => agent.shutdown(mode, { deadlineNs }));
+    this.guest(name).agent.drop(`the guest was asked to ${mode}`);
+  }
+
+  facts(): { readonly [name: string]: Json } {
+    return {
+      power: this.#powered ? 'on' : 'off',
+      virtualized: this.virtualized,
+      bootSide: this.bootSide,
+      bankMib: this.#config.bankMib,
+      seed: this.#config.seed,
+      disks: this.disks.names(),
+    };
+  }
+
+  startProbe(service: ServiceSpec): void {
+    this.servicePort = service.port;
+    this.probe.start(service);
+  }
+}

@@ -1,0 +1,34 @@
+/** One OS instance as the node sees it: its side, its devices' far ends, and the agent inside it. */
+import type { PluggedDevice, Side } from '../machine/index.ts';
+import type { GuestAgent } from './guest-agent.ts';
+
+/** Which slot of its side holds what; the images are made for this order. */
+export const SLOT = { system: 0, net: 1, console: 2, rng: 3, firstSpare: 4 } as const;
+
+export const AGENT_PORT = 'org.qemu.guest_agent.0';
+
+/** Addresses of the node's own network. The service address belongs to whichever OS serves. */
+export const NETWORK = {
+  client: '10.0.0.1/24',
+  service: '10.0.0.10',
+  management: { A: '10.0.0.11', B: '10.0.0.12' },
+  mac: { A: '52:54:00:00:00:0a', B: '52:54:00:00:00:0b', client: '52:54:00:00:00:01' },
+} as const;
+
+export interface GuestDevices {
+  readonly system: PluggedDevice;
+  readonly net: PluggedDevice;
+  readonly console: PluggedDevice;
+  readonly rng: PluggedDevice;
+}
+
+export interface Guest {
+  readonly side: Side;
+  readonly agent: GuestAgent;
+  readonly devices: GuestDevices;
+  readonly systemDisk: string;
+  /** Disks attached beyond the system disk: name to slot. */
+  readonly extraDisks: Map<string, number>;
+  /** Pulls the network cable. */
+  readonly unplugCable: () => void;
+}

@@ -1,0 +1,40 @@
+/** Speaks to the Microvisor through the service mailbox, as the board's service processor would. */
+import type { Machine } from '../machine/index.ts';
+import { type ControlRequest, type ControlResponse, decodeResponse, encodeRequest } from '../microvisor/index.ts';
+import type { Executive } from './executive.ts';
+import { NodeError } from './node-error.ts';
+
+export type ControlAnswer = Extract<ControlResponse, { ok: true }>;
+
+export class MonitorClient {
+  readonly #machine: Machine;
+  readonly #executive: Executive;
+
+  constructor(machine: Machine, executive: Executive) {
+    this.#machine = machine;
+    this.#executive = executive;
+  }
+
+  /** Lets the node run until M-mode has answered. @throws NodeError `refused` and its relatives; nothing changed then. */
+  async request(request: ControlRequest): Promise<ControlAnswer> {
+    const response = await this.#executive.drive(
+      new Promise<ControlResponse>((resolve) => {
+        this.#machine.postMailbox(
+          encodeRequest(request),
+          this.#executive.pausing((bytes: Uint8Array) => resolve(decodeResponse(bytes))),
+        );
+      }),
+    );
+    if (response.ok) return response;
+    const { code, message } = response.error;
+    switch (code) {
+      case 'not-virtualized':
+      case 'already-virtualized':
+        throw new NodeError(code, message);
+      case 'no-such-vm':
+        throw new NodeError('no-such-guest', message);
+      default:
+        throw new NodeError('refused', `${request.op}: ${message} (${code})`);
+    }
+  }
+}

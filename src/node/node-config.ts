@@ -1,0 +1,43 @@
+/**
+ * What a node is made of and what it must remember without power: written to node.json in its state directory. The
+ * boot side plays the part of the board's non-volatile memory: it changes at commit and at no other time, so that a loss
+ * of power before the commit brings the old OS back.
+ */
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import type { Side } from '../machine/index.ts';
+
+/** A disk of the node: a read-only base image and an overlay with what was written. */
+export interface DiskConfig {
+  readonly base: string;
+  readonly overlay: string;
+}
+
+export interface NodeConfig {
+  readonly version: 1;
+  readonly bankMib: number;
+  readonly clock: 'virtual' | 'realtime';
+  /** Moves every random choice of the node: entropy device, probe phase, TCP sequence numbers. */
+  readonly seed: number;
+  readonly disks: Readonly<Record<string, DiskConfig>>;
+  /** The disk each side boots from. */
+  readonly systemDisk: Readonly<Partial<Record<Side, string>>>;
+  readonly bootSide: Side;
+  /** How often the node has been powered on. */
+  readonly powerOns: number;
+  /** Local TCP port that leads to the service (realtime clock); 0 lets the system choose. */
+  readonly forwardPort?: number;
+}
+
+export function readNodeConfig(path: string): NodeConfig | undefined {
+  if (!existsSync(path)) return undefined;
+  const config = JSON.parse(readFileSync(path, 'utf8')) as NodeConfig;
+  if (config.version !== 1)
+    throw new Error(`${path}: expected version 1 of a node's configuration, found ${config.version}`);
+  return config;
+}
+
+/** Atomic: a loss of power leaves the old file or the new one. */
+export function writeNodeConfig(path: string, config: NodeConfig): void {
+  writeFileSync(`${path}.new`, `${JSON.stringify(config, null, 2)}\n`);
+  renameSync(`${path}.new`, path);
+}

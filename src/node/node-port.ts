@@ -1,0 +1,145 @@
+/** The engine's NodePort on an emulated node in this process. */
+import type {
+  ActOutcome,
+  ActRequest,
+  Json,
+  MicrovisorMeasurement,
+  NodeStatus,
+  PrimitiveName,
+  ProbeAnswer,
+  ServiceMeasurement,
+} from '../engine/index.ts';
+import type { Side } from '../machine/index.ts';
+import { ActRecord } from './act-record.ts';
+import type { EmulatedNode } from './emulated-node.ts';
+import { NodeOffError } from './executive.ts';
+import { NodeError } from './node-error.ts';
+import { LIMIT_S, PRIMITIVES, type Primitive } from './primitives/table.ts';
+import type { ServedNode } from './server.ts';
+import { TrapLog } from './trap-log.ts';
+
+export interface LocalNodeOptions {
+  readonly node: EmulatedNode;
+  readonly bootId: string;
+  readonly actsPath: string;
+}
+
+export class LocalNode implements ServedNode {
+  readonly #node: EmulatedNode;
+  readonly #bootId: string;
+  readonly #acts: ActRecord;
+  readonly #traps: TrapLog;
+  readonly #listeners = new Set<(line: string) => void>();
+  readonly #consoles = new Set<(side: Side, bytes: Uint8Array) => void>();
+  #epoch = 0;
+
+  constructor({ node, bootId, actsPath }: LocalNodeOptions) {
+    this.#node = node;
+    this.#bootId = bootId;
+    this.#acts = new ActRecord(actsPath, bootId);
+    this.#traps = new TrapLog(node.machine);
+  }
+
+  async status(): Promise<NodeStatus> {
+    const { machine } = this.#node;
+    return {
+      bootId: this.#bootId,
+      nowNs: machine.now(),
+      clock: machine.options.clock.kind,
+      facts: this.#node.facts(),
+    };
+  }
+
+  async act(request: ActRequest): Promise<ActOutcome> {
+    const now = this.#node.machine.now();
+    if (request.epoch < this.#epoch) {
+      const message = `epoch ${request.epoch} is behind ${this.#epoch}: a later run or resume holds the node`;
+      return { ok: false, error: { code: 'stale-epoch', message, retryable: false }, startNs: now, endNs: now };
+    }
+    this.#epoch = request.epoch;
+    return this.#acts.once(request.key, () => this.#do(request));
+  }
+
+  async #do({ primitive, args, key, deadlineNs }: ActRequest): Promise<ActOutcome> {
+    const { machine } = this.#node;
+    const startNs = machine.now();
+    this.#traps.mark();
+    // The table's types tie arguments to names; what crosses the port is JSON the engine made from the same table.
+    const work = PRIMITIVES[primitive] as Primitive<PrimitiveName>;
+    try {
+      const limitNs = startNs + LIMIT_S[primitive] * 1e9;
+      const result = await work(this.#node, args as never, {
+        deadlineNs: Math.min(deadlineNs ?? limitNs, limitNs),
+        key,
+      });
+      return { ok: true, result: result as unknown as Json, startNs, endNs: machine.now() };
+    } catch (error) {
+      const failure = asNodeError(error);
+      const { code, message, retryable, details } = failure;
+      return {
+        ok: false,
+        error: { code, message, retryable, ...(details === undefined ? {} : { details }) },
+        startNs,
+        endNs: machine.now(),
+      };
+    } finally {
+      this.#traps.mark();
+    }
+  }
+
+  async probe(key: string): Promise<ProbeAnswer> {
+    return this.#acts.probe(key);
+  }
+
+  async waitUntil(ns: number): Promise<void> {
+    this.#traps.mark();
+    await this.#node.executive.drive(this.#node.executive.until(ns));
+    this.#traps.mark();
+  }
+
+  async measureService(fromNs: number, toNs: number): Promise<ServiceMeasurement> {
+    return this.#node.probe.measure(fromNs, toNs);
+  }
+
+  async measureMicrovisor(fromNs: number, toNs: number): Promise<MicrovisorMeasurement> {
+    return { traps: this.#traps.between(fromNs, toNs) };
+  }
+
+  onProgress(listener: (line: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  progress(line: string): void {
+    for (const listener of this.#listeners) listener(line);
+  }
+
+  onConsole(listener: (side: Side, bytes: Uint8Array) => void): () => void {
+    this.#consoles.add(listener);
+    return () => this.#consoles.delete(listener);
+  }
+
+  /** Called with what a UART sends. */
+  console(side: Side, bytes: Uint8Array): void {
+    for (const listener of this.#consoles) listener(side, bytes);
+  }
+
+  consoleInput(side: Side, text: string): void {
+    this.#node.machine.uart(side).input(new TextEncoder().encode(text));
+    this.#node.executive.kick();
+  }
+
+  async shutDown(): Promise<void> {
+    this.#node.executive.close();
+    this.#node.disks.closeAll();
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** What a primitive threw, as the world's doing; a defect of ours is not the world's and goes on up. */
+function asNodeError(error: unknown): NodeError {
+  if (error instanceof NodeError) return error;
+  if (error instanceof NodeOffError) return new NodeError('guest-not-running', error.message);
+  throw error;
+}

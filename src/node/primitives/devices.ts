@@ -1,0 +1,84 @@
+/** Disks and devices: cloned, attached, handed over. */
+import { slotBase } from '../../machine/index.ts';
+import type { EmulatedNode } from '../emulated-node.ts';
+import { type Guest, SLOT } from '../guest.ts';
+import { NodeError } from '../node-error.ts';
+import type { Primitive } from './table.ts';
+
+/** The storage's own point-in-time copy: a metadata operation, whatever the number of bytes. */
+export const cloneDisk: Primitive<'disk.clone'> = async (node, args, { deadlineNs }) => {
+  const from = node.systemDisk(node.guest(args.from).side);
+  if (node.diskInUse(args.name)) throw new NodeError('refused', `a guest has a disk ${args.name} already`);
+  node.disks.remove(args.name);
+  const startNs = node.machine.now();
+  await node.withAgent(args.from, (agent) =>
+    agent.whileFrozen(() => node.disks.clone(from, args.name), { deadlineNs }),
+  );
+  return { bytes: node.disks.bytes(args.name), frozenMs: (node.machine.now() - startNs) / 1e6 };
+};
+
+export const removeDisk: Primitive<'disk.remove'> = async (node, args) => {
+  if (node.diskInUse(args.name)) throw new NodeError('refused', `disk ${args.name} is in use by a guest`);
+  node.disks.remove(args.name);
+  return {};
+};
+
+export const attachDisk: Primitive<'disk.attach'> = async (node, args, { deadlineNs }) => {
+  if (!node.disks.has(args.name)) throw new NodeError('no-such-disk', `the node has no disk ${args.name}`);
+  const guest = node.guest(args.guest);
+  const device = `/dev/disk/by-id/virtio-${args.name}`;
+  if (guest.extraDisks.has(args.name)) return { device };
+  const slot = node.freeSlot(guest.side);
+  node.plugDisk(guest, slot, args.name, args.readOnly);
+  if (await node.guestRuns(guest.side)) await bind(node, args.guest, guest, slot, 'bind', deadlineNs);
+  return { device };
+};
+
+export const detachDisk: Primitive<'disk.detach'> = async (node, args, { deadlineNs }) => {
+  const guest = node.findGuest(args.guest);
+  const slot = guest?.extraDisks.get(args.name);
+  if (guest === undefined || slot === undefined) return {};
+  if (await node.guestRuns(guest.side)) await bind(node, args.guest, guest, slot, 'unbind', deadlineNs);
+  node.unplugDisk(guest, args.name);
+  return {};
+};
+
+const DEVICE = /^(old|new)\.(system|net|console|rng)$/;
+
+export const moveDevice: Primitive<'device.move'> = async (node, args, { deadlineNs }) => {
+  const [, owner, kind] = DEVICE.exec(args.device) ?? [];
+  if ((owner !== 'old' && owner !== 'new') || kind === undefined) {
+    throw new NodeError('no-such-device', `a device is named <guest>.<kind> such as old.net, not ${args.device}`);
+  }
+  const made = node.guest(owner);
+  const slot = { side: made.side, index: SLOT[kind as 'net'] };
+  const holder = await node.slotOwner(slot);
+  const from = node.nameOf(holder);
+  if (from === args.to) return { from };
+  await mvDevice(node, from, 'unbind', slotBase(slot.side, slot.index), deadlineNs);
+  await node.monitor.request({ op: 'moveSlot', slot, owner: node.guest(args.to).side });
+  await mvDevice(node, args.to, 'bind', slotBase(slot.side, slot.index), deadlineNs);
+  return { from };
+};
+
+const bind = (
+  node: EmulatedNode,
+  name: 'old' | 'new',
+  guest: Guest,
+  slot: number,
+  verb: 'bind' | 'unbind',
+  deadlineNs: number,
+): Promise<void> => mvDevice(node, name, verb, slotBase(guest.side, slot), deadlineNs);
+
+async function mvDevice(
+  node: EmulatedNode,
+  guest: 'old' | 'new',
+  verb: 'bind' | 'unbind',
+  base: number,
+  deadlineNs: number,
+): Promise<void> {
+  const run = await node.run(guest, ['/usr/local/sbin/mv-device', verb, base.toString(16)], { deadlineNs });
+  if (run.exitCode !== 0) {
+    throw new NodeError('exit-code', `mv-device ${verb} in ${guest} ended with ${run.exitCode}: ${run.stderr.trim()}`);
+  }
+}

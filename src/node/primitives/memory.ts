@@ -1,0 +1,46 @@
+/** Memory changes hands by the OS's own means: it offlines and unbinds a bank, or binds and onlines it. */
+import type { MemoryRegion, Side } from '../../machine/index.ts';
+import { memoryMap } from '../../machine/index.ts';
+import type { EmulatedNode } from '../emulated-node.ts';
+import { NodeError } from '../node-error.ts';
+import type { Primitive } from './table.ts';
+
+/** The bank of the other side with the scratch below it: what an OS gives up and takes up. */
+export function otherBank(node: EmulatedNode, side: Side): MemoryRegion {
+  const map = memoryMap(node.machine.options.bankBytes);
+  const other = side === 'A' ? 'B' : 'A';
+  const base = map.scratch[other].base;
+  return { base, bytes: map.bank[other].base + map.bank[other].bytes - base };
+}
+
+/** In the guest first, then in the Microvisor: from then on an access of the guest there is a fault. */
+export const giveUpMemory: Primitive<'memory.give-up'> = async (node, args, context) => {
+  const guest = node.guest(args.guest);
+  const region = otherBank(node, guest.side);
+  await memoryCommand(node, args.guest, 'give-up', context.deadlineNs);
+  if (node.virtualized) await node.monitor.request({ op: 'setMemory', region, owner: null });
+  return { bytes: region.bytes };
+};
+
+export const takeUpMemory: Primitive<'memory.take-up'> = async (node, args, context) => {
+  const guest = node.guest(args.guest);
+  const region = otherBank(node, guest.side);
+  if (node.virtualized) await node.monitor.request({ op: 'setMemory', region, owner: guest.side });
+  await memoryCommand(node, args.guest, 'take-up', context.deadlineNs);
+  return { bytes: region.bytes };
+};
+
+async function memoryCommand(
+  node: EmulatedNode,
+  name: 'old' | 'new',
+  verb: 'give-up' | 'take-up',
+  deadlineNs: number,
+): Promise<void> {
+  const run = await node.run(name, ['/usr/local/sbin/mv-memory', verb], { deadlineNs });
+  if (run.exitCode !== 0) {
+    throw new NodeError('no-memory', `mv-memory ${verb} in ${name} ended with ${run.exitCode}: ${run.stderr.trim()}`, {
+      stdout: run.stdout,
+      stderr: run.stderr,
+    });
+  }
+}

@@ -1,0 +1,62 @@
+/** virtualize, devirtualize, and the proof that nothing of it is left. */
+import type { MachineCounters } from '../../machine/index.ts';
+import type { EmulatedNode } from '../emulated-node.ts';
+import { NodeError } from '../node-error.ts';
+import type { Primitive } from './table.ts';
+
+export const virtualize: Primitive<'microvisor.virtualize'> = async (node) => {
+  const startNs = node.machine.now();
+  const answer = await node.monitor.request({ op: 'virtualize' });
+  node.virtualized = true;
+  return { switchNs: answer.switchNs, pauseNs: node.machine.now() - startNs };
+};
+
+/** How long the node waits for requests in flight to come home before the guard refuses. */
+const QUIET_NS_MAX = 2_000_000_000;
+const QUIET_POLL_NS = 100_000;
+
+export const devirtualize: Primitive<'microvisor.devirtualize'> = async (node, _args, context) => {
+  if (!node.virtualized) return { switchNs: 0, pauseNs: 0, stateIdentical: true, differences: [] };
+  await quiet(node, Math.min(context.deadlineNs, node.machine.now() + QUIET_NS_MAX));
+  const startNs = node.machine.now();
+  const answer = await node.monitor.request({ op: 'devirtualize' });
+  node.virtualized = false;
+  const { stateIdentical, differences } = answer.status;
+  return {
+    switchNs: answer.switchNs,
+    pauseNs: node.machine.now() - startNs,
+    stateIdentical: stateIdentical === true,
+    differences: differences.map(({ name, expected, found }) => `${name}: expected ${expected}, found ${found}`),
+  };
+};
+
+async function quiet(node: EmulatedNode, untilNs: number): Promise<void> {
+  while (node.requestsInFlight() > 0) {
+    if (node.machine.now() >= untilNs) {
+      throw new NodeError('refused', `devirtualize: ${node.requestsInFlight()} device requests are still in flight`);
+    }
+    await node.executive.drive(node.executive.sleep(QUIET_POLL_NS));
+  }
+}
+
+/** SBI calls of the OS itself: what any board's firmware would serve, [SBI] "Binary Encoding". */
+const ECALL_FROM_S = '0x9';
+
+/** M-mode entries that a node without a Microvisor would not have taken. */
+export function entriesBeyondSbi(before: MachineCounters, after: MachineCounters): number {
+  let extra = 0;
+  for (const [cause, count] of Object.entries(after.machineModeEntries)) {
+    if (cause !== ECALL_FROM_S) extra += count - (before.machineModeEntries[cause] ?? 0);
+  }
+  return extra;
+}
+
+export const auditBareNode: Primitive<'microvisor.audit'> = async (node, args) => {
+  const { status } = await node.monitor.request({ op: 'status' });
+  const before = structuredClone(node.machine.counters);
+  await node.executive.drive(node.executive.sleep(args.durationMs * 1e6));
+  return {
+    bareTrapsExtra: entriesBeyondSbi(before, node.machine.counters),
+    stateIdentical: status.stateIdentical === true,
+  };
+};

@@ -1,0 +1,81 @@
+/** Which function does which primitive. The engine's table gives the shapes; a missing row does not compile. */
+import type { PrimitiveArgs, PrimitiveName, PrimitiveResult } from '../../engine/index.ts';
+import type { EmulatedNode } from '../emulated-node.ts';
+import { attachDisk, cloneDisk, detachDisk, moveDevice, removeDisk } from './devices.ts';
+import { copyToGuest, guestFacts, runInGuest, sampleWork, shutDownGuest, waitForGuest } from './guests.ts';
+import { giveUpMemory, takeUpMemory } from './memory.ts';
+import { auditBareNode, devirtualize, virtualize } from './microvisor.ts';
+import { beginRun, bootNode, commit, endRun } from './run.ts';
+import { checkService, cutOver } from './service.ts';
+import { bootVm, createVm, destroyVm, rebootVm } from './vm.ts';
+
+/** When a primitive gives up, in node time, unless the act says otherwise. */
+export interface ActContext {
+  readonly deadlineNs: number;
+  readonly key: string;
+}
+
+export type Primitive<Name extends PrimitiveName> = (
+  node: EmulatedNode,
+  args: PrimitiveArgs<Name>,
+  context: ActContext,
+) => Promise<PrimitiveResult<Name>>;
+
+export const PRIMITIVES: { readonly [Name in PrimitiveName]: Primitive<Name> } = {
+  'run.begin': beginRun,
+  'run.end': endRun,
+  'node.commit': commit,
+  'node.boot': bootNode,
+  'microvisor.virtualize': virtualize,
+  'microvisor.devirtualize': devirtualize,
+  'microvisor.audit': auditBareNode,
+  'memory.give-up': giveUpMemory,
+  'memory.take-up': takeUpMemory,
+  'disk.clone': cloneDisk,
+  'disk.remove': removeDisk,
+  'disk.attach': attachDisk,
+  'disk.detach': detachDisk,
+  'device.move': moveDevice,
+  'vm.create': createVm,
+  'vm.boot': bootVm,
+  'vm.reboot': rebootVm,
+  'vm.destroy': destroyVm,
+  'guest.shutdown': shutDownGuest,
+  'guest.run': runInGuest,
+  'guest.copy': copyToGuest,
+  'guest.wait-for': waitForGuest,
+  'guest.facts': guestFacts,
+  'guest.sample-work': sampleWork,
+  'service.check': checkService,
+  'service.cut-over': cutOver,
+};
+
+/** What each primitive takes at the most, in node time, unless the act says otherwise. */
+export const LIMIT_S: { readonly [Name in PrimitiveName]: number } = {
+  'run.begin': 60,
+  'run.end': 120,
+  'node.commit': 10,
+  'node.boot': 300,
+  'microvisor.virtualize': 10,
+  'microvisor.devirtualize': 30,
+  'microvisor.audit': 600,
+  'memory.give-up': 120,
+  'memory.take-up': 120,
+  'disk.clone': 60,
+  'disk.remove': 10,
+  'disk.attach': 30,
+  'disk.detach': 30,
+  'device.move': 60,
+  'vm.create': 30,
+  'vm.boot': 300,
+  'vm.reboot': 300,
+  'vm.destroy': 30,
+  'guest.shutdown': 120,
+  'guest.run': 600,
+  'guest.copy': 120,
+  'guest.wait-for': 120,
+  'guest.facts': 60,
+  'guest.sample-work': 120,
+  'service.check': 60,
+  'service.cut-over': 60,
+};

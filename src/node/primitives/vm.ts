@@ -1,0 +1,55 @@
+/** A second OS instance beside the running one: its memory, its devices, its life. */
+import { memoryMap } from '../../machine/index.ts';
+import { NodeError } from '../node-error.ts';
+import { otherBank } from './memory.ts';
+import type { Primitive } from './table.ts';
+
+export const createVm: Primitive<'vm.create'> = async (node, args) => {
+  if (!node.virtualized) throw new NodeError('not-virtualized', 'a second OS needs the Microvisor beneath both');
+  const side = node.freeSide();
+  const other = side === 'A' ? 'B' : 'A';
+  const map = memoryMap(node.machine.options.bankBytes);
+  const guest = node.plugGuest(side, args.disk);
+  try {
+    const memory = [map.lowStub[side], otherBank(node, other)];
+    const slots = node.slotNames(side);
+    await node.monitor.request({ op: 'createVm', side, memory, slots });
+    node.nameGuest(args.guest, guest);
+    return { memoryBytes: memory.reduce((sum, region) => sum + region.bytes, 0) };
+  } catch (error) {
+    node.unplugGuest(guest);
+    throw error;
+  }
+};
+
+export const bootVm: Primitive<'vm.boot'> = async (node, args, { deadlineNs }) => {
+  const { side } = node.guest(args.guest);
+  const startNs = node.machine.now();
+  const before = await node.guestBoots(side);
+  await node.monitor.request({ op: 'bootVm', side });
+  await node.bootedOnce(args.guest, before, deadlineNs);
+  return { bootMs: (node.machine.now() - startNs) / 1e6 };
+};
+
+export const rebootVm: Primitive<'vm.reboot'> = async (node, args, { deadlineNs }) => {
+  const { side } = node.guest(args.guest);
+  const startNs = node.machine.now();
+  if (node.virtualized) {
+    const before = await node.guestBoots(side);
+    await node.askToShutDown(args.guest, 'reboot', deadlineNs);
+    await node.waitUntilGuest(side, 'has been loaded again', deadlineNs, (guest) => guest.boots > before);
+    await node.bootedOnce(args.guest, before, deadlineNs);
+  } else {
+    await node.rebootBare(args.guest, deadlineNs);
+  }
+  return { bootMs: (node.machine.now() - startNs) / 1e6 };
+};
+
+export const destroyVm: Primitive<'vm.destroy'> = async (node, args) => {
+  const guest = node.findGuest(args.guest);
+  if (guest === undefined) return {};
+  await node.monitor.request({ op: 'destroyVm', side: guest.side, force: true });
+  node.unplugGuest(guest);
+  node.forgetGuest(args.guest);
+  return {};
+};

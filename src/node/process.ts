@@ -1,0 +1,54 @@
+/**
+ * The process a node lives in. Started with the node's state directory; it serves the node on the directory's socket
+ * until it is told to shut down. Ending it in any other way is a loss of power.
+ */
+import { appendFileSync, writeSync } from 'node:fs';
+import { EmulatedNode } from './emulated-node.ts';
+import { readNodeConfig, writeNodeConfig } from './node-config.ts';
+import { LocalNode } from './node-port.ts';
+import { serveNode } from './server.ts';
+import { createStateDirectory, type StateDirectory } from './state-directory.ts';
+import { wallClockNs } from './wall-clock.ts';
+
+/** What the parent waits for on standard output. */
+export const READY_LINE = 'ready';
+
+async function main(path: string): Promise<void> {
+  const state = createStateDirectory(path);
+  const stored = readNodeConfig(state.config);
+  if (stored === undefined) throw new Error(`${state.config}: expected a node's configuration, found no file`);
+  const config = { ...stored, powerOns: stored.powerOns + 1 };
+  writeNodeConfig(state.config, config);
+
+  const node = new EmulatedNode({
+    config,
+    state,
+    clock: config.clock === 'virtual' ? { kind: 'virtual' } : { kind: 'realtime', nowNs: wallClockNs() },
+    onConsole: (side, bytes) => {
+      appendFileSync(state.console(side), bytes);
+      port?.console(side, bytes);
+    },
+  });
+  const port: LocalNode = new LocalNode({ node, bootId: `boot-${config.powerOns}`, actsPath: state.acts });
+  const server = await serveNode(port, state.socket, () => {
+    server.close();
+    process.exit(0);
+  });
+  if (config.clock === 'realtime') node.executive.start();
+  writeSync(1, `${READY_LINE}\n`);
+  logDeath(state);
+}
+
+function logDeath(state: StateDirectory): void {
+  process.on('uncaughtException', (error) => {
+    appendFileSync(state.log, `${error.stack ?? String(error)}\n`);
+    process.exit(1);
+  });
+  // Whoever started the node may go away; the node does not.
+  process.on('SIGHUP', () => {});
+  process.on('SIGINT', () => {});
+}
+
+const [, , path] = process.argv;
+if (path === undefined) throw new Error('expected the state directory of a node as the only argument');
+await main(path);

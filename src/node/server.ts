@@ -1,0 +1,82 @@
+/**
+ * Serves one NodePort to any number of drivers over a Unix socket, one after another or at once. A driver that goes
+ * away in the middle of an act does not stop the act: it is finished, recorded, and found by `probe`.
+ */
+import { Buffer } from 'node:buffer';
+import { existsSync, unlinkSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import type { ActRequest, NodePort } from '../engine/index.ts';
+import type { Side } from '../machine/index.ts';
+import { receiveLines, sendLine, type WireRequest } from './wire.ts';
+
+/** What a node's process serves beyond the port of the engine. */
+export interface ServedNode extends NodePort {
+  shutDown(): Promise<void>;
+  /** What a side's UART sends; returns how to stop listening. */
+  onConsole(listener: (side: Side, bytes: Uint8Array) => void): () => void;
+  consoleInput(side: Side, text: string): void;
+}
+
+export function serveNode(node: ServedNode, socketPath: string, onShutDown: () => void): Promise<Server> {
+  if (existsSync(socketPath)) unlinkSync(socketPath);
+  const server = createServer((socket) => {
+    const stopProgress = node.onProgress((progress) => sendLine(socket, { progress }));
+    const stopConsole = node.onConsole((side, bytes) =>
+      sendLine(socket, { console: { side, base64: Buffer.from(bytes).toString('base64') } }),
+    );
+    const stop = (): void => {
+      stopProgress();
+      stopConsole();
+    };
+    socket.on('close', stop);
+    socket.on('error', stop);
+    receiveLines(socket, (message) => {
+      void answer(node, socket, message as WireRequest).then((ended) => {
+        if (ended) onShutDown();
+      });
+    });
+  });
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(socketPath, () => resolve(server));
+  });
+}
+
+async function answer(node: ServedNode, socket: Socket, request: WireRequest): Promise<boolean> {
+  const { id, method } = request;
+  try {
+    const result = await dispatch(node, method, request.params as never);
+    sendLine(socket, { id, result: result ?? null });
+    return method === 'shutDown';
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    sendLine(socket, { id, error: { code: errorCode(error), message } });
+    return false;
+  }
+}
+
+const errorCode = (error: unknown): string =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'internal';
+
+function dispatch(node: ServedNode, method: string, params: { readonly [name: string]: never }): Promise<unknown> {
+  switch (method) {
+    case 'status':
+      return node.status();
+    case 'act':
+      return node.act(params as unknown as ActRequest);
+    case 'probe':
+      return node.probe(params['key']!);
+    case 'waitUntil':
+      return node.waitUntil(params['ns']!);
+    case 'measureService':
+      return node.measureService(params['fromNs']!, params['toNs']!);
+    case 'measureMicrovisor':
+      return node.measureMicrovisor(params['fromNs']!, params['toNs']!);
+    case 'shutDown':
+      return node.shutDown();
+    case 'consoleInput':
+      return Promise.resolve(node.consoleInput(params['side']!, params['text']!));
+    default:
+      return Promise.reject(new Error(`a node has no method ${method}`));
+  }
+}
