@@ -13,6 +13,7 @@ import {
   type MachineClock,
   MIB,
   memoryMap,
+  type PluggedDevice,
   SIDES,
   type Side,
   SLOTS_PER_SIDE,
@@ -58,12 +59,16 @@ export class EmulatedNode {
   readonly disks: Disks;
   readonly ethernet: EthernetSwitch;
   virtualized = false;
+  /** Sides whose network device the OS of the other side has. */
+  readonly movedIn = new Set<Side>();
   servicePort = 80;
   readonly #state: StateDirectory;
   #config: NodeConfig;
   readonly #firmware: Firmware;
   readonly #guests = new Map<Side, Guest>();
   #names = new Map<GuestName, Side>();
+  /** The side each name of this run stood for, whether or not its guest still lives: its devices keep its name. */
+  #made = new Map<GuestName, Side>();
   #powered = false;
 
   constructor({ config, state, clock, onConsole }: EmulatedNodeOptions) {
@@ -121,11 +126,13 @@ export class EmulatedNode {
   /** A new run: the OS of the boot side is `old`, and nothing else has a name. */
   beginNames(): void {
     this.#names = new Map([['old', this.bootSide]]);
+    this.#made = new Map(this.#names);
   }
 
   nameGuest(name: GuestName, guest: Guest): void {
     this.#guests.set(guest.side, guest);
     this.#names.set(name, guest.side);
+    this.#made.set(name, guest.side);
   }
 
   forgetGuest(name: GuestName): void {
@@ -137,6 +144,13 @@ export class EmulatedNode {
   findGuest(name: GuestName): Guest | undefined {
     const side = this.#names.get(name);
     return side === undefined ? undefined : this.#guests.get(side);
+  }
+
+  /** The side a guest was made on. @throws NodeError `no-such-guest` */
+  sideOf(name: GuestName): Side {
+    const side = this.#made.get(name);
+    if (side === undefined) throw new NodeError('no-such-guest', `the node has had no guest '${name}'`);
+    return side;
   }
 
   /** @throws NodeError `no-such-guest` */
@@ -162,25 +176,39 @@ export class EmulatedNode {
     if (!this.disks.has(disk)) throw new NodeError('no-such-disk', `the node has no disk ${disk}`);
     const { machine } = this;
     const system = machine.slot(side, SLOT.system).plug({ kind: 'block', store: this.disks.open(disk), serial: disk });
-    const net = machine.slot(side, SLOT.net).plug({ kind: 'net', mac: NETWORK.mac[side] });
+    const net = this.#plugNetwork(side);
     const console = machine.slot(side, SLOT.console).plug({ kind: 'console', ports: [AGENT_PORT] });
     const rng = machine.slot(side, SLOT.rng).plug({ kind: 'rng' });
     const port = console.ports?.get(AGENT_PORT);
-    if (net.ethernet === undefined || port === undefined)
-      throw new Error('a net device has an ethernet side, a console its ports');
+    if (port === undefined) throw new Error(`a console has the ports it was made with, not ${AGENT_PORT}`);
     return {
       side,
       agent: new GuestAgent(port, machine.scheduler, () => machine.pause()),
       devices: { system, net, console, rng },
       systemDisk: disk,
       extraDisks: new Map(),
-      unplugCable: this.ethernet.attach(net.ethernet),
     };
   }
 
+  networkHeld(slotSide: Side, holder: Side): void {
+    if (holder === slotSide) this.movedIn.delete(slotSide);
+    else this.movedIn.add(slotSide);
+  }
+
+  /** The network device of a side stays in its slot when the side's guest goes: it may have moved to the other one. */
+  #plugNetwork(side: Side): PluggedDevice {
+    const slot = this.machine.slot(side, SLOT.net);
+    if (slot.device !== undefined) return slot.device;
+    const net = slot.plug({ kind: 'net', mac: NETWORK.mac[side] });
+    if (net.ethernet === undefined) throw new Error('a net device has an ethernet side');
+    this.ethernet.attach(net.ethernet);
+    return net;
+  }
+
   unplugGuest(guest: Guest): void {
-    guest.unplugCable();
-    for (let slot = 0; slot < SLOTS_PER_SIDE; slot++) this.machine.slot(guest.side, slot).unplug();
+    for (let slot = 0; slot < SLOTS_PER_SIDE; slot++) {
+      if (slot !== SLOT.net) this.machine.slot(guest.side, slot).unplug();
+    }
     this.disks.close(guest.systemDisk);
     for (const name of guest.extraDisks.keys()) this.disks.close(name);
   }
@@ -253,13 +281,11 @@ export class EmulatedNode {
     return this.virtualized ? (await this.guestState(side)) === 'running' : side === this.bootSide;
   }
 
-  async slotOwner(slot: SlotName): Promise<Side> {
+  /** Null: nobody's, since the guest that had it is gone. */
+  async slotOwner(slot: SlotName): Promise<Side | null> {
     if (!this.virtualized) return this.bootSide;
     const { status } = await this.monitor.request({ op: 'status' });
-    const owner = status.slots[slot.side][slot.index];
-    if (owner === null || owner === undefined)
-      throw new NodeError('refused', `slot ${slot.index} of side ${slot.side} belongs to nobody`);
-    return owner;
+    return status.slots[slot.side][slot.index] ?? null;
   }
 
   /** Asks the Microvisor until `holds`. @throws NodeError `timeout` */

@@ -29,6 +29,4 @@ export interface Guest {
   readonly systemDisk: string;
   /** Disks attached beyond the system disk: name to slot. */
   readonly extraDisks: Map<string, number>;
-  /** Pulls the network cable. */
-  readonly unplugCable: () => void;
 }

@@ -50,14 +50,17 @@ export const moveDevice: Primitive<'device.move'> = async (node, args, { deadlin
   if ((owner !== 'old' && owner !== 'new') || kind === undefined) {
     throw new NodeError('no-such-device', `a device is named <guest>.<kind> such as old.net, not ${args.device}`);
   }
-  const made = node.guest(owner);
-  const slot = { side: made.side, index: SLOT[kind as 'net'] };
+  const slot = { side: node.sideOf(owner), index: SLOT[kind as 'net'] };
+  if (node.machine.slot(slot.side, slot.index).device === undefined) {
+    throw new NodeError('no-such-device', `${args.device} is not in its slot any more`);
+  }
   const holder = await node.slotOwner(slot);
-  const from = node.nameOf(holder);
+  const from = holder === null ? owner : node.nameOf(holder);
   if (from === args.to) return { from };
-  await mvDevice(node, from, 'unbind', slotBase(slot.side, slot.index), deadlineNs);
+  if (holder !== null) await mvDevice(node, from, 'unbind', slotBase(slot.side, slot.index), deadlineNs);
   await node.monitor.request({ op: 'moveSlot', slot, owner: node.guest(args.to).side });
   await mvDevice(node, args.to, 'bind', slotBase(slot.side, slot.index), deadlineNs);
+  if (kind === 'net') node.networkHeld(slot.side, node.guest(args.to).side);
   return { from };
 };
 
@@ -70,7 +73,8 @@ const bind = (
   deadlineNs: number,
 ): Promise<void> => mvDevice(node, name, verb, slotBase(guest.side, slot), deadlineNs);
 
-async function mvDevice(
+/** Binds or unbinds the driver of the slot at `base` in a guest. */
+export async function mvDevice(
   node: EmulatedNode,
   guest: 'old' | 'new',
   verb: 'bind' | 'unbind',

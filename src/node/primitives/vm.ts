@@ -1,14 +1,18 @@
 /** A second OS instance beside the running one: its memory, its devices, its life. */
-import { memoryMap } from '../../machine/index.ts';
+import { memoryMap, type Side, slotBase } from '../../machine/index.ts';
+import type { EmulatedNode } from '../emulated-node.ts';
+import { SLOT } from '../guest.ts';
 import { NodeError } from '../node-error.ts';
+import { mvDevice } from './devices.ts';
 import { otherBank } from './memory.ts';
 import type { Primitive } from './table.ts';
 
-export const createVm: Primitive<'vm.create'> = async (node, args) => {
+export const createVm: Primitive<'vm.create'> = async (node, args, { deadlineNs }) => {
   if (!node.virtualized) throw new NodeError('not-virtualized', 'a second OS needs the Microvisor beneath both');
   const side = node.freeSide();
   const other = side === 'A' ? 'B' : 'A';
   const map = memoryMap(node.machine.options.bankBytes);
+  await takeNetworkBack(node, side, deadlineNs);
   const guest = node.plugGuest(side, args.disk);
   try {
     const memory = [map.lowStub[side], otherBank(node, other)];
@@ -21,6 +25,13 @@ export const createVm: Primitive<'vm.create'> = async (node, args) => {
     throw error;
   }
 };
+
+/** An earlier maintenance may have left this side's network device with the OS that runs now. */
+async function takeNetworkBack(node: EmulatedNode, side: Side, deadlineNs: number): Promise<void> {
+  if (!node.movedIn.has(side)) return;
+  await mvDevice(node, 'old', 'unbind', slotBase(side, SLOT.net), deadlineNs);
+  node.movedIn.delete(side);
+}
 
 export const bootVm: Primitive<'vm.boot'> = async (node, args, { deadlineNs }) => {
   const { side } = node.guest(args.guest);
