@@ -1,0 +1,132 @@
+/** A hart's area in linear memory, seen from TypeScript: registers, budget, TLBs. */
+import {
+  AREA,
+  DATA_BANK_BYTES,
+  DATA_ENTRY,
+  DATA_ENTRY_SHIFT,
+  FETCH_BANK_BYTES,
+  FETCH_ENTRY,
+  FETCH_ENTRY_SHIFT,
+  FILL_LOG_ENTRIES,
+  invalidTag,
+  STATE,
+  TLB_CLASSES,
+  TLB_ENTRIES,
+} from './layout.ts';
+
+const TWO_POW_32 = 0x1_0000_0000;
+
+export class HartArea {
+  readonly base: number;
+  /** x0..x31 and the sink; f0..f31. */
+  readonly x: BigUint64Array;
+  readonly f: BigUint64Array;
+  readonly memory: DataView;
+  readonly #words: Int32Array;
+
+  constructor(buffer: ArrayBuffer, base: number) {
+    this.base = base;
+    this.x = new BigUint64Array(buffer, base + STATE.x, 33);
+    this.f = new BigUint64Array(buffer, base + STATE.f, 32);
+    this.memory = new DataView(buffer);
+    this.#words = new Int32Array(buffer, base, AREA.bytes / 4);
+    this.flushAll();
+  }
+
+  word(field: keyof typeof STATE): number {
+    return this.#words[STATE[field] >> 2] ?? 0;
+  }
+
+  setWord(field: keyof typeof STATE, value: number): void {
+    this.#words[STATE[field] >> 2] = value;
+  }
+
+  double(field: keyof typeof STATE): bigint {
+    return this.memory.getBigUint64(this.base + STATE[field], true);
+  }
+
+  setDouble(field: keyof typeof STATE, value: bigint): void {
+    this.memory.setBigUint64(this.base + STATE[field], value, true);
+  }
+
+  /** A u64 as a number, exact below 2^53. */
+  number(field: keyof typeof STATE): number {
+    const at = STATE[field] >> 2;
+    return ((this.#words[at + 1] ?? 0) >>> 0) * TWO_POW_32 + ((this.#words[at] ?? 0) >>> 0);
+  }
+
+  setNumber(field: keyof typeof STATE, value: number): void {
+    const at = STATE[field] >> 2;
+    this.#words[at] = value | 0;
+    this.#words[at + 1] = Math.floor(value / TWO_POW_32) | 0;
+  }
+
+  // ----------------------------------------------------------------------------------------------------------- TLBs
+
+  dataBank(tlbClass: number): number {
+    return this.base + AREA.dataBanks + tlbClass * DATA_BANK_BYTES;
+  }
+
+  fetchBank(tlbClass: number): number {
+    return this.base + AREA.fetchBanks + tlbClass * FETCH_BANK_BYTES;
+  }
+
+  /** Forgets every translation. */
+  flushAll(): void {
+    for (let tlbClass = 0; tlbClass < TLB_CLASSES; tlbClass++) {
+      for (let i = 0; i < TLB_ENTRIES; i++) {
+        this.#invalidateData(this.dataBank(tlbClass) + (i << DATA_ENTRY_SHIFT));
+        this.#invalidateFetch(this.fetchBank(tlbClass) + (i << FETCH_ENTRY_SHIFT));
+      }
+    }
+    this.setWord('dataLogCount', 0);
+    this.setWord('fetchLogCount', 0);
+  }
+
+  /** Forgets what was filled since the last flush, which is everything. */
+  flush(): void {
+    const data = this.word('dataLogCount');
+    const fetch = this.word('fetchLogCount');
+    if (data > FILL_LOG_ENTRIES || fetch > FILL_LOG_ENTRIES) {
+      this.flushAll();
+      return;
+    }
+    for (let i = 0; i < data; i++) this.#invalidateData(this.#words[(AREA.dataLog >> 2) + i] ?? 0);
+    for (let i = 0; i < fetch; i++) this.#invalidateFetch(this.#words[(AREA.fetchLog >> 2) + i] ?? 0);
+    this.setWord('dataLogCount', 0);
+    this.setWord('fetchLogCount', 0);
+  }
+
+  /** Stores to the page at this linear address go the slow path from now on. */
+  forbidStores(page: number): void {
+    const filled = this.word('dataLogCount');
+    const visit = (entry: number): void => {
+      const words = (entry - this.base) >> 2;
+      if (this.#words[words + (DATA_ENTRY.memory >> 2)] === page)
+        this.#setTag(entry + DATA_ENTRY.storeTag, entry, DATA_ENTRY_SHIFT);
+    };
+    if (filled <= FILL_LOG_ENTRIES) {
+      for (let i = 0; i < filled; i++) visit(this.#words[(AREA.dataLog >> 2) + i] ?? 0);
+      return;
+    }
+    const first = this.dataBank(0);
+    for (let i = 0; i < TLB_CLASSES * TLB_ENTRIES; i++) visit(first + (i << DATA_ENTRY_SHIFT));
+  }
+
+  #invalidateData(entry: number): void {
+    this.#setTag(entry + DATA_ENTRY.loadTag, entry, DATA_ENTRY_SHIFT);
+    this.#setTag(entry + DATA_ENTRY.storeTag, entry, DATA_ENTRY_SHIFT);
+  }
+
+  #invalidateFetch(entry: number): void {
+    this.#setTag(entry + FETCH_ENTRY.tag, entry, FETCH_ENTRY_SHIFT);
+  }
+
+  #setTag(address: number, entry: number, entryShift: number): void {
+    const bank = entryShift === DATA_ENTRY_SHIFT ? AREA.dataBanks : AREA.fetchBanks;
+    const index = ((entry - this.base - bank) >> entryShift) & (TLB_ENTRIES - 1);
+    const at = (address - this.base) >> 2;
+    this.#words[at] = invalidTag(index);
+    this.#words[at + 1] = 0;
+  }
+}

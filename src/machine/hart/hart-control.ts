@@ -1,0 +1,438 @@
+/**
+ * The control plane of a hart: CSRs, privilege, traps, interrupts. Per-trap and per-CSR work, in plain TypeScript;
+ * what the interpreter reads in its loop is kept up to date in the hart's area.
+ */
+
+import { IllegalCsrError } from '../door.ts';
+import type { HartLine } from '../hart-contract.ts';
+import {
+  type Counter,
+  CSR_BY_ADDRESS,
+  type CsrRegister,
+  type CsrTarget,
+  satpIsSv39,
+  stceEnabled,
+} from './csr-table.ts';
+import type { HartArea } from './hart-area.ts';
+import { PMP_INTERVAL, PMP_INTERVAL_BYTES, STATE, TLB_CLASS } from './layout.ts';
+import { FS_DIRTY, FS_SHIFT, MPP_SHIFT, MSTATUS, SPP_SHIFT } from './mstatus.ts';
+import {
+  flattenPmp,
+  PMP_ADDRESS_MATCHING,
+  PMP_CFG,
+  PMP_ENTRIES,
+  PMPADDR_MASK,
+  type PmpEntry,
+  type PmpInterval,
+} from './pmp.ts';
+import { INTERRUPT, INTERRUPT_FLAG } from './trap-cause.ts';
+
+export type Privilege = 0 | 1 | 3;
+
+const PAGE_SHIFT = 12n;
+const SATP_PPN = (1n << 44n) - 1n;
+const FFLAG_NX = 1;
+const ALL_ONES = (1n << 64n) - 1n;
+const U64 = (value: bigint): bigint => BigInt.asUintN(64, value);
+const INTERRUPT_BIT = 1n << 63n;
+
+/** Order in which simultaneous interrupts are taken: [Priv] "Machine Interrupt Registers (mip and mie)". */
+const INTERRUPT_ORDER = [INTERRUPT.MEI, INTERRUPT.MSI, INTERRUPT.MTI, INTERRUPT.SEI, INTERRUPT.SSI, INTERRUPT.STI];
+
+const LINE_BIT: Readonly<Record<HartLine, number>> = {
+  MSIP: 1 << INTERRUPT.MSI,
+  MTIP: 1 << INTERRUPT.MTI,
+  MEIP: 1 << INTERRUPT.MEI,
+  SEIP: 1 << INTERRUPT.SEI,
+};
+
+/** What the control plane needs of the running hart. */
+export interface HartHooks {
+  /** Instructions retired before the executing one. */
+  readonly retired: number;
+  /** 1 while a CSR instruction executes (it will retire), else 0. */
+  executing(): number;
+  time(): bigint;
+  /** The next run of the interpreter must look at interrupts first. */
+  checkInterrupts(): void;
+  /** stimecmp moved. */
+  timerMoved(): void;
+  /** A trap or return left the hart in M-mode here. */
+  enteredMachineMode(pc: bigint): void;
+}
+
+export class HartControl implements CsrTarget {
+  readonly hartId: number;
+  readonly area: HartArea;
+  registers = new Map<CsrRegister, bigint>();
+  readonly machineModeEntries = new Map<number, number>();
+  readonly #hooks: HartHooks;
+  #privilege: Privilege = 3;
+  #mstatus = 0;
+  #fflags = 0;
+  #frm = 0;
+  #lines = 0;
+  #software = 0;
+  #pmp: PmpEntry[] = [];
+  #intervals: readonly PmpInterval[] = [];
+  /** counter = retired + offset while it runs, offset alone while mcountinhibit stops it. */
+  #counterOffset: Record<Counter, bigint> = { cycle: 0n, instret: 0n };
+
+  constructor(hartId: number, area: HartArea, hooks: HartHooks) {
+    this.hartId = hartId;
+    this.area = area;
+    this.#hooks = hooks;
+    this.reset();
+  }
+
+  reset(): void {
+    this.registers = new Map([['stimecmp', ALL_ONES]]);
+    this.machineModeEntries.clear();
+    this.#pmp = Array.from({ length: PMP_ENTRIES }, () => ({ cfg: 0, addr: 0n }));
+    this.#privilege = 3;
+    this.#mstatus = 0;
+    this.#fflags = 0;
+    this.#frm = 0;
+    this.#software = 0;
+    this.#counterOffset = { cycle: 0n, instret: 0n };
+    this.stateReplaced();
+  }
+
+  // -------------------------------------------------------------------------------------------------------- privilege
+
+  get privilege(): Privilege {
+    return this.#privilege;
+  }
+
+  set privilege(value: Privilege) {
+    this.#privilege = value;
+    this.#modeChanged();
+  }
+
+  get mstatus(): number {
+    return this.#mstatus;
+  }
+
+  set mstatus(value: number) {
+    const changed = this.#mstatus ^ value;
+    this.#mstatus = value;
+    if (changed & MSTATUS.MXR) {
+      this.area.flush();
+      this.area.setWord('mxr', value & MSTATUS.MXR ? 1 : 0);
+    }
+    if (changed & (MSTATUS.SUM | MSTATUS.MPRV | MSTATUS.MPP)) this.#modeChanged();
+    if (changed & MSTATUS.FS) this.#floatChanged();
+    if (changed & (MSTATUS.SIE | MSTATUS.MIE)) this.interruptsChanged();
+  }
+
+  /** Chooses the TLB banks. MPRV: loads and stores as if in MPP. */
+  #modeChanged(): void {
+    const { area } = this;
+    const status = this.#mstatus;
+    const dataPrivilege =
+      this.#privilege === 3 && status & MSTATUS.MPRV ? (status & MSTATUS.MPP) >> MPP_SHIFT : this.#privilege;
+    const fetchClass =
+      this.#privilege === 3 ? TLB_CLASS.machine : this.#privilege === 1 ? TLB_CLASS.supervisor : TLB_CLASS.user;
+    const supervisorClass = status & MSTATUS.SUM ? TLB_CLASS.supervisorUserMemory : TLB_CLASS.supervisor;
+    const dataClass = dataPrivilege === 3 ? TLB_CLASS.machine : dataPrivilege === 1 ? supervisorClass : TLB_CLASS.user;
+    area.setWord('dataBank', area.dataBank(dataClass));
+    area.setWord('fetchBank', area.fetchBank(fetchClass));
+  }
+
+  translationChanged(): void {
+    const satp = this.register('satp');
+    this.area.setWord('sv39', satpIsSv39(satp) ? 1 : 0);
+    this.area.setDouble('rootTable', (satp & SATP_PPN) << PAGE_SHIFT);
+    this.area.flush();
+  }
+
+  register(name: CsrRegister): bigint {
+    return this.registers.get(name) ?? 0n;
+  }
+
+  // --------------------------------------------------------------------------------------------------- floating point
+
+  get fflags(): number {
+    return this.#fflags;
+  }
+
+  set fflags(value: number) {
+    this.#fflags = value;
+    this.dirtyFloat();
+  }
+
+  get frm(): number {
+    return this.#frm;
+  }
+
+  set frm(value: number) {
+    this.#frm = value;
+    this.dirtyFloat();
+  }
+
+  dirtyFloat(): void {
+    this.#mstatus |= MSTATUS.FS;
+    this.#floatChanged();
+  }
+
+  #floatChanged(): void {
+    const fs = (this.#mstatus & MSTATUS.FS) >> FS_SHIFT;
+    const dirty = fs === FS_DIRTY;
+    const inexact = (this.#fflags & FFLAG_NX) !== 0;
+    this.area.setWord('floatOn', fs !== 0 ? 1 : 0);
+    this.area.setWord('floatDirty', dirty ? 1 : 0);
+    this.area.setWord('inexactAccrued', dirty && inexact ? 1 : 0);
+    this.area.setWord('inexactSilently', dirty && inexact && this.#frm === 0 ? 1 : 0);
+  }
+
+  // ----------------------------------------------------------------------------------------------------------- counters
+
+  get time(): bigint {
+    return this.#hooks.time();
+  }
+
+  counter(which: Counter): bigint {
+    return U64(this.#counterOffset[which] + (this.#counting(which) ? BigInt(this.#hooks.retired) : 0n));
+  }
+
+  /** "any CSR write takes effect after the writing instruction has otherwise completed": it does not count itself. */
+  setCounter(which: Counter, value: bigint): void {
+    const counted = this.#counting(which) ? BigInt(this.#hooks.retired + this.#hooks.executing()) : 0n;
+    this.#counterOffset[which] = value - counted;
+  }
+
+  #counting(which: Counter): boolean {
+    return (this.register('mcountinhibit') & (which === 'cycle' ? 1n : 4n)) === 0n;
+  }
+
+  // ---------------------------------------------------------------------------------------------------------------- PMP
+
+  get pmpIntervals(): readonly PmpInterval[] {
+    return this.#intervals;
+  }
+
+  pmpConfig(index: number): number {
+    return this.#pmp[index]?.cfg ?? 0;
+  }
+
+  setPmpConfig(index: number, value: number): void {
+    const entry = this.#pmp[index];
+    if (entry === undefined || entry.cfg & PMP_CFG.L) return;
+    let cfg = value & (PMP_CFG.R | PMP_CFG.W | PMP_CFG.X | PMP_CFG.A | PMP_CFG.L);
+    // "The combination R=0 and W=1 is reserved."
+    if ((cfg & (PMP_CFG.R | PMP_CFG.W)) === PMP_CFG.W) cfg &= ~PMP_CFG.W;
+    if (cfg === entry.cfg) return;
+    this.#pmp[index] = { ...entry, cfg };
+    this.#pmpChanged();
+  }
+
+  pmpAddress(index: number): bigint {
+    return this.#pmp[index]?.addr ?? 0n;
+  }
+
+  setPmpAddress(index: number, value: bigint): void {
+    const entry = this.#pmp[index];
+    const above = this.#pmp[index + 1];
+    if (entry === undefined || entry.cfg & PMP_CFG.L) return;
+    // "if pmpcfg(i+1).A is set to TOR" and locked, "writes to pmpaddr i are ignored".
+    if (above !== undefined && above.cfg & PMP_CFG.L && (above.cfg & PMP_CFG.A) === PMP_ADDRESS_MATCHING.TOR) return;
+    const addr = value & PMPADDR_MASK;
+    if (addr === entry.addr) return;
+    this.#pmp[index] = { ...entry, addr };
+    this.#pmpChanged();
+  }
+
+  #pmpChanged(): void {
+    this.#intervals = flattenPmp(this.#pmp);
+    const { memory, base } = this.area;
+    for (const [i, interval] of this.#intervals.entries()) {
+      const at = base + STATE.pmp + i * PMP_INTERVAL_BYTES;
+      memory.setBigUint64(at + PMP_INTERVAL.last, interval.last, true);
+      memory.setInt32(at + PMP_INTERVAL.permissions, interval.permissions, true);
+    }
+    this.area.setWord('pmpCount', this.#intervals.length);
+    this.area.flush();
+  }
+
+  // -------------------------------------------------------------------------------------------------------- interrupts
+
+  get softwareInterrupts(): number {
+    return this.#software;
+  }
+
+  set softwareInterrupts(value: number) {
+    this.#software = value;
+  }
+
+  /** True when the level is new. */
+  setLine(line: HartLine, level: boolean): boolean {
+    const before = this.#lines;
+    this.#lines = level ? before | LINE_BIT[line] : before & ~LINE_BIT[line];
+    return before !== this.#lines;
+  }
+
+  pendingInterrupts(): number {
+    let software = this.#software;
+    if (stceEnabled(this)) {
+      software &= ~(1 << INTERRUPT.STI);
+      if (this.#hooks.time() >= this.register('stimecmp')) software |= 1 << INTERRUPT.STI;
+    }
+    return software | this.#lines;
+  }
+
+  /** mip & mie is not zero. */
+  wakePending(): boolean {
+    return (this.pendingInterrupts() & Number(this.register('mie'))) !== 0;
+  }
+
+  /** Number of the interrupt to take now. */
+  interruptToTake(): number | undefined {
+    const mie = Number(this.register('mie'));
+    if (mie === 0) return undefined;
+    const pending = this.pendingInterrupts() & mie;
+    if (pending === 0) return undefined;
+    const mideleg = Number(this.register('mideleg'));
+    const machineEnabled = this.#privilege < 3 || (this.#mstatus & MSTATUS.MIE) !== 0;
+    const supervisorEnabled = this.#privilege < 1 || (this.#privilege === 1 && (this.#mstatus & MSTATUS.SIE) !== 0);
+    const toMachine = machineEnabled ? pending & ~mideleg : 0;
+    const toSupervisor = supervisorEnabled ? pending & mideleg : 0;
+    const candidates = toMachine !== 0 ? toMachine : toSupervisor;
+    return INTERRUPT_ORDER.find((n) => (candidates & (1 << n)) !== 0);
+  }
+
+  interruptsChanged(): void {
+    this.#hooks.checkInterrupts();
+  }
+
+  timerChanged(): void {
+    this.#hooks.checkInterrupts();
+    this.#hooks.timerMoved();
+  }
+
+  // --------------------------------------------------------------------------------------------------------------- traps
+
+  takeInterrupt(number: number): void {
+    const delegated = (Number(this.register('mideleg')) & (1 << number)) !== 0;
+    this.#trap(INTERRUPT_BIT | BigInt(number), 0n, delegated, number);
+  }
+
+  takeException(cause: number, value: bigint): void {
+    const delegated = this.#privilege < 3 && ((Number(this.register('medeleg')) >> cause) & 1) === 1;
+    this.#trap(BigInt(cause), value, delegated, undefined);
+  }
+
+  /** Source: [Priv] "Trap handling" under mstatus xPIE, xIE, xPP. */
+  #trap(cause: bigint, value: bigint, toSupervisor: boolean, interrupt: number | undefined): void {
+    const { registers, area } = this;
+    const pc = area.double('pc');
+    const status = this.#mstatus;
+    const from = this.#privilege;
+    let vector: bigint;
+    if (toSupervisor) {
+      registers.set('sepc', pc);
+      registers.set('scause', cause);
+      registers.set('stval', U64(value));
+      const spie = status & MSTATUS.SIE ? MSTATUS.SPIE : 0;
+      this.#mstatus = (status & ~(MSTATUS.SPIE | MSTATUS.SPP | MSTATUS.SIE)) | spie | (from === 0 ? 0 : MSTATUS.SPP);
+      this.#privilege = 1;
+      vector = this.register('stvec');
+    } else {
+      registers.set('mepc', pc);
+      registers.set('mcause', cause);
+      registers.set('mtval', U64(value));
+      const mpie = status & MSTATUS.MIE ? MSTATUS.MPIE : 0;
+      this.#mstatus = (status & ~(MSTATUS.MPIE | MSTATUS.MPP | MSTATUS.MIE)) | mpie | (from << MPP_SHIFT);
+      this.#privilege = 3;
+      vector = this.register('mtvec');
+      const key = interrupt === undefined ? Number(cause) : INTERRUPT_FLAG + interrupt;
+      this.machineModeEntries.set(key, (this.machineModeEntries.get(key) ?? 0) + 1);
+    }
+    const vectored = (vector & 1n) === 1n && interrupt !== undefined;
+    const target = (vector & ~3n) + (vectored ? BigInt(interrupt) * 4n : 0n);
+    area.setDouble('pc', target);
+    area.setWord('trapped', 1);
+    this.#modeChanged();
+    if (this.#privilege === 3) this.#hooks.enteredMachineMode(target);
+  }
+
+  mret(): void {
+    const status = this.#mstatus;
+    const to = ((status & MSTATUS.MPP) >> MPP_SHIFT) as Privilege;
+    const mie = status & MSTATUS.MPIE ? MSTATUS.MIE : 0;
+    // "sets MPP to the least-privileged mode"; "if y≠M, xRET also sets MPRV=0".
+    const mprv = to === 3 ? status & MSTATUS.MPRV : 0;
+    this.#mstatus = (status & ~(MSTATUS.MIE | MSTATUS.MPP | MSTATUS.MPRV)) | mie | MSTATUS.MPIE | mprv;
+    this.#returnTo(to, this.register('mepc'));
+  }
+
+  sret(): void {
+    const status = this.#mstatus;
+    const to: Privilege = (status & MSTATUS.SPP) >> SPP_SHIFT === 1 ? 1 : 0;
+    const sie = status & MSTATUS.SPIE ? MSTATUS.SIE : 0;
+    this.#mstatus = (status & ~(MSTATUS.SIE | MSTATUS.SPP | MSTATUS.MPRV)) | sie | MSTATUS.SPIE;
+    this.#returnTo(to, this.register('sepc'));
+  }
+
+  #returnTo(privilege: Privilege, pc: bigint): void {
+    this.#privilege = privilege;
+    this.area.setDouble('pc', pc);
+    this.#modeChanged();
+    this.interruptsChanged();
+    if (privilege === 3) this.#hooks.enteredMachineMode(pc);
+  }
+
+  // ---------------------------------------------------------------------------------------------------- M-mode's view
+
+  readCsr(address: number): bigint {
+    const row = CSR_BY_ADDRESS.get(address);
+    if (row === undefined) throw new IllegalCsrError(address);
+    return row.read(this);
+  }
+
+  writeCsr(address: number, value: bigint): void {
+    const row = CSR_BY_ADDRESS.get(address);
+    if (row === undefined) throw new IllegalCsrError(address);
+    row.write?.(this, U64(value));
+  }
+
+  // ----------------------------------------------------------------------------------------------------------- snapshot
+
+  /** Everything derived is derived again. */
+  stateReplaced(): void {
+    this.area.setWord('mxr', this.#mstatus & MSTATUS.MXR ? 1 : 0);
+    this.translationChanged();
+    this.#pmpChanged();
+    this.#floatChanged();
+    this.#modeChanged();
+  }
+
+  save() {
+    return {
+      privilege: this.#privilege,
+      mstatus: this.#mstatus,
+      fflags: this.#fflags,
+      frm: this.#frm,
+      lines: this.#lines,
+      software: this.#software,
+      pmp: this.#pmp.map((e) => ({ cfg: e.cfg, addr: e.addr })),
+      counterOffset: { ...this.#counterOffset },
+      registers: Object.fromEntries(this.registers) as Readonly<Record<CsrRegister, bigint>>,
+      machineModeEntries: [...this.machineModeEntries].map(([cause, count]) => [cause, count]),
+    };
+  }
+
+  restore(state: ReturnType<HartControl['save']>): void {
+    this.#privilege = state.privilege;
+    this.#mstatus = state.mstatus;
+    this.#fflags = state.fflags;
+    this.#frm = state.frm;
+    this.#lines = state.lines;
+    this.#software = state.software;
+    this.#pmp = state.pmp.map((e) => ({ ...e }));
+    this.#counterOffset = { ...state.counterOffset };
+    this.registers = new Map(Object.entries(state.registers) as [CsrRegister, bigint][]);
+    this.machineModeEntries.clear();
+    for (const [cause, count] of state.machineModeEntries) this.machineModeEntries.set(cause ?? 0, count ?? 0);
+    this.stateReplaced();
+  }
+}

@@ -1,0 +1,278 @@
+/**
+ * Generates the interpreter of one hart as a WebAssembly module from the rows of the instruction table: a loop around
+ * a `br_table` over predecoded records.
+ *
+ * Locals while it runs: `ip`, the address of the present record; `pcBase`, such that pc = pcBase + ip / 4; `budget`,
+ * instructions left including the present one. Before anything that can look at the hart (imports, traps), pc and
+ * budget are written to state; after it budget and banks are read back.
+ */
+import {
+  block,
+  br,
+  brIf,
+  brTable,
+  type Callable,
+  call,
+  callFor,
+  drop,
+  type Expr,
+  i32,
+  i64,
+  Label,
+  type Local,
+  loop,
+  type Stmt,
+  seq,
+  when,
+} from '../wasm/code.ts';
+import { ModuleBuilder } from '../wasm/module-builder.ts';
+import { OWN_HANDLERS, type OwnHandler, ROW_HANDLERS } from './handlers.ts';
+import {
+  FETCH_ENTRY,
+  FETCH_ENTRY_SHIFT,
+  PAGE_BYTES,
+  PAGE_FOOTER,
+  PAGE_SHIFT,
+  RECORD,
+  RECORD_BYTES,
+  RECORDS_PER_PAGE,
+  STATE,
+  TLB_ENTRIES,
+} from './layout.ts';
+import { RecordSemantics } from './record-semantics.ts';
+import { defineSlowAccess, type SlowAccess } from './slow-access.ts';
+import { type StateAccess, stateAccess } from './state-access.ts';
+import { defineTranslation, type GuestRam } from './translation.ts';
+
+/** What generated code calls; implemented by the hart's control plane. Numbers are i32 unless bigint. */
+export interface HartImports {
+  /** Takes a trap at state pc. */
+  fault(cause: number, address: bigint): void;
+  recordsOfPage(linear: number): number;
+  /** Fills in the record at this address. */
+  decode(record: number): void;
+  /** Decodes the instruction that crosses into the next page; 0: trapped or records moved. */
+  crossing(record: number): number;
+  illegal(word: number): void;
+  /** Executes a SYSTEM instruction; 1: state pc says where to go on, 0: with the next instruction. */
+  environment(word: number): number;
+  /** Executes a floating-point instruction exactly; as `environment`. */
+  floatExact(word: number): number;
+  /** FS was not dirty: 1 when it was off and a trap was taken; otherwise it is dirty now if `write`. */
+  floatUse(write: number): number;
+  /** Access of `bytes` that is not plain RAM; value in state. Misaligned ones are refused. */
+  slowLoad(bytes: number): void;
+  slowStore(bytes: number): void;
+  /** A page with code was stored to too often. */
+  codePageWritten(records: number): void;
+}
+
+/** The exports of the module. */
+export interface HartModule {
+  /** Executes at most state budget instructions. */
+  run(): void;
+  /** As `Translation.walk`. */
+  walk(address: bigint, access: number, tlbClass: number): number;
+  fillFetch(address: bigint): number;
+  fillData(address: bigint, access: number): number;
+}
+
+export interface ImportedFunctions {
+  readonly fault: Callable<undefined>;
+  readonly recordsOfPage: Callable<'i32'>;
+  readonly decode: Callable<undefined>;
+  readonly crossing: Callable<'i32'>;
+  readonly illegal: Callable<undefined>;
+  readonly environment: Callable<'i32'>;
+  readonly floatExact: Callable<'i32'>;
+  readonly floatUse: Callable<'i32'>;
+  readonly slowLoad: Callable<undefined>;
+  readonly slowStore: Callable<undefined>;
+  readonly codePageWritten: Callable<undefined>;
+}
+
+function importFunctions(module: ModuleBuilder): ImportedFunctions {
+  return {
+    fault: module.importFunction('fault', ['i32', 'i64'], undefined),
+    recordsOfPage: module.importFunction('recordsOfPage', ['i32'], 'i32'),
+    decode: module.importFunction('decode', ['i32'], undefined),
+    crossing: module.importFunction('crossing', ['i32'], 'i32'),
+    illegal: module.importFunction('illegal', ['i32'], undefined),
+    environment: module.importFunction('environment', ['i32'], 'i32'),
+    floatExact: module.importFunction('floatExact', ['i32'], 'i32'),
+    floatUse: module.importFunction('floatUse', ['i32'], 'i32'),
+    slowLoad: module.importFunction('slowLoad', ['i32'], undefined),
+    slowStore: module.importFunction('slowStore', ['i32'], undefined),
+    codePageWritten: module.importFunction('codePageWritten', ['i32'], undefined),
+  };
+}
+
+/** Machine code of the hart whose area is at `base`. */
+export function generateInterpreter(base: number, ram: GuestRam, memoryPages: number): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder({ pagesMin: memoryPages });
+  const imports = importFunctions(module);
+  const state = stateAccess(base, STATE);
+  const translation = defineTranslation(module, state, ram, imports);
+  const slow = defineSlowAccess(module, state, imports, translation);
+  defineRun(module, state, imports, slow, translation.fillFetch);
+  return module.build();
+}
+
+/** The registers of the interpreter itself, and where its handlers go when they are done. */
+export interface Engine {
+  readonly state: StateAccess;
+  readonly imports: ImportedFunctions;
+  readonly slow: SlowAccess;
+  readonly ip: Local<'i32'>;
+  readonly pc: Expr<'i64'>;
+  readonly dataBank: Local<'i32'>;
+  readonly scratch: <T extends 'i32' | 'i64' | 'f32' | 'f64'>(type: T, index: number) => Local<T>;
+  /** Writes pc and budget to state: what follows may look at the hart. */
+  readonly spill: Stmt;
+  /** Reads budget and banks back. */
+  readonly refresh: Stmt;
+  /** Goes on where state says. */
+  readonly reload: Stmt;
+  /** Ends this instruction and goes on with the record at ip. */
+  readonly nextRecord: Stmt;
+  /** Ends this instruction and goes on at an address. */
+  readonly goTo: (target: Expr<'i64'>) => Stmt;
+}
+
+function defineRun(
+  module: ModuleBuilder,
+  state: StateAccess,
+  imports: ImportedFunctions,
+  slow: SlowAccess,
+  fillFetch: Callable<'i32'>,
+): void {
+  const f = module.function([], undefined, 'run');
+  const ip = f.local('i32');
+  const pcBase = f.local('i64');
+  const budget = f.local('i32');
+  const target = f.local('i64');
+  const entry = f.local('i32');
+  const offset = f.local('i64');
+  const dataBank = f.local('i32');
+  const fetchBank = f.local('i32');
+  const stop = new Label();
+  const reload = new Label();
+  const far = new Label();
+  const outOfBudget = new Label();
+  const next = new Label();
+
+  const scratchLocals = new Map<string, Local<'i32' | 'i64' | 'f32' | 'f64'>>();
+  const scratch: Engine['scratch'] = (type, index) => {
+    const key = `${type}${index}`;
+    const known = scratchLocals.get(key);
+    if (known !== undefined) return known as Local<typeof type>;
+    const added = f.local(type);
+    scratchLocals.set(key, added as unknown as Local<'i32' | 'i64' | 'f32' | 'f64'>);
+    return added;
+  };
+
+  const pc = i64.add(pcBase.get, i64.extend_u(i32.shr_u(ip.get, i32.const(2))));
+  const countDown = budget.tee(i32.sub(budget.get, i32.const(1)));
+  const engine: Engine = {
+    state,
+    imports,
+    slow,
+    ip,
+    pc,
+    dataBank,
+    scratch,
+    spill: seq(state.store64('pc', pc), state.store32('budget', budget.get)),
+    refresh: seq(budget.set(state.load32('budget')), dataBank.set(state.load32('dataBank'))),
+    reload: br(reload),
+    nextRecord: seq(brIf(next, countDown), br(outOfBudget)),
+    goTo: (to) => seq(target.set(to), brIf(far, countDown), br(stop)),
+  };
+
+  const own: Readonly<Record<OwnHandler, Stmt>> = {
+    undecoded: seq(call(imports.decode, ip.get), br(next)),
+    pageEnd: seq(target.set(pc), br(far)),
+    crossing: seq(
+      engine.spill,
+      when(i32.eqz(callFor(imports.crossing, ip.get)), br(reload)),
+      // The record lies in the footer: it stands for the same address.
+      pcBase.set(i64.sub(pcBase.get, i64.const((PAGE_FOOTER.crossing - (RECORDS_PER_PAGE - 1) * RECORD_BYTES) / 4))),
+      ip.set(i32.add(ip.get, i32.const(PAGE_FOOTER.crossing - (RECORDS_PER_PAGE - 1) * RECORD_BYTES))),
+      br(next),
+    ),
+    illegal: seq(engine.spill, call(imports.illegal, i32.load(ip.get, RECORD.imm)), br(reload)),
+    nop4: seq(advance(ip, 4), engine.nextRecord),
+    nop2: seq(advance(ip, 2), engine.nextRecord),
+    exact4: seq(
+      engine.spill,
+      when(callFor(imports.floatExact, i32.load(ip.get, RECORD.imm)), br(reload)),
+      engine.refresh,
+      advance(ip, 4),
+      engine.nextRecord,
+    ),
+  };
+  const handlers: readonly Stmt[] = [
+    ...OWN_HANDLERS.map((name) => own[name]),
+    ...ROW_HANDLERS.map((handler) => {
+      const semantics = new RecordSemantics(engine, handler);
+      return seq(handler.row.semantics(semantics), semantics.finish());
+    }),
+  ];
+
+  f.define(
+    block(
+      stop,
+      loop(
+        reload,
+        state.store32('trapped', i32.const(0)),
+        budget.set(state.load32('budget')),
+        target.set(state.load64('pc')),
+        dataBank.set(state.load32('dataBank')),
+        fetchBank.set(state.load32('fetchBank')),
+        brIf(stop, i32.le_s(budget.get, i32.const(0))),
+        loop(
+          far,
+          entry.set(
+            i32.add(
+              i32.and(
+                i32.shr_u(i32.wrap(target.get), i32.const(PAGE_SHIFT - FETCH_ENTRY_SHIFT)),
+                i32.const((TLB_ENTRIES - 1) << FETCH_ENTRY_SHIFT),
+              ),
+              fetchBank.get,
+            ),
+          ),
+          when(
+            i64.ge_u(offset.tee(i64.sub(target.get, i64.load(entry.get, FETCH_ENTRY.tag))), i64.const(PAGE_BYTES)),
+            seq(
+              state.store64('pc', target.get),
+              state.store32('budget', budget.get),
+              drop(callFor(fillFetch, target.get)),
+              br(reload),
+            ),
+            undefined,
+            'unlikely',
+          ),
+          ip.set(i32.add(i32.shl(i32.wrap(offset.get), i32.const(2)), i32.load(entry.get, FETCH_ENTRY.records))),
+          pcBase.set(i64.sub(target.get, i64.extend_u(i32.shr_u(ip.get, i32.const(2))))),
+          block(outOfBudget, loop(next, dispatch(i32.load8_u(ip.get, RECORD.op), handlers))),
+          target.set(pc),
+        ),
+      ),
+    ),
+    state.store64('pc', target.get),
+    state.store32('budget', budget.get),
+  );
+}
+
+export const advance = (ip: Local<'i32'>, bytes: number): Stmt =>
+  ip.set(i32.add(ip.get, i32.const((bytes / 2) * RECORD_BYTES)));
+
+/** Each handler ends in a branch of its own. */
+function dispatch(op: Expr<'i32'>, handlers: readonly Stmt[]): Stmt {
+  const labels = handlers.map(() => new Label());
+  const last = labels.at(-1);
+  if (last === undefined) throw new Error('nothing to dispatch to');
+  return handlers.reduce(
+    (inner, handler, i) => seq(block(labels[i] ?? last, inner), handler),
+    brTable(op, labels, last),
+  );
+}

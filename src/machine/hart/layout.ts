@@ -1,0 +1,129 @@
+/**
+ * Where things lie in the one `WebAssembly.Memory` of a machine: areas of the harts, predecoded code, guest RAM.
+ *
+ *   0                  hart areas, one per hart: state, TLBs
+ *   PAGE_RECORDS       i32 per RAM page: address of its predecoded records, 0 when none
+ *   pool               predecoded records of pages that were executed
+ *   ramOffset          guest RAM
+ */
+
+export const PAGE_BYTES = 4096;
+export const PAGE_SHIFT = 12;
+export const HARTS_MAX = 4;
+
+// ------------------------------------------------------------------------------------------------------ hart area
+
+/** Offsets in a hart's area. */
+export const STATE = {
+  /** x0..x31, then the slot that swallows writes to x0. */
+  x: 0x000,
+  /** Raw f registers. */
+  f: 0x110,
+  /** Address of the next (in callbacks: of the executing) instruction. */
+  pc: 0x210,
+  /** i32: instructions left of the present slice, the executing one included. */
+  budget: 0x218,
+  /** i32: addresses of the TLB banks in use for data and for fetches. */
+  dataBank: 0x220,
+  fetchBank: 0x224,
+  /** i32 truth values derived from mstatus.FS, frm and fflags. */
+  floatOn: 0x228,
+  floatDirty: 0x22c,
+  /** FS dirty, rounding to nearest even, NX accrued. */
+  inexactSilently: 0x230,
+  /** FS dirty, NX accrued. */
+  inexactAccrued: 0x234,
+  /** Value of a load or store that goes over the slow path. */
+  value: 0x238,
+  /** i32: set by a slow path that ended in a trap. */
+  trapped: 0x240,
+  /** Reservation of LR: address in linear memory (0: none) and the value seen. */
+  reservation: 0x244,
+  reservedValue: 0x248,
+  /** Address translation: i32 truth of Sv39, address of the root table, MXR. */
+  sv39: 0x250,
+  mxr: 0x254,
+  rootTable: 0x258,
+  /** Result of the last walk: physical address, permissions (TLB_PERMISSION). */
+  walkAddress: 0x260,
+  walkPermissions: 0x268,
+  /** Virtual address of the last slow access. */
+  accessAddress: 0x270,
+  /** i32: entries in each fill log. */
+  dataLogCount: 0x278,
+  fetchLogCount: 0x27c,
+  /** i32: records of the page of the last slow store, 0 when it holds no code. */
+  codeRecords: 0x280,
+  /** Flattened PMP: i32 count, then the intervals. */
+  pmpCount: 0x2fc,
+  pmp: 0x300,
+} as const;
+
+/** One PMP interval: last address of it (u64; it begins after the one before), permissions. */
+export const PMP_INTERVAL_BYTES = 16;
+export const PMP_INTERVAL = { last: 0, permissions: 8 } as const;
+/** 16 entries cut the address space into at most 33 intervals. */
+export const PMP_INTERVALS_MAX = 33;
+/** Permission bits: load, store, fetch for S and U mode, and the same for M mode three bits up. */
+export const PERMISSION = { load: 1, store: 2, fetch: 4 } as const;
+export const PERMISSION_MACHINE_SHIFT = 3;
+
+export const SINK_REGISTER = 32;
+
+// ------------------------------------------------------------------------------------------------------------ TLBs
+
+export const TLB_ENTRIES = 1024;
+
+/** A bank per class of access, so that SUM toggles and system calls flush nothing. */
+export const TLB_CLASS = { user: 0, supervisor: 1, supervisorUserMemory: 2, machine: 3 } as const;
+export type TlbClass = (typeof TLB_CLASS)[keyof typeof TLB_CLASS];
+export const TLB_CLASSES = 4;
+
+/** Entry of a data bank: page addresses loads and stores may use, and where the page is in linear memory. */
+export const DATA_ENTRY = { loadTag: 0, storeTag: 8, memory: 16 } as const;
+export const DATA_ENTRY_SHIFT = 5;
+/** Entry of a fetch bank. */
+export const FETCH_ENTRY = { tag: 0, records: 8 } as const;
+export const FETCH_ENTRY_SHIFT = 4;
+
+export const DATA_BANK_BYTES = TLB_ENTRIES << DATA_ENTRY_SHIFT;
+export const FETCH_BANK_BYTES = TLB_ENTRIES << FETCH_ENTRY_SHIFT;
+
+/** Addresses of entries filled since the last flush; a flush visits those only. */
+export const FILL_LOG_ENTRIES = 2048;
+
+export const AREA = {
+  state: 0,
+  dataLog: 0x1000,
+  fetchLog: 0x1000 + FILL_LOG_ENTRIES * 4,
+  dataBanks: 0x1000 + 2 * FILL_LOG_ENTRIES * 4,
+  fetchBanks: 0x1000 + 2 * FILL_LOG_ENTRIES * 4 + TLB_CLASSES * DATA_BANK_BYTES,
+  bytes: 0x4_0000,
+} as const;
+
+/** A tag no access can match: an address of that page has another index. */
+export const invalidTag = (index: number): number => ((index ^ 1) << PAGE_SHIFT) >>> 0;
+
+// ------------------------------------------------------------------------------------------------ predecoded code
+
+/** A record: op, rs1 * 8, rd * 8, rs2 * 8, imm. rd is a u16 where there is no rs2. */
+export const RECORD = { op: 0, rs1: 1, rd: 2, rs2: 3, imm: 4 } as const;
+export const RECORD_BYTES = 8;
+export const RECORDS_PER_PAGE = PAGE_BYTES / 2;
+
+/** What follows the records of a page. */
+export const PAGE_FOOTER = {
+  /** Record that leaves the page. */
+  end: RECORDS_PER_PAGE * RECORD_BYTES,
+  /** Record of the instruction that begins in the last halfword of this page and ends in another one. */
+  crossing: (RECORDS_PER_PAGE + 2) * RECORD_BYTES,
+  /** Record that leaves the page after it. */
+  crossingEnd: (RECORDS_PER_PAGE + 4) * RECORD_BYTES,
+  /** i32: address of the page in linear memory. */
+  page: (RECORDS_PER_PAGE + 5) * RECORD_BYTES,
+  /** i32: stores to the page since it got its records. */
+  stores: (RECORDS_PER_PAGE + 5) * RECORD_BYTES + 4,
+} as const;
+export const PAGE_RECORDS_BYTES = (RECORDS_PER_PAGE + 8) * RECORD_BYTES;
+/** A page written this often is taken for data: its records are given up. */
+export const STORES_TO_CODE_PAGE_MAX = 64;
