@@ -358,7 +358,9 @@ function conversionRows<T extends Float>(w: Width<T>): readonly InstructionRow[]
         const native = integer.name === 'lu' ? w.ops.convert_i64_u(value) : w.ops.convert_i64_s(value);
         // Exact when it fits the significand; otherwise inexact at worst, since no integer is out of range.
         const bound = i64.const(1n << BigInt(w.precision));
-        const fits = i64.lt_u(i64.add(value, bound), i64.const(2n << BigInt(w.precision)));
+        const fits = unsigned
+          ? i64.lt_u(value, bound)
+          : i64.lt_u(i64.add(value, bound), i64.const(2n << BigInt(w.precision)));
         return c.floatTo(i32.or(fits, c.inexactSilently), w.bits(native));
       },
       {
