@@ -11,7 +11,7 @@ const scratch = new DataView(new ArrayBuffer(8));
 const NUMBER_BIAS = 1023;
 
 /** Number of bits of a positive integer below 2^1023. */
-export function bitLength(value: bigint): number {
+function bitLength(value: bigint): number {
   scratch.setFloat64(0, Number(value));
   const exponent = (scratch.getUint32(0) >>> 20) - NUMBER_BIAS;
   // Number() rounds to nearest, so it may have carried into the next power of two.

@@ -7,7 +7,6 @@ export const FORMATS: readonly (readonly [string, FloatFormat])[] = [
   ['binary64', BINARY64],
 ];
 
-export const ROUNDING_MODES = Object.entries(ROUNDING);
 export const anyRoundingMode = fc.constantFrom(...Object.values(ROUNDING));
 
 function specialPatterns(format: FloatFormat): bigint[] {
