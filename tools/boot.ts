@@ -1,0 +1,58 @@
+/**
+ * Boots a disk on a bare node and prints its console: `node tools/boot.ts DISK [--side B] [--seconds 30] [--bank-mib 256]
+ * [--until TEXT] [--get ADDRESS/PATH] [--type TEXT]`.
+ */
+import { parseArgs } from 'node:util';
+import { BareNode } from '../test/system/bare-node.ts';
+
+const NS_PER_MS = 1_000_000;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    side: { type: 'string', default: 'A' },
+    seconds: { type: 'string', default: '30' },
+    'bank-mib': { type: 'string', default: '256' },
+    until: { type: 'string' },
+    get: { type: 'string' },
+    type: { type: 'string' },
+  },
+});
+const [systemDisk] = positionals;
+if (systemDisk === undefined) throw new Error('expected the path of a disk');
+
+const node = new BareNode({
+  systemDisk,
+  bootSide: values.side === 'B' ? 'B' : 'A',
+  bankMib: Number(values['bank-mib']),
+  onConsole: (bytes) => process.stdout.write(bytes),
+});
+const { machine } = node;
+const cpuStart = process.cpuUsage();
+
+const limitMs = 1000 * Number(values.seconds);
+const { until, get, type } = values;
+if (until === undefined) node.runUntil(() => false, limitMs);
+else if (!node.runUntilConsole(until, limitMs)) print(`'${until}' did not appear`);
+if (type !== undefined) {
+  node.type(`${type}\r`);
+  node.runUntil(() => false, 2000);
+}
+if (get !== undefined) {
+  const slash = get.indexOf('/');
+  const result = node.get(get.slice(0, slash), get.slice(slash), limitMs);
+  print(JSON.stringify(result, (_, value) => (value instanceof Uint8Array ? new TextDecoder().decode(value) : value)));
+}
+
+const { user, system } = process.cpuUsage(cpuStart);
+const { counters } = machine;
+const cpuSeconds = (user + system) / 1e6;
+print(`node time ${(machine.now() / NS_PER_MS).toFixed(1)} ms, CPU ${cpuSeconds.toFixed(1)} s`);
+print(`retired ${counters.retiredInstructions} (${(counters.retiredInstructions / 1e6 / cpuSeconds).toFixed(0)} MIPS)`);
+print(
+  `M-mode entries ${JSON.stringify(counters.machineModeEntries)}, charged ${counters.chargedCycles}, idle ${counters.idleNs} ns`,
+);
+
+function print(line: string): void {
+  process.stdout.write(`\n[boot] ${line}\n`);
+}
