@@ -17,7 +17,8 @@ import { CAUSE } from './trap-cause.ts';
 
 /** Words a hart has executed in the control plane, decoded. Bounded; emptied when full. */
 const DECODED_WORDS_MAX = 4096;
-const BUDGET_MAX = 0x7fff_ffff;
+/** Longest call of generated code: V8 can only swap in optimised code when the function is entered anew. */
+const CALL_INSTRUCTIONS_MAX = 0x10_0000;
 const SNAPSHOT_VERSION = 1;
 
 class InterpretedHart implements Hart, HartHooks, CodePageListener {
@@ -119,7 +120,7 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
       if (interrupt !== undefined) this.#control.takeInterrupt(interrupt);
       if (this.privilege === 3 && this.#options.machineModeEntries.has(Number(this.pc))) return 'machine-mode';
       if (left <= 0) return 'budget';
-      left -= this.#interpret(Math.min(left, BUDGET_MAX));
+      left -= this.#interpret(Math.min(left, CALL_INSTRUCTIONS_MAX));
       if (this.#waiting) {
         this.#waiting = false;
         return 'wfi';
