@@ -3,3 +3,4 @@ export * from './board.ts';
 export { uartPath } from './device-tree/board-tree.ts';
 export { flattenDeviceTree } from './device-tree/fdt-writer.ts';
 export * from './door.ts';
+export { createMachine } from './machine.ts';

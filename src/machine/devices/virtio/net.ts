@@ -1,8 +1,7 @@
 /**
  * virtio-net. Source: [VIRTIO] 1.2 "Network Device". One queue pair, one buffer per frame.
  *
- * The device is the data sheet's link: a frame takes its serialisation and the latency of one way, in each direction.
- * A frame that finds no receive buffer waits; when too many wait, the newest is dropped and counted.
+ * A frame takes its serialisation on the wire, in each direction; the latency of the way is the network's. A frame that finds no receive buffer waits; when too many wait, the newest is dropped and counted.
  */
 import { TIMING } from '../../board.ts';
 import type { EthernetPort, NodeTimeNs, PluggedDevice, SnapshotValue } from '../../door.ts';
@@ -127,7 +126,7 @@ export class VirtioNet implements VirtioModel {
       return;
     }
     this.#txFreeAtNs = Math.max(this.#timers.now(), this.#txFreeAtNs) + serialisationNs(raw.length - HEADER.bytes);
-    this.#tx.push({ atNs: this.#txFreeAtNs + TIMING.ethernetLatencyNs, bytes: raw.slice(HEADER.bytes) });
+    this.#tx.push({ atNs: this.#txFreeAtNs, bytes: raw.slice(HEADER.bytes) });
   }
 
   #emit(): void {
@@ -145,7 +144,7 @@ export class VirtioNet implements VirtioModel {
       return;
     }
     this.#rxFreeAtNs = Math.max(this.#timers.now(), this.#rxFreeAtNs) + serialisationNs(frame.length);
-    this.#rx.push({ atNs: this.#rxFreeAtNs + TIMING.ethernetLatencyNs, bytes: frame.slice() });
+    this.#rx.push({ atNs: this.#rxFreeAtNs, bytes: frame.slice() });
     if (this.#rx.length === 1) this.#rxTimer.arm(this.#rx[0]!.atNs);
   }
 
