@@ -49,14 +49,13 @@ async function answer(node: ServedNode, socket: Socket, request: WireRequest): P
     sendLine(socket, { id, result: result ?? null });
     return method === 'shutDown';
   } catch (error) {
+    // Whatever is thrown here is a defect of ours: what the world did is a value. The node's log keeps the place.
+    console.error(error);
     const message = error instanceof Error ? error.message : String(error);
-    sendLine(socket, { id, error: { code: errorCode(error), message } });
+    sendLine(socket, { id, error: { message } });
     return false;
   }
 }
-
-const errorCode = (error: unknown): string =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'internal';
 
 function dispatch(node: ServedNode, method: string, params: { readonly [name: string]: never }): Promise<unknown> {
   switch (method) {

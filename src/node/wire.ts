@@ -13,7 +13,7 @@ export interface WireRequest {
 
 export type WireReply =
   | { readonly id: number; readonly result: unknown }
-  | { readonly id: number; readonly error: { readonly code: string; readonly message: string } }
+  | { readonly id: number; readonly error: { readonly message: string } }
   | { readonly progress: string }
   /** Bytes of a guest's UART, as base64. */
   | { readonly console: { readonly side: Side; readonly base64: string } };
