@@ -231,10 +231,10 @@ export class HartRunner implements Snapshotted {
     return true;
   }
 
-  /** Time of the hart that is furthest behind; the round's end when all are off. */
+  /** Time of the hart that is furthest behind; of the one that came furthest when all are off. */
   #slowestNs(): NodeTimeNs {
-    const times = this.#harts.filter((each) => each.mode !== 'off').map(localNs);
-    return times.length === 0 ? this.#nodeNs : Math.min(...times);
+    const running = this.#harts.filter((each) => each.mode !== 'off');
+    return running.length > 0 ? Math.min(...running.map(localNs)) : Math.max(...this.#harts.map(localNs));
   }
 
   #runHart(each: RunnerHart): void {
