@@ -31,6 +31,7 @@ export type TcpCloseReason = 'closed' | 'refused' | 'reset' | 'timeout' | 'unrea
 
 export interface TcpHandlers {
   readonly onOpen?: () => void;
+  /** The bytes are the handler's to keep. */
   readonly onData?: (bytes: Uint8Array) => void;
   /** The peer has ended its half. */
   readonly onEnd?: () => void;

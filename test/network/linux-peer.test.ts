@@ -1,8 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { connect } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ClientStack } from '../../src/network/client-stack.ts';
 import { NS_PER_MS, NS_PER_S } from '../../src/network/clock.ts';
 import { formatMac } from '../../src/network/ethernet.ts';
 import { EthernetSwitch } from '../../src/network/ethernet-switch.ts';
+import { Forwarder } from '../../src/network/forwarder.ts';
 import { type HttpResult, httpGet } from '../../src/network/http-client.ts';
 import { Prober } from '../../src/network/prober.ts';
 import type { TcpCloseReason } from '../../src/network/tcp-connection.ts';
@@ -176,6 +179,51 @@ describe.skipIf(missing !== undefined)('against the TCP stack of Linux', () => {
     );
     await sleep(200);
     expect(body(await get('/hello'))).toBe('hello\n');
+  });
+
+  describe('through the forwarder', () => {
+    let forwarder: Forwarder;
+    const start = async (port: number): Promise<void> => {
+      forwarder = await Forwarder.start({ stack, target: { address: PEER, port }, listen: { port: 0 } });
+    };
+    afterEach(() => forwarder.close());
+
+    test('an HTTP client of this computer gets its answers', async () => {
+      await start(80);
+      const url = `http://127.0.0.1:${forwarder.port}`;
+      const answers = await Promise.all(Array.from({ length: 20 }, async () => (await fetch(`${url}/hello`)).text()));
+      expect(answers).toEqual(Array.from({ length: 20 }, () => 'hello\n'));
+      const big = new Uint8Array(await (await fetch(`${url}/big?3000000`)).arrayBuffer());
+      expect(Buffer.compare(big, pattern(3_000_000))).toBe(0);
+    });
+
+    test('3 MB go there and back with a reader that is slow to start, and half-closing works', async () => {
+      await start(7);
+      const socket = connect({ port: forwarder.port, host: '127.0.0.1', allowHalfOpen: true });
+      socket.pause();
+      socket.end(pattern(3_000_000));
+      await sleep(500);
+      expect(Buffer.compare(await buffer(socket), pattern(3_000_000))).toBe(0);
+      await sleep(50);
+      expect(forwarder.connections).toBe(0);
+    });
+
+    test('a port where nobody listens resets', async () => {
+      await start(81);
+      const socket = connect(forwarder.port, '127.0.0.1');
+      await expect(buffer(socket)).rejects.toThrow('ECONNRESET');
+    });
+
+    test('a client that resets resets the guest’s connection too', async () => {
+      await start(80);
+      const socket = connect(forwarder.port, '127.0.0.1');
+      socket.write('GET /never HTTP/1.1\r\nHost: x\r\n\r\n');
+      await sleep(100);
+      expect(forwarder.connections).toBe(1);
+      socket.resetAndDestroy();
+      await sleep(100);
+      expect(forwarder.connections).toBe(0);
+    });
   });
 
   test('a prober sees an outage of half a second as about half a second', async () => {
