@@ -1,7 +1,7 @@
 import { type BareState, bareState } from '../firmware/index.ts';
 import type { MemoryMap, Side } from '../machine/index.ts';
-import { SIDES, SLOTS_PER_SIDE } from '../machine/index.ts';
-import { setRanges } from './drift.ts';
+import { SIDES } from '../machine/index.ts';
+import { ALL_SLOTS, setRanges } from './dma-write.ts';
 import { CAPTURED_CSRS, type MachineState } from './machine-state.ts';
 
 /**
@@ -22,9 +22,7 @@ export function expectedBareState(
   }
   expected.set('mtimecmp', bare.mtimecmp);
   for (const to of SIDES) expected.set(`steer.${to}`, steerWord(bare, to, hartIds));
-  for (const of of SIDES) {
-    for (let slot = 0; slot < SLOTS_PER_SIDE; slot++) setRanges(expected, `iopmp.${of}${slot}`, bare.dmaRanges);
-  }
+  for (const slot of ALL_SLOTS) setRanges(expected, slot, bare.dmaRanges);
   return expected;
 }
 

@@ -3,7 +3,7 @@
 import type { MemoryRegion, Side } from '../machine/index.ts';
 import { TIMING } from '../machine/index.ts';
 import { beginBoot, ownsBootMemory } from './boot.ts';
-import { checkDmaPlan, writeDmaPlan } from './dma-write.ts';
+import { dmaState, writeDmaState } from './dma-write.ts';
 import { Guest } from './guest.ts';
 import type { HartMonitor } from './hart-monitor.ts';
 import type { MeteredHart } from './metered-hart.ts';
@@ -118,7 +118,7 @@ export class Control {
   #setProduction(side: Side): void {
     this.#guest(side);
     this.#node.production = side;
-    this.#node.share.endSlice();
+    this.#node.share.reset();
   }
 
   #setShare(percent: number, sliceUs: number): void {
@@ -129,7 +129,7 @@ export class Control {
       const slices = `${SLICE_TICKS_MIN / TICKS_PER_US}..${SLICE_TICKS_MAX / TICKS_PER_US} µs`;
       throw new Refusal('bad-share', `a share is 0..${SHARE_PERCENT_MAX} % in slices of ${slices}`);
     }
-    this.#node.share.policy = { percent, sliceTicks };
+    this.#node.share.reset({ percent, sliceTicks });
   }
 
   #guest(side: Side): Guest {
@@ -138,13 +138,14 @@ export class Control {
     return guest;
   }
 
+  /** @throws Refusal when the hart or a slot lacks entries for the partition */
   #checkPlans(partition: Partition, sides: readonly Side[]): void {
     for (const side of sides) pmpForPartition(partition, side);
-    checkDmaPlan(partition);
+    dmaState(partition);
   }
 
   #commit(hart: MeteredHart, partition: Partition): void {
-    writeDmaPlan(hart, partition, this.#node.partition);
+    writeDmaState(hart, dmaState(partition), dmaState(this.#node.partition));
     this.#node.partition = partition;
     this.#monitor.repartition(hart);
   }

@@ -16,6 +16,7 @@ export const CSR = {
   mtval: 0x343,
   pmpcfg2: 0x3a2,
   mseccfg: 0x747,
+  minstret: 0xb02,
 } as const;
 
 /** [Priv] "Machine Status (mstatus and mstatush) Registers". */

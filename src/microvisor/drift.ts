@@ -1,7 +1,7 @@
 /** Guards that what M-mode owns is what M-mode left there. */
 import { PMP_ENTRIES, type PmpEntry } from '../firmware/index.ts';
-import { type MemoryRegion, PARTITION_REGISTERS, SIDES, SLOTS_PER_SIDE } from '../machine/index.ts';
-import { dmaRangesOf } from './iopmp-plan.ts';
+import { SIDES } from '../machine/index.ts';
+import { dmaState } from './dma-write.ts';
 import { differences, type MachineState } from './machine-state.ts';
 import type { Partition } from './partition.ts';
 import { packConfig } from './pmp-write.ts';
@@ -36,20 +36,7 @@ export function expectedVirtualizedState(applied: MachineState, parts: Virtualiz
   expected.set('pmpcfg0', packConfig(parts.pmp, 0));
   expected.set('pmpcfg2', packConfig(parts.pmp, 1));
   expected.set('mtimecmp', parts.mtimecmp);
-  for (const side of SIDES) {
-    expected.set(`steer.${side}`, parts.steer[side]);
-    for (let index = 0; index < SLOTS_PER_SIDE; index++) {
-      setRanges(expected, `iopmp.${side}${index}`, dmaRangesOf(parts.partition, { side, index }));
-    }
-  }
+  for (const side of SIDES) expected.set(`steer.${side}`, parts.steer[side]);
+  for (const [name, value] of dmaState(parts.partition)) expected.set(name, value);
   return expected;
-}
-
-/** The ranges of a slot in a machine state; those it does not have are off. */
-export function setRanges(state: Map<string, bigint>, slot: string, ranges: readonly MemoryRegion[]): void {
-  for (let range = 0; range < PARTITION_REGISTERS.iopmpRangesPerSlot; range++) {
-    const { base, bytes } = ranges[range] ?? { base: 0, bytes: 0 };
-    state.set(`${slot}.base${range}`, BigInt(base));
-    state.set(`${slot}.bytes${range}`, BigInt(bytes));
-  }
 }

@@ -17,6 +17,8 @@ export class GuestAccount {
   readonly #exits = new Map<ExitCause, number>();
   /** Ran on the hart. */
   ranTicks = 0;
+  /** Instructions retired while it ran. */
+  instructions = 0;
   /** Waited for an interrupt. */
   idleTicks = 0;
   /** Could have run and did not. */

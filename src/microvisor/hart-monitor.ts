@@ -11,6 +11,7 @@ import type { PmpEntry } from '../firmware/pmp.ts';
 import type { MachineModeEntry, MachineModeReturn, Side } from '../machine/index.ts';
 import { abandonBoot, beginBoot, continueBoot } from './boot.ts';
 import { MICROVISOR_COSTS } from './cost-table.ts';
+import { CSR } from './csr.ts';
 import { expectedVirtualizedState } from './drift.ts';
 import type { Guest } from './guest.ts';
 import { clearContext, restoreContext, saveContext } from './hart-context.ts';
@@ -36,16 +37,19 @@ export class HartMonitor {
   #pmp: readonly PmpEntry[];
   /** What the hart did since M-mode was left, and when that was. */
   #last: { readonly decision: Decision; readonly ticks: number };
+  /** minstret when a guest was entered. */
+  #instret: bigint;
   /** Cycles spent when M-mode work was last booked to a guest. */
   #booked = 0;
 
   /** The hart runs `guest`, and is in M-mode to be virtualized. */
-  constructor(node: Virtualized, guest: Guest, nowTicks: number) {
+  constructor(hart: MeteredHart, node: Virtualized, guest: Guest) {
     this.#node = node;
     this.#steering = new Steering(guest.side);
     this.#loaded = guest;
     this.#pmp = pmpForPartition(node.partition, guest.side);
-    this.#last = { decision: { run: guest.side, untilTicks: Number.POSITIVE_INFINITY }, ticks: nowTicks };
+    this.#last = { decision: { run: guest.side, untilTicks: Number.POSITIVE_INFINITY }, ticks: ticksNow(hart) };
+    this.#instret = hart.csr(CSR.minstret);
   }
 
   /** From a trap, or from the end of a `wfi`, up to the choice of who runs. */
@@ -57,6 +61,7 @@ export class HartMonitor {
     hart.charge(COSTS.trapEntry);
     const guest = this.#loaded;
     if (guest === undefined) throw new Error('a trap from a guest, and no guest is in the hart');
+    guest.account.instructions += Number(hart.csr(CSR.minstret) - this.#instret);
     guest.runnableSince = now;
     switch (handleTrap(hart, this.#node, guest)) {
       case 'continues':
@@ -88,6 +93,7 @@ export class HartMonitor {
         continueBoot(hart, guest);
         this.#book(hart, guest);
         if (this.#waits(guest) || !guest.isAlive) guest.runnableSince = undefined;
+        else if (guest.phase.kind === 'booting') return this.#breathe(hart, decision);
         continue;
       }
       return guest === undefined ? this.#idle(hart, decision, entered) : this.#run(hart, decision, guest, entered);
@@ -103,6 +109,7 @@ export class HartMonitor {
     guest.account.paused(now - (guest.runnableSince ?? now));
     guest.runnableSince = undefined;
     this.#last = { decision, ticks: now };
+    this.#instret = hart.csr(CSR.minstret);
     return 'mret';
   }
 
@@ -113,6 +120,13 @@ export class HartMonitor {
     this.#arm(hart, decision);
     this.#book(hart, entered);
     this.#last = { decision, ticks: ticksNow(hart) };
+    return 'wfi';
+  }
+
+  /** Between two steps of a loader that has more to do: whatever is due meanwhile happens. */
+  #breathe(hart: MeteredHart, decision: Decision): MachineModeReturn {
+    this.#last = { decision, ticks: ticksNow(hart) };
+    this.#timer.arm(hart, this.#last.ticks);
     return 'wfi';
   }
 

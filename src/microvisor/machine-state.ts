@@ -12,6 +12,7 @@ import {
   PARTITION_REGISTERS,
 } from '../machine/index.ts';
 import { CSR, M_INTERRUPTS, MSTATUS } from './csr.ts';
+import { ALL_SLOTS, rangeKey, rangeRegister } from './dma-write.ts';
 import { hex } from './partition.ts';
 
 /** Value by name, in the order read: `medeleg`, `pmpaddr3`, `steer.A`, `iopmp.B2.base1`, ... */
@@ -52,8 +53,6 @@ export const CAPTURED_CSRS: readonly CapturedCsr[] = [
   ...Array.from({ length: PMP_ENTRIES }, (_, index) => csr(`pmpaddr${index}`, CSR.pmpaddr0 + index)),
 ];
 
-const IOPMP_SLOTS = 16;
-const IOPMP_RANGE_BYTES = 16;
 /** [SiFive CLINT] mtimecmp of hart 0. */
 const MTIMECMP_OFFSET = 0x4000;
 const MSIP_BYTES = 4;
@@ -76,13 +75,11 @@ export function captureMachineState(hart: MachineModeHart): MachineState {
   const controller = PARTITION_CONTROLLER.base;
   read('steer.A', controller + PARTITION_REGISTERS.steer, 4);
   read('steer.B', controller + PARTITION_REGISTERS.steer + 4, 4);
-  const ranges = PARTITION_REGISTERS.iopmpRangesPerSlot;
-  for (let index = 0; index < IOPMP_SLOTS * ranges; index++) {
-    const slot = Math.floor(index / ranges);
-    const name = `iopmp.${slot < IOPMP_SLOTS / 2 ? 'A' : 'B'}${slot % (IOPMP_SLOTS / 2)}`;
-    const address = controller + PARTITION_REGISTERS.iopmp + index * IOPMP_RANGE_BYTES;
-    read(`${name}.base${index % ranges}`, address, 8);
-    read(`${name}.bytes${index % ranges}`, address + 8, 8);
+  for (const slot of ALL_SLOTS) {
+    for (let range = 0; range < PARTITION_REGISTERS.iopmpRangesPerSlot; range++) {
+      read(rangeKey(slot, range, 'base'), rangeRegister(slot, range), 8);
+      read(rangeKey(slot, range, 'bytes'), rangeRegister(slot, range) + 8, 8);
+    }
   }
   return state;
 }

@@ -37,7 +37,7 @@ import type { MicrovisorStatus } from './status.ts';
 import { bareStatus, virtualizedStatus } from './status-of.ts';
 import { VIRTUALIZE_STEPS } from './steps/index.ts';
 import { applySteps, type ReversibleStep, revertSteps } from './steps/step.ts';
-import { ticksNow, type Virtualized } from './virtualized.ts';
+import type { Virtualized } from './virtualized.ts';
 
 /** Upper half of firmware memory. */
 export const MICROVISOR_ENTRY = FIRMWARE_MEMORY.base + MIB;
@@ -150,14 +150,14 @@ export class Microvisor implements MachineModeProgram {
     const bare = expectedBareState(captured, this.#board, side, this.#hartIds);
     checkNotDrifted(bare, captured);
     const partition = soleOwner(this.#board, side);
-    applySteps(this.#steps, { hart, side, partition, bare, entry: this.entry });
+    applySteps(this.#steps, { hart, side, partition, bare, found: captured, entry: this.entry });
 
     const guests = new Map<Side, Guest>();
     const share = new Share();
     const node: Virtualized = { partition, guests, production: side, share, rom: this.#rom };
     const guest = new Guest(side, { kind: 'running' }, this.#hartIds, () => node.partition);
     guests.set(side, guest);
-    const monitor = new HartMonitor(node, guest, ticksNow(hart));
+    const monitor = new HartMonitor(hart, node, guest);
     const control = new Control(node, monitor, this.#hartIds);
     this.#running = { node, monitor, control, applied: captureMachineState(hart) };
   }
@@ -176,7 +176,7 @@ export class Microvisor implements MachineModeProgram {
     const found = captureMachineState(hart);
     checkNotDrifted(monitor.expectedState(hart, applied), found);
     const bare = expectedBareState(applied, this.#board, guest.side, this.#hartIds);
-    revertSteps(this.#steps, { hart, side: guest.side, partition: node.partition, bare, entry: this.entry });
+    revertSteps(this.#steps, { hart, side: guest.side, partition: node.partition, bare, found, entry: this.entry });
     this.#firmware.side = guest.side;
     this.#running = undefined;
   }

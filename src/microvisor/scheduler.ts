@@ -1,5 +1,5 @@
 /** Which guest gets the hart: production first, the other what is left and what it is owed. Decides, changes nothing else. */
-import type { Side } from '../machine/index.ts';
+import { SIDES, type Side } from '../machine/index.ts';
 import { otherSide } from './partition.ts';
 import type { Share } from './share.ts';
 
@@ -16,11 +16,11 @@ export function decide(
   nowTicks: number,
 ): Decision {
   const maintenance = otherSide(production);
-  if (!runnable[maintenance]) {
-    share.endSlice();
-    return runnable[production] ? { run: production, untilTicks: Number.POSITIVE_INFINITY } : { run: null };
+  if (!(runnable[production] && runnable[maintenance])) {
+    share.suspendSlice(nowTicks);
+    const only = SIDES.find((side) => runnable[side]);
+    return only === undefined ? { run: null } : { run: only, untilTicks: Number.POSITIVE_INFINITY };
   }
-  if (!runnable[production]) return { run: maintenance, untilTicks: Number.POSITIVE_INFINITY };
   const sliceEnd = share.sliceEnd(nowTicks);
   return sliceEnd === undefined
     ? { run: production, untilTicks: share.nextSlice(nowTicks) }

@@ -21,6 +21,8 @@ export class Share {
   /** In hundredths of a tick. */
   #credit = 0;
   #sliceEnd: number | undefined;
+  /** Ticks of a slice that it gave back by waiting, or did not need: its as soon as it wants the hart again. */
+  #left = 0;
 
   /** Production ran for `ticks` while the maintenance guest wanted to. */
   waited(ticks: number): void {
@@ -32,15 +34,32 @@ export class Share {
   sliceEnd(now: number): number | undefined {
     if (this.#sliceEnd !== undefined && now < this.#sliceEnd) return this.#sliceEnd;
     this.#sliceEnd = undefined;
-    if (this.policy.percent === 0 || this.#credit < this.policy.sliceTicks * 100) return undefined;
-    this.#credit = 0;
-    this.#sliceEnd = now + this.policy.sliceTicks;
+    if (this.#left === 0) this.#earnSlice();
+    if (this.#left === 0) return undefined;
+    this.#sliceEnd = now + this.#left;
+    this.#left = 0;
     return this.#sliceEnd;
   }
 
-  /** The maintenance guest gave the rest of its slice back. */
-  endSlice(): void {
+  #earnSlice(): void {
+    if (this.policy.percent === 0 || this.#credit < this.policy.sliceTicks * 100) return;
+    this.#credit = 0;
+    this.#left = this.policy.sliceTicks;
+  }
+
+  /** At `now` only one of the two wants the hart: the slice goes on when both do again. */
+  suspendSlice(now: number): void {
+    if (this.#sliceEnd === undefined) return;
+    this.#left = Math.max(0, this.#sliceEnd - now);
     this.#sliceEnd = undefined;
+  }
+
+  /** Nothing is owed: another guest has become the one with a share, or the policy is another. */
+  reset(policy: SharePolicy = this.policy): void {
+    this.policy = policy;
+    this.#credit = 0;
+    this.#sliceEnd = undefined;
+    this.#left = 0;
   }
 
   /** When a slice will be due if the maintenance guest waits on from `now`; Infinity when it is owed nothing. */

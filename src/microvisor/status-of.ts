@@ -51,6 +51,7 @@ function guestStatus({ phase, account, boots, bootError }: Guest): GuestStatus {
     bootError: bootError ?? null,
     exits: account.exits,
     ranNs: ns(account.ranTicks),
+    instructions: account.instructions,
     idleNs: ns(account.idleTicks),
     heldNs: ns(account.heldTicks),
     monitorCycles: account.monitorCycles,

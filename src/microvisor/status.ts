@@ -12,6 +12,7 @@ export interface GuestStatus {
   /** Entries into M-mode by cause since it was made. */
   readonly exits: Readonly<Record<string, number>>;
   readonly ranNs: number;
+  readonly instructions: number;
   /** Waited for an interrupt. */
   readonly idleNs: number;
   /** Could have run and did not: another did, or M-mode. */

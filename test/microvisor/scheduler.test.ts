@@ -54,11 +54,12 @@ describe('the scheduler', () => {
     expect(contend(share(0, 2000), 10_000_000).ran).toEqual({ A: 10_000_000, B: 0 });
   });
 
-  it('takes an unused slice back', () => {
+  it('keeps what is left of a slice for when both want the hart again', () => {
     const owed = share(50, 2000);
     owed.waited(10_000);
     expect(decide('A', BOTH, owed, 0)).toEqual({ run: 'B', untilTicks: 2000 });
     expect(decide('A', { A: true, B: false }, owed, 100)).toMatchObject({ run: 'A' });
-    expect(decide('A', BOTH, owed, 200)).toMatchObject({ run: 'A' });
+    expect(decide('A', BOTH, owed, 500)).toEqual({ run: 'B', untilTicks: 2400 });
+    expect(decide('A', BOTH, owed, 2400)).toMatchObject({ run: 'A' });
   });
 });

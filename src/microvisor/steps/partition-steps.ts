@@ -2,9 +2,9 @@
 
 import { STEER, steer } from '../../firmware/partition.ts';
 import { PMP_ENTRIES } from '../../firmware/pmp.ts';
-import { PARTITION_CONTROLLER, PARTITION_REGISTERS, SIDES, SLOTS_PER_SIDE } from '../../machine/index.ts';
+import { PARTITION_CONTROLLER, PARTITION_REGISTERS, SIDES } from '../../machine/index.ts';
 import { CSR } from '../csr.ts';
-import { writeDmaPlan } from '../dma-write.ts';
+import { dmaState, writeDmaState } from '../dma-write.ts';
 import { otherSide } from '../partition.ts';
 import { pmpForPartition } from '../pmp-plan.ts';
 import { packConfig, writePmpPlan } from '../pmp-write.ts';
@@ -30,25 +30,11 @@ export const memoryStep: ReversibleStep = {
   },
 };
 
-const IOPMP_REGISTER = PARTITION_CONTROLLER.base + PARTITION_REGISTERS.iopmp;
-const RANGES = PARTITION_REGISTERS.iopmpRangesPerSlot;
-const RANGE_BYTES = 16;
-
+/** A guest that is alone may reach what it could bare: then there is nothing to write. */
 export const dmaStep: ReversibleStep = {
   name: 'dma',
-  apply: ({ hart, partition }) => writeDmaPlan(hart, partition),
-  revert(context) {
-    for (const [sideIndex, side] of SIDES.entries()) {
-      for (let slot = 0; slot < SLOTS_PER_SIDE; slot++) {
-        for (let range = 0; range < RANGES; range++) {
-          const index = (sideIndex * SLOTS_PER_SIDE + slot) * RANGES + range;
-          const register = IOPMP_REGISTER + index * RANGE_BYTES;
-          context.hart.store(register, 8, bareValue(context, `iopmp.${side}${slot}.base${range}`));
-          context.hart.store(register + 8, 8, bareValue(context, `iopmp.${side}${slot}.bytes${range}`));
-        }
-      }
-    }
-  },
+  apply: ({ hart, partition, found }) => writeDmaState(hart, dmaState(partition), found),
+  revert: ({ hart, bare, found }) => writeDmaState(hart, bare, found),
 };
 
 /** The running side's PLIC goes to its OS; the other's nowhere until it has one. */

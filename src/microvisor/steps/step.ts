@@ -14,6 +14,8 @@ export interface StepContext {
   readonly partition: Partition;
   /** What M-mode owns in a bare machine that runs `side`: what a revert leaves behind. */
   readonly bare: MachineState;
+  /** What M-mode owned when the list was begun. Absent: unknown, because it was begun half-way. */
+  readonly found?: MachineState;
   /** Address of the Microvisor. */
   readonly entry: number;
 }
@@ -32,7 +34,8 @@ export function applySteps(steps: readonly ReversibleStep[], context: StepContex
     try {
       step.apply(context);
     } catch (error) {
-      revertSteps(done, context);
+      const { found: _, ...halfWay } = context;
+      revertSteps(done, halfWay);
       throw new Refusal('step-failed', `step '${step.name}': ${String(error)}; reverted`);
     }
   }
