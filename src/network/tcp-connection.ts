@@ -229,9 +229,12 @@ export class TcpConnection {
 
   #takeData(sequence: number, payload: Uint8Array, fin: boolean): void {
     if (payload.length === 0 && !fin) return;
+    const hadHole = this.#receiver.outOfOrder;
     const inOrder = this.#receiver.accept(sequence, payload, fin);
     this.#segmentsUnacknowledged++;
-    const atOnce = !inOrder || fin || this.#receiver.outOfOrder || this.#segmentsUnacknowledged >= 2;
+    // [RFC 5681] 4.2: at once what is out of order, what fills a hole, and every second segment.
+    const hole = hadHole || this.#receiver.outOfOrder;
+    const atOnce = !inOrder || fin || hole || this.#segmentsUnacknowledged >= 2;
     this.#ackDue = atOnce ? 'now' : 'delayed';
   }
 
