@@ -58,6 +58,8 @@ export interface TinyNodeOptions {
   readonly side?: Side;
   /** Sources for guest-assembler.ts. */
   readonly guests: Readonly<Partial<Record<Side, string>>>;
+  /** Further disks by slot, such as `A1`. */
+  readonly disks?: Readonly<Record<string, Uint8Array>>;
   readonly steps?: NonNullable<MicrovisorOptions['steps']>;
 }
 
@@ -69,7 +71,7 @@ export class TinyNode {
   readonly console: Record<Side, string> = { A: '', B: '' };
   #hart: MachineModeHart | undefined;
 
-  constructor({ side = 'A', guests, steps }: TinyNodeOptions) {
+  constructor({ side = 'A', guests, disks = {}, steps }: TinyNodeOptions) {
     this.machine = createMachine({
       harts: 1,
       bankBytes: BANK_BYTES,
@@ -94,6 +96,10 @@ export class TinyNode {
       };
     }
     for (const each of SIDES) this.#install(each, guests[each], each === side);
+    for (const [name, contents] of Object.entries(disks)) {
+      const slot = this.machine.slot(name.startsWith('A') ? 'A' : 'B', Number(name.slice(1)));
+      slot.plug({ kind: 'block', store: memoryStore(contents), serial: name });
+    }
     this.machine.reset(boot.entry);
   }
 
@@ -150,14 +156,18 @@ export class TinyNode {
   }
 
   request(request: ControlRequest): ControlResponse {
+    return this.send(encodeRequest(request));
+  }
+
+  send(request: Uint8Array): ControlResponse {
     let response: ControlResponse | undefined;
-    this.machine.postMailbox(encodeRequest(request), (bytes) => {
+    this.machine.postMailbox(request, (bytes) => {
       response = decodeResponse(bytes);
       this.machine.pause();
     });
     const limit = this.machine.now() + 10_000_000;
     while (response === undefined && this.machine.now() < limit) this.machine.run(limit);
-    if (response === undefined) throw new Error(`no response to ${request.op}`);
+    if (response === undefined) throw new Error('the request was not answered');
     return response;
   }
 
