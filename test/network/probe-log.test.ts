@@ -1,0 +1,118 @@
+import { describe, expect, test } from 'vitest';
+import { ProbeLog, ProbeLogFormatError, type ProbeOutcome } from '../../src/network/probe-log.ts';
+import { measureProbe } from '../../src/network/probe-measurement.ts';
+
+const MS = 1_000_000;
+const schedule = { intervalNs: 10 * MS, deadlineNs: 50 * MS };
+
+/** A slot each 10 ms from 3 ms on: a number is a correct answer after so many ms, a word another outcome. */
+function logOf(...slots: readonly (number | ProbeOutcome)[]): ProbeLog {
+  const log = new ProbeLog(schedule);
+  for (const [index, slot] of slots.entries()) {
+    const up = typeof slot === 'number';
+    log.append({
+      atNs: (3 + index * 10) * MS,
+      outcome: up ? 'ok' : slot,
+      latencyNs: (up ? slot : 50) * MS,
+      servedBy: up ? 'nginx' : '',
+    });
+  }
+  return log;
+}
+
+describe('a measurement', () => {
+  const steady = Array.from({ length: 10 }, () => 2);
+
+  test.each([
+    ['a flawless service', steady, [0, 200], { requests: 10, failed: 0, downtimeMs: 0, longestGapMs: 0 }],
+    ['one slot down', [2, 2, 'refused', 2, 2], [0, 200], { requests: 5, failed: 1, downtimeMs: 10, longestGapMs: 10 }],
+    [
+      'two outages',
+      [2, 'reset', 2, 'timeout', 'timeout', 2],
+      [0, 200],
+      { failed: 3, downtimeMs: 30, longestGapMs: 20 },
+    ],
+    ['an outage at the end', [2, 2, 'timeout', 'timeout'], [0, 200], { failed: 2, downtimeMs: 20, longestGapMs: 18 }],
+    [
+      'an outage at the beginning',
+      ['timeout', 'timeout', 2, 2],
+      [0, 200],
+      { failed: 2, downtimeMs: 20, longestGapMs: 12 },
+    ],
+    [
+      'nothing but outage',
+      ['timeout', 'timeout', 'timeout'],
+      [0, 200],
+      { failed: 3, downtimeMs: 30, longestGapMs: 20 },
+    ],
+    ['a late answer', [2, 30, 2, 2, 2, 2], [0, 200], { failed: 0, downtimeMs: 0, longestGapMs: 10 }],
+    [
+      'an interval inside an outage',
+      [2, 'timeout', 'timeout', 'timeout', 2],
+      [13, 43],
+      { requests: 3, failed: 3, longestGapMs: 20 },
+    ],
+    [
+      'an interval without slots',
+      steady,
+      [500, 600],
+      { requests: 0, failed: 0, downtimeMs: 0, longestGapMs: 0, latencyMs: null },
+    ],
+    ['an empty interval', steady, [50, 50], { requests: 0, longestGapMs: 0 }],
+  ] as const)('of %s', (_what, slots, [from, to], expected) => {
+    expect(measureProbe(logOf(...slots), from * MS, to * MS)).toMatchObject(expected);
+  });
+
+  test('of nothing at all is nothing', () => {
+    expect(measureProbe(new ProbeLog(schedule), 0, MS)).toEqual({
+      requests: 0,
+      failed: 0,
+      downtimeMs: 0,
+      longestGapMs: 0,
+      resolutionMs: 10,
+      latencyMs: null,
+    });
+  });
+
+  test('has the latencies of correct answers by nearest rank', () => {
+    const log = logOf(...Array.from({ length: 200 }, (_, index) => (index + 1) / 10), 'timeout');
+    expect(measureProbe(log, 0, 1e12).latencyMs).toEqual({ p50: 10, p99: 19.8, max: 20 });
+  });
+
+  test('takes a slot to the interval in which it began', () => {
+    const log = logOf(2, 'timeout', 2);
+    expect(measureProbe(log, 0, 13 * MS).failed).toBe(0);
+    expect(measureProbe(log, 13 * MS, 23 * MS).failed).toBe(1);
+  });
+});
+
+describe('a probe log', () => {
+  test('is the same saved and restored, thousands of slots included', () => {
+    const log = logOf(...Array.from({ length: 5000 }, (_, index) => (index % 7 === 0 ? 'bad-status' : index % 40)));
+    const restored = ProbeLog.restore(log.save());
+    expect(Array.from(restored.records())).toEqual(Array.from(log.records()));
+    expect(restored.schedule).toEqual(schedule);
+  });
+
+  test('whose writer was killed in a line is read up to that line', () => {
+    const text = logOf(1, 2, 3).save();
+    expect(ProbeLog.restore(text.slice(0, -5)).length).toBe(2);
+  });
+
+  test.each([
+    ['', /line 1/],
+    ['{"format":"other"}\n', /line 1: expected the header/],
+    ['nonsense\n', /line 1: expected a JSON object/],
+    [`${logOf(1).save()}{"atNs":1}\n`, /line 3: expected a slot/],
+    [`${logOf(1).save()}[]\n`, /line 3: expected a JSON object/],
+    [`${logOf(1).save()}{"atNs":99,"outcome":"maybe","latencyNs":1,"servedBy":""}\n`, /line 3: expected a slot/],
+  ])('that says %j is refused', (text, message) => {
+    expect(() => ProbeLog.restore(text)).toThrow(message);
+    expect(() => ProbeLog.restore(text)).toThrow(ProbeLogFormatError);
+  });
+
+  test('takes slots in their order only', () => {
+    const log = logOf(1, 1);
+    expect(() => log.append({ atNs: 13 * MS, outcome: 'ok', latencyNs: 1, servedBy: '' })).toThrow(RangeError);
+  });
+});
