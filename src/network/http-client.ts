@@ -25,7 +25,7 @@ export interface HttpGetRequest {
  * `timeout`: nothing complete before the deadline; `refused`: no one listens; `reset`: the connection was reset or ended
  * before any answer; `unreachable`: no one has the address; `malformed`: not HTTP, cut short, or too long.
  */
-export type HttpFailure = 'timeout' | 'refused' | 'reset' | 'unreachable' | 'malformed';
+type HttpFailure = 'timeout' | 'refused' | 'reset' | 'unreachable' | 'malformed';
 
 export type HttpResult =
   | { readonly ok: true; readonly response: HttpResponse; readonly latencyNs: number }

@@ -6,7 +6,7 @@ export { EthernetSwitch, type EthernetSwitchOptions } from './ethernet-switch.ts
 export { Forwarder, type ForwarderOptions } from './forwarder.ts';
 export { type HttpGetRequest, type HttpResult, httpGet } from './http-client.ts';
 export { type PcapOptions, PcapWriter } from './pcap.ts';
-export { ProbeLog, type ProbeOutcome, type ProbeRecord, probeLine } from './probe-log.ts';
+export { ProbeLog, type ProbeOutcome, type ProbeRecord } from './probe-log.ts';
 export { measureProbe, type ProbeMeasurement } from './probe-measurement.ts';
 export { Prober, type ProberOptions, type ProbeTarget } from './prober.ts';
 export type { TcpCloseReason, TcpConnection, TcpHandlers } from './tcp-connection.ts';

@@ -6,15 +6,7 @@
  */
 
 /** `unreachable`: nobody has the address. `bad-content`: not HTTP, cut short, or the wrong body. */
-export const PROBE_OUTCOMES = [
-  'ok',
-  'timeout',
-  'refused',
-  'reset',
-  'unreachable',
-  'bad-status',
-  'bad-content',
-] as const;
+const PROBE_OUTCOMES = ['ok', 'timeout', 'refused', 'reset', 'unreachable', 'bad-status', 'bad-content'] as const;
 export type ProbeOutcome = (typeof PROBE_OUTCOMES)[number];
 
 export interface ProbeRecord {
@@ -148,7 +140,7 @@ export class ProbeLog {
 }
 
 /** One record as a line of a saved log, without line end. */
-export const probeLine = (record: ProbeRecord): string => JSON.stringify(record);
+const probeLine = (record: ProbeRecord): string => JSON.stringify(record);
 
 const isTime = (value: unknown): value is number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;

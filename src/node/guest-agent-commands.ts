@@ -21,7 +21,7 @@ export function* call(command: string, args?: { readonly [name: string]: unknown
   return yield args === undefined ? { kind: 'call', command } : { kind: 'call', command, args };
 }
 
-export function* pause(ns: number): AgentScript<void> {
+function* pause(ns: number): AgentScript<void> {
   yield { kind: 'pause', ns };
 }
 

@@ -26,7 +26,7 @@ import {
 } from 'node:fs';
 
 export const CLUSTER_BYTES = 4096;
-export const SECTOR_BYTES = 512;
+const SECTOR_BYTES = 512;
 
 const HEADER_BYTES = 4096;
 const MAP_OFFSET = HEADER_BYTES;

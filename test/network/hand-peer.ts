@@ -18,7 +18,7 @@ import type { TcpCloseReason, TcpConnection } from '../../src/network/tcp-connec
 import { decodeTcp, encodeTcp, TCP_FLAG, type TcpSegment } from '../../src/network/tcp-segment.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
-export const HOP_NS = 10_000;
+const HOP_NS = 10_000;
 export const CLIENT_IP = '10.0.0.1';
 export const PEER_IP = '10.0.0.10';
 export const CLIENT_MAC = '52:54:00:00:00:01';

@@ -1,5 +1,5 @@
 /** What the disk writer writes, so that whoever kills it knows what to look for. */
-export const SECTORS_PER_ROUND = 300;
+const SECTORS_PER_ROUND = 300;
 
 /** A small generator of numbers (xorshift) that gives the same for the same seed. */
 export function numbers(seed: number): (below: number) => number {
