@@ -5,7 +5,13 @@ export default defineConfig({
     projects: [
       { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/system/**'], testTimeout: 60_000 } },
       {
-        test: { name: 'system', include: ['test/system/**/*.test.ts'], testTimeout: 3_600_000, fileParallelism: false },
+        test: {
+          name: 'system',
+          include: ['test/system/**/*.test.ts'],
+          testTimeout: 3_600_000,
+          hookTimeout: 3_600_000,
+          fileParallelism: false,
+        },
       },
     ],
   },

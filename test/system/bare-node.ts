@@ -1,10 +1,18 @@
 import { FIRMWARE_ENTRY, Firmware } from '../../src/firmware/index.ts';
-import { createMachine, type Machine, MIB, type PluggedDevice, type Side, TIMING } from '../../src/machine/index.ts';
+import {
+  type BlockStore,
+  createMachine,
+  type Machine,
+  MIB,
+  type PluggedDevice,
+  type Side,
+  TIMING,
+} from '../../src/machine/index.ts';
 import { ClientStack, EthernetSwitch, type HttpResult, httpGet } from '../../src/network/index.ts';
 import { OverlayStore } from './overlay-store.ts';
 
 export interface BareNodeOptions {
-  readonly systemDisk: string;
+  readonly systemDisk: string | BlockStore;
   readonly bootSide?: Side;
   readonly bankMib?: number;
   readonly onConsole?: (bytes: Uint8Array) => void;
@@ -36,7 +44,11 @@ export class BareNode {
       this.console += text.decode(bytes);
       onConsole?.(bytes);
     };
-    this.machine.slot(bootSide, 0).plug({ kind: 'block', store: new OverlayStore(systemDisk), serial: 'system' });
+    this.machine.slot(bootSide, 0).plug({
+      kind: 'block',
+      store: typeof systemDisk === 'string' ? new OverlayStore(systemDisk) : systemDisk,
+      serial: 'system',
+    });
     const net = this.machine.slot(bootSide, 1).plug({ kind: 'net', mac: '52:54:00:00:00:0a' });
     this.agent = this.machine.slot(bootSide, 2).plug({ kind: 'console', ports: [AGENT_PORT] });
     this.machine.slot(bootSide, 3).plug({ kind: 'rng' });
