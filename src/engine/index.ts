@@ -1,9 +1,15 @@
 // The door of the engine.
-
 export { CODES, type DiagnosticCode } from './diagnostics/codes.ts';
 export { type Diagnostic, isError, type Severity } from './diagnostics/diagnostic.ts';
 export { formatDiagnostic, summarize } from './diagnostics/frame.ts';
+export { EXIT, exitCodeOf, type Outcome } from './exit-codes.ts';
 export type { Playbook } from './generated/playbook.ts';
+export type { Report } from './generated/report.ts';
+export { JournalError } from './journal/journal-error.ts';
+export { LockHeld } from './journal/node-lock.ts';
+export { type ReadJournal, readJournal } from './journal/read-journal.ts';
+export { RunStore, type StoredRun } from './journal/run-store.ts';
+export { type Interference, ModelNode, type ModelOptions, type ModelTiming } from './model-node.ts';
 export type {
   ActOutcome,
   ActRequest,
@@ -17,6 +23,8 @@ export type {
 } from './node-port.ts';
 export { NodeUnreachable } from './node-port.ts';
 export { parseYaml, type SourceFile } from './parse/parse-yaml.ts';
+export { makePlan, type Planned, type PlanOptions } from './plan/make-plan.ts';
+export type { Plan, PlannedNode, PlannedPhase, PlannedStep } from './plan/plan.ts';
 export type {
   FailureCode,
   GuestFacts,
@@ -28,4 +36,8 @@ export type {
   ServiceSpec,
 } from './primitives.ts';
 export { FAILURE_CODES, GUEST_NAMES } from './primitives.ts';
+export { dryRun, priorTiming } from './run/dry-run.ts';
+export { NothingToResume, type RunEnd, type RunOptions, resumeRun, runPlan, UnfinishedRun } from './run/run-plan.ts';
+export type { ProgressListener, RunProgress } from './run/run-progress.ts';
 export { type Validation, validatePlaybook } from './validate/validate-playbook.ts';
+export { formatMs } from './values/duration.ts';

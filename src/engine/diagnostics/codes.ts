@@ -55,6 +55,8 @@ export const CODES = {
   MV0211: warning('a variable is never used'),
   MV0212: error('a step is named that may have been skipped'),
   MV0213: error('an argument goes with another, or excludes it'),
+  MV0214: error('a file that the playbook names cannot be read'),
+  MV0215: error('a variable has no value, or one that does not fit'),
 
   MV0301: error('a step needs the Microvisor while the node is bare'),
   MV0302: error('the node is virtualized already'),

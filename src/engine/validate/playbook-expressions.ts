@@ -87,6 +87,7 @@ function stepFields(owner: OutlinedStep): readonly ExpressionField[] {
   const fields: ExpressionField[] = [];
   const settings = [
     ['timeout', step.timeout],
+    ['expected', step.expected],
     ['retry.delay', step.retry?.delay],
     ['retry.backoff.max', step.retry?.backoff?.max],
   ] as const;

@@ -32,6 +32,7 @@ function durations({ playbook, steps }: Outline): readonly Located[] {
   for (const { step, kind, pointer } of steps) {
     found.push(
       { text: step.timeout, pointer: [...pointer, 'timeout'] },
+      { text: step.expected, pointer: [...pointer, 'expected'] },
       { text: step.retry?.delay, pointer: [...pointer, 'retry', 'delay'] },
       { text: step.retry?.backoff?.max, pointer: [...pointer, 'retry', 'backoff', 'max'] },
     );

@@ -1,0 +1,201 @@
+/** Stage 6: what a run remembers and what the node measured to a report. Nothing in it is made up: unknown is null. */
+import { exitCodeOf, type Outcome } from '../exit-codes.ts';
+import type { JournalRecord } from '../generated/journal.ts';
+import type {
+  Report,
+  ReportGuestOs,
+  ReportMicrovisor,
+  ReportPhase,
+  ReportService,
+  ReportStep,
+} from '../generated/report.ts';
+import type { NodePort, ServiceMeasurement } from '../node-port.ts';
+import { NodeUnreachable } from '../node-port.ts';
+import { type Plan, type PlannedStep, RECOVERY_PHASE, ROLLBACK_PHASE, runIdOf, stepsOf } from '../plan/plan.ts';
+import type { GuestFacts, PrimitiveResult } from '../primitives.ts';
+import type { PhaseLedger, RunContext } from '../statechart/run-context.ts';
+
+export interface ReportSource {
+  readonly plan: Plan;
+  readonly context: RunContext;
+  readonly outcome: Outcome;
+  readonly clock: 'virtual' | 'realtime';
+  readonly port: NodePort;
+  /** Wall clock, in milliseconds. */
+  readonly startedMs: number;
+  readonly wallNow: () => number;
+  readonly records: readonly JournalRecord[];
+  readonly isDryRun: boolean;
+}
+
+const MS = 1e6;
+
+export async function assembleReport(source: ReportSource): Promise<Report> {
+  const { plan, context, outcome, port } = source;
+  const ledgers = context.phases;
+  const fromNs = ledgers[0]?.startNs ?? context.beganNs;
+  const toNs = ledgers.at(-1)?.endNs ?? context.nowNs;
+  const wallMs = phaseWallMs(source.records);
+  return {
+    apiVersion: 'mvctl/v1',
+    kind: 'Report',
+    run: {
+      id: runIdOf(plan),
+      playbook: plan.name,
+      playbookSha256: plan.playbookSha256,
+      planSha256: plan.sha256,
+      outcome,
+      exitCode: exitCodeOf(outcome),
+      startedAt: new Date(source.startedMs).toISOString(),
+      nodeMs: (toNs - fromNs) / MS,
+      wallMs: Math.round(source.wallNow() - source.startedMs),
+      dryRun: source.isDryRun,
+    },
+    clock: source.clock,
+    service: context.hasBegun ? await measured(() => serviceOf(port, fromNs, toNs)) : null,
+    os: { before: guestOs(context.osBefore), after: guestOs(context.osAfter) },
+    phases: await phasesOf(source, wallMs),
+    microvisor: microvisorOf(plan, context),
+    failure: context.failure ? { ...context.failure, file: plan.file } : null,
+    undone: [...context.undone],
+    leftOver: [...context.leftOver],
+  };
+}
+
+async function phasesOf(source: ReportSource, wallMs: ReadonlyMap<number, number>): Promise<ReportPhase[]> {
+  const { plan, context } = source;
+  const phases: ReportPhase[] = [];
+  for (const { id, title, steps } of plan.phases) {
+    const position = context.phases.findIndex((ledger) => ledger.id === id);
+    const ledger = context.phases[position];
+    phases.push(await phaseOf(source, { id, title, ledger, steps, wallMs: wallMs.get(position) ?? 0 }));
+  }
+  for (const [position, ledger] of context.phases.entries()) {
+    if (ledger.id !== ROLLBACK_PHASE && ledger.id !== RECOVERY_PHASE) continue;
+    const title = ledger.id === ROLLBACK_PHASE ? 'Take back what was done' : 'Boot after the loss of power';
+    phases.push(await phaseOf(source, { id: ledger.id, title, ledger, steps: [], wallMs: wallMs.get(position) ?? 0 }));
+  }
+  return phases;
+}
+
+interface PhaseParts {
+  readonly id: string;
+  readonly title: string;
+  readonly ledger: PhaseLedger | undefined;
+  readonly steps: readonly PlannedStep[];
+  readonly wallMs: number;
+}
+
+async function phaseOf(source: ReportSource, { id, title, ledger, steps, wallMs }: PhaseParts): Promise<ReportPhase> {
+  const { port, context, outcome } = source;
+  const endNs = ledger ? (ledger.endNs ?? context.nowNs) : 0;
+  const seen = ledger && (await measured(() => port.measureService(ledger.startNs, endNs)));
+  const entries = ledger && (await measured(() => port.measureMicrovisor(ledger.startNs, endNs)));
+  return {
+    id,
+    title,
+    outcome: phaseOutcome(id, ledger, context, outcome),
+    nodeMs: ledger ? (endNs - ledger.startNs) / MS : 0,
+    wallMs,
+    downtimeMs: seen?.downtimeMs ?? null,
+    longestGapMs: seen?.longestGapMs ?? null,
+    requests: seen?.requests ?? null,
+    failed: seen?.failed ?? null,
+    latencyMs: seen?.latencyMs ? { ...seen.latencyMs } : null,
+    traps: entries ? { ...entries.traps } : null,
+    steps: steps.map((step) => reportStep(step, context)),
+  };
+}
+
+function phaseOutcome(
+  id: string,
+  ledger: PhaseLedger | undefined,
+  context: RunContext,
+  outcome: Outcome,
+): ReportPhase['outcome'] {
+  if (!ledger) return 'not-reached';
+  if (id === ROLLBACK_PHASE) return outcome === 'failed-dirty' ? 'failed' : 'succeeded';
+  if (context.failure?.phase !== id) return 'succeeded';
+  return outcome === 'paused' ? 'paused' : 'failed';
+}
+
+function reportStep({ id, uses, index }: PlannedStep, context: RunContext): ReportStep {
+  const ledger = context.steps[index];
+  return {
+    id,
+    uses,
+    outcome: ledger?.outcome ?? 'not-reached',
+    attempts: ledger?.attempts ?? 0,
+    nodeMs: ledger ? (ledger.endNs - ledger.startNs) / MS : 0,
+  };
+}
+
+async function serviceOf(port: NodePort, fromNs: number, toNs: number): Promise<ReportService> {
+  const { requests, failed, downtimeMs, longestGapMs, resolutionMs, latencyMs }: ServiceMeasurement =
+    await port.measureService(fromNs, toNs);
+  return { requests, failed, downtimeMs, longestGapMs, resolutionMs, latencyMs: latencyMs ? { ...latencyMs } : null };
+}
+
+/** A node that lost its power may have lost what it measured. */
+async function measured<Value>(measure: () => Promise<Value>): Promise<Value | null> {
+  try {
+    return await measure();
+  } catch (error) {
+    if (error instanceof NodeUnreachable) return null;
+    throw error;
+  }
+}
+
+const guestOs = (facts: GuestFacts | null): ReportGuestOs | null =>
+  facts && { kernel: facts.kernel, osRelease: { ...facts.osRelease }, packages: { ...facts.packages } };
+
+function microvisorOf(plan: Plan, context: RunContext): ReportMicrovisor | null {
+  const steps = stepsOf(plan);
+  if (!steps.some(({ uses }) => uses === 'microvisor.virtualize')) return null;
+  /** Results of a kind of step; undoing virtualize is a devirtualize. */
+  const resultsOf = (uses: string): readonly { readonly endNs: number; readonly result: unknown }[] =>
+    context.results.filter(({ index, isUndo }) =>
+      isUndo
+        ? uses === 'microvisor.devirtualize' && steps[index]!.uses === 'microvisor.virtualize'
+        : steps[index]!.uses === uses,
+    );
+  const virtualized = resultsOf('microvisor.virtualize')[0];
+  const devirtualized = resultsOf('microvisor.devirtualize').at(-1);
+  const audit = resultsOf('microvisor.audit').at(-1)?.result as PrimitiveResult<'microvisor.audit'> | undefined;
+  const out = devirtualized?.result as PrimitiveResult<'microvisor.devirtualize'> | undefined;
+  const into = virtualized?.result as PrimitiveResult<'microvisor.virtualize'> | undefined;
+  return {
+    virtualizeUs: into ? into.switchNs / 1e3 : null,
+    devirtualizeUs: out ? out.switchNs / 1e3 : null,
+    virtualizedMs: virtualized && devirtualized ? (devirtualized.endNs - virtualized.endNs) / MS : null,
+    overheadPercent: overheadPercent(
+      resultsOf('guest.sample-work').map(({ result }) => result as PrimitiveResult<'guest.sample-work'>),
+    ),
+    bareTrapsExtra: audit?.bareTrapsExtra ?? null,
+    stateIdentical: out === undefined ? null : out.stateIdentical && audit?.stateIdentical !== false,
+  };
+}
+
+/** The last piece of work before virtualize against the first after it. */
+function overheadPercent(samples: readonly PrimitiveResult<'guest.sample-work'>[]): number | null {
+  const firstVirtualized = samples.findIndex(({ virtualized }) => virtualized);
+  const virtualized = samples[firstVirtualized];
+  const bare = samples.slice(0, Math.max(0, firstVirtualized)).at(-1);
+  if (!bare || !virtualized || bare.nodeNs === 0) return null;
+  return Math.round((virtualized.nodeNs / bare.nodeNs - 1) * 1e6) / 1e4;
+}
+
+/** Wall time of each phase by its position among the phases that were entered. */
+function phaseWallMs(records: readonly JournalRecord[]): ReadonlyMap<number, number> {
+  const wallMs = new Map<number, number>();
+  let position = -1;
+  let startMs = 0;
+  for (const record of records) {
+    if (record.type !== 'phase') continue;
+    if (record.edge === 'start') {
+      position += 1;
+      startMs = record.wallMs;
+    } else wallMs.set(position, Math.round(record.wallMs - startMs));
+  }
+  return wallMs;
+}

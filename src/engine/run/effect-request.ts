@@ -1,0 +1,187 @@
+/** What an effect of the statechart asks of the node. */
+
+import { ExpressionFailure } from '../expression/scope.ts';
+import type { Json } from '../node-port.ts';
+import { type Plan, type PlannedArgs, type PlannedStep, runIdOf } from '../plan/plan.ts';
+import type { Evaluator } from '../statechart/evaluator.ts';
+import type { EffectInput, RunContext } from '../statechart/run-context.ts';
+import type { NodeCall, StepArgs, StepKind } from '../steps/step-kind.ts';
+import { stepKind } from '../steps/table.ts';
+import { parseDuration } from '../values/duration.ts';
+import { isJsonObject, type JsonObject } from '../values/json.ts';
+
+export interface EffectRequest {
+  readonly call: NodeCall;
+  /** Arguments of the step, for its undo. */
+  readonly args: StepArgs;
+  readonly key: string;
+  readonly timeoutMs: number;
+}
+
+/** Limits of what the engine does on its own account. */
+const RUN_EDGE_TIMEOUT_MS = 120_000;
+const BOOT_TIMEOUT_MS = 600_000;
+const CHECK_TIMEOUT_MS = 30_000;
+
+export interface RequestContext {
+  readonly plan: Plan;
+  readonly steps: readonly PlannedStep[];
+  readonly evaluator: Evaluator;
+  readonly keyPrefix: string;
+  readonly bootId: string;
+}
+
+/** Arguments of a step, evaluated. Throws ExpressionFailure. */
+export function stepArgs(
+  { evaluator, plan }: Pick<RequestContext, 'evaluator' | 'plan'>,
+  kind: StepKind,
+  args: PlannedArgs,
+  step: PlannedStep,
+  context: RunContext,
+): StepArgs {
+  const resolved = evaluator.args(args, step, context);
+  for (const [name, spec] of Object.entries(kind.args)) {
+    const value = resolved[name];
+    if (value !== undefined && spec.type !== 'expression') resolved[name] = conform(name, spec.type, value);
+  }
+  // A check without a path asks for the page of the service.
+  if (resolved['path'] === '' && 'path' in kind.args) resolved['path'] = plan.service.path;
+  return resolved;
+}
+
+/** The request of an effect that the node brings about. Throws ExpressionFailure. */
+export function effectRequest(effect: EffectInput, context: RunContext, of: RequestContext): EffectRequest {
+  const { plan, steps, keyPrefix, bootId } = of;
+  switch (effect.kind) {
+    case 'begin': {
+      const args = { run: runIdOf(plan), service: plan.service, packages: plan.packages };
+      return engineRequest({ primitive: 'run.begin', args }, `${keyPrefix}/begin`, RUN_EDGE_TIMEOUT_MS);
+    }
+    case 'end':
+      return engineRequest(
+        { primitive: 'run.end', args: { packages: plan.packages } },
+        `${keyPrefix}/end/${bootId}`,
+        RUN_EDGE_TIMEOUT_MS,
+      );
+    case 'boot':
+      return engineRequest(
+        { primitive: 'node.boot', args: {} },
+        `${keyPrefix}/boot/${bootId}/${effect.attempt}`,
+        BOOT_TIMEOUT_MS,
+      );
+    case 'check':
+      return engineRequest(recoveryCheck(plan), `${keyPrefix}/check/${bootId}/${effect.attempt}`, CHECK_TIMEOUT_MS);
+    case 'step': {
+      const step = steps[effect.index]!;
+      const kind = stepKind(step.uses);
+      if (kind.does.by !== 'node') throw new Error(`${kind.name} asks nothing of the node`);
+      const args = stepArgs(of, kind, step.with, step, context);
+      return {
+        call: kind.does.call(args),
+        args,
+        key: `${keyPrefix}/${step.phase}/${step.id}/${effect.attempt}`,
+        timeoutMs: step.timeoutMs,
+      };
+    }
+    case 'undo': {
+      const step = steps[effect.entry.index]!;
+      const { call, timeoutMs } = undoCall(effect.entry, step, context, of);
+      return {
+        call,
+        args: {},
+        key: `${keyPrefix}/${step.phase}/${step.id}/undo/${bootId}/${effect.attempt}`,
+        timeoutMs,
+      };
+    }
+  }
+}
+
+function undoCall(
+  entry: (EffectInput & { kind: 'undo' })['entry'],
+  step: PlannedStep,
+  context: RunContext,
+  of: RequestContext,
+): { readonly call: NodeCall; readonly timeoutMs: number } {
+  if (step.undo === 'none') throw new Error(`${step.id} has no undo`);
+  const kind = stepKind(step.uses);
+  if (step.undo === 'default') {
+    if (kind.undo.how !== 'default') throw new Error(`${kind.name} has no undo of its own`);
+    const undoKind = stepKind(kind.undo.uses);
+    const timeoutMs = undoKind.timeoutMs === 'must' ? step.timeoutMs : undoKind.timeoutMs;
+    return { call: kind.undo.call(entry.args, entry.result ?? undefined), timeoutMs };
+  }
+  const undoKind = stepKind(step.undo.uses);
+  if (undoKind.does.by !== 'node') throw new Error(`${undoKind.name} takes nothing back`);
+  const args = stepArgs(of, undoKind, step.undo.with, step, context);
+  return { call: undoKind.does.call(args), timeoutMs: step.undo.timeoutMs };
+}
+
+function recoveryCheck({ service }: Plan): NodeCall {
+  return {
+    primitive: 'service.check',
+    args: {
+      guest: null,
+      path: service.path,
+      times: 1,
+      intervalMs: 0,
+      deadlineMs: Math.max(service.deadlineMs, 1_000),
+      expectStatus: service.expectStatus,
+      expectContains: service.expectContains,
+      expectSha256: '',
+    },
+  };
+}
+
+const engineRequest = (call: NodeCall, key: string, timeoutMs: number): EffectRequest => ({
+  call,
+  args: {},
+  key,
+  timeoutMs,
+});
+
+/** What an expression gave, in the form the primitive wants; the schema has seen plain values, but not these. */
+function conform(name: string, type: string, value: Json): Json {
+  const wrong = (expected: string): ExpressionFailure =>
+    new ExpressionFailure(`argument ${name}: expected ${expected}, found ${JSON.stringify(value)}`);
+  switch (type) {
+    case 'duration': {
+      if (typeof value === 'number') return value;
+      const ms = parseDuration(value);
+      if (typeof ms !== 'number') throw wrong('a duration');
+      return ms;
+    }
+    case 'int':
+      if (!Number.isSafeInteger(value)) throw wrong('a whole number');
+      return value;
+    case 'bool':
+      if (typeof value !== 'boolean') throw wrong('true or false');
+      return value;
+    case 'list<string>':
+      if (!Array.isArray(value) || value.some((item) => typeof item !== 'string')) throw wrong('a list of texts');
+      return value;
+    case 'map<string, string>':
+      if (!isJsonObject(value) || Object.values(value).some((item) => typeof item !== 'string'))
+        throw wrong('texts by name');
+      return value;
+    case 'string':
+      if (typeof value !== 'string') throw wrong('text');
+      return value;
+    default:
+      return value;
+  }
+}
+
+/** The part of a primitive's result that expressions see, and what the step adds to it. Throws ExpressionFailure. */
+export function stepOutputs(
+  evaluator: Evaluator,
+  step: PlannedStep,
+  result: Json,
+  context: RunContext,
+): { readonly [name: string]: Json } {
+  const kind = stepKind(step.uses);
+  const given: JsonObject = isJsonObject(result) ? result : {};
+  const declared = Object.fromEntries(
+    Object.keys(kind.outputs).flatMap((name) => (given[name] === undefined ? [] : [[name, given[name]]])),
+  );
+  return { ...declared, ...evaluator.outputs(step, declared, context) };
+}

@@ -1,0 +1,58 @@
+/**
+ * What a statechart waits for. A pure transition does nothing: it returns what has to be done, as descriptors. This keeps
+ * the account of them: effects to bring about, and timers with the node time at which they are due.
+ */
+import type { EffectInput } from '../statechart/run-context.ts';
+
+export interface Timer {
+  readonly id: string;
+  readonly dueNs: number;
+  readonly delayMs: number;
+  /** What the chart is sent when it is due. */
+  readonly event: { readonly type: string };
+}
+
+/** An action of the chart's vocabulary that the driver writes and shows. */
+export interface Announcement {
+  readonly type: string;
+  readonly params: { readonly [name: string]: unknown };
+}
+
+interface ActionDescriptor {
+  readonly type: string;
+  readonly params?: unknown;
+}
+
+export class Outstanding {
+  readonly effects = new Map<string, EffectInput>();
+  readonly timers = new Map<string, Timer>();
+
+  /** Takes in the actions of a transition made at `atNs`; gives back those that are not bookkeeping, in order. */
+  apply(actions: readonly ActionDescriptor[], atNs: number): readonly Announcement[] {
+    const announcements: Announcement[] = [];
+    for (const { type, params } of actions) {
+      const given = (params ?? {}) as { readonly [name: string]: unknown };
+      switch (type) {
+        case 'xstate.spawnChild':
+          this.effects.set(String(given['id']), given['input'] as EffectInput);
+          break;
+        case 'xstate.stopChild':
+          this.effects.delete(String(given['id']));
+          break;
+        case 'xstate.raise':
+          if (typeof given['delay'] === 'number') {
+            const id = String(given['id']);
+            const event = given['event'] as { readonly type: string };
+            this.timers.set(id, { id, dueNs: atNs + given['delay'] * 1e6, delayMs: given['delay'], event });
+          }
+          break;
+        case 'xstate.cancel':
+          this.timers.delete(String(given['sendId']));
+          break;
+        default:
+          announcements.push({ type, params: given });
+      }
+    }
+    return announcements;
+  }
+}

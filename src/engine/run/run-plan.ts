@@ -1,0 +1,150 @@
+/** Runs a plan on a node, or goes on with the run that an earlier process left. */
+
+import { writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { exitCodeOf, type Outcome } from '../exit-codes.ts';
+import type { BeginRecord, JournalRecord } from '../generated/journal.ts';
+import type { Report } from '../generated/report.ts';
+import { JournalError } from '../journal/journal-error.ts';
+import { JournalWriter } from '../journal/journal-writer.ts';
+import { lockNode } from '../journal/node-lock.ts';
+import { readJournal, truncateTornTail } from '../journal/read-journal.ts';
+import { RunStore, type StoredRun } from '../journal/run-store.ts';
+import type { NodePort } from '../node-port.ts';
+import { type Plan, runIdOf } from '../plan/plan.ts';
+import { assembleReport } from './assemble-report.ts';
+import { RunDriver } from './run-driver.ts';
+import type { ProgressListener } from './run-progress.ts';
+
+export interface RunOptions {
+  readonly port: NodePort;
+  /** Where the node's runs, their journals and the lock are. */
+  readonly stateDir: string;
+  /** Wall clock in milliseconds; only for what the report calls wall time. */
+  readonly wallNow: () => number;
+  readonly onProgress?: ProgressListener;
+  readonly signal?: AbortSignal;
+}
+
+export type RunEnd =
+  | { readonly kind: 'over'; readonly report: Report; readonly journalPath: string }
+  /** Stopped on request between two effects; the run can be resumed. */
+  | { readonly kind: 'interrupted'; readonly journalPath: string };
+
+/** An earlier run on the node has not ended. */
+export class UnfinishedRun extends Error {
+  override readonly name = 'UnfinishedRun';
+}
+
+export class NothingToResume extends Error {
+  override readonly name = 'NothingToResume';
+}
+
+/** Rejects with LockHeld, UnfinishedRun, JournalError or NodeUnreachable; what a step does wrong is in the report. */
+export async function runPlan(plan: Plan, options: RunOptions): Promise<RunEnd> {
+  return locked(plan.name, options, async (store) => {
+    const open = store.unfinished();
+    if (open) throw new UnfinishedRun(`run ${open.run.runId} is not finished: ${open.run.journalPath}`);
+    const { bootId, nowNs, clock, facts } = await options.port.status();
+    const run = store.create(runIdOf(plan));
+    const epoch = store.nextEpoch();
+    const writer = await JournalWriter.open(run.journalPath, 0);
+    const begin = {
+      type: 'begin',
+      version: 1,
+      runId: run.runId,
+      keyPrefix: `${run.number}-${run.runId}`,
+      epoch,
+      bootId,
+      clock,
+      atNs: nowNs,
+      wallMs: options.wallNow(),
+      facts: facts as { [name: string]: unknown },
+      plan: plan as unknown as { [name: string]: unknown },
+    } as const;
+    await writer.append(begin);
+    return drive(plan, begin, epoch, [], run, writer, options);
+  });
+}
+
+/** Rejects like runPlan, and with NothingToResume. */
+export async function resumeRun(options: RunOptions): Promise<RunEnd> {
+  return locked('a resumed run', options, async (store) => {
+    const open = store.unfinished();
+    if (!open) throw new NothingToResume(`no unfinished run in ${options.stateDir}`);
+    const { run, journal } = open;
+    const [begin] = journal.records;
+    if (begin?.type !== 'begin') throw new JournalError(`${run.journalPath}:1: expected the begin of a run`);
+    truncateTornTail(run.journalPath, journal);
+    const { bootId, nowNs } = await options.port.status();
+    const epoch = store.nextEpoch();
+    const writer = await JournalWriter.open(run.journalPath, journal.records.length);
+    await writer.append({ type: 'attach', epoch, bootId, atNs: nowNs, wallMs: options.wallNow() });
+    return drive(begin.plan as unknown as Plan, begin, epoch, journal.records, run, writer, options);
+  });
+}
+
+async function drive(
+  plan: Plan,
+  begin: Omit<BeginRecord, 'seq' | 'crc'>,
+  epoch: number,
+  records: readonly JournalRecord[],
+  run: StoredRun,
+  writer: JournalWriter,
+  options: RunOptions,
+): Promise<RunEnd> {
+  const { port, wallNow, onProgress = () => {}, signal } = options;
+  const { journalPath } = run;
+  try {
+    onProgress({ type: 'run-start', plan, isResumed: records.length > 0, journalPath }, false);
+    const driver = new RunDriver({
+      plan,
+      port,
+      sink: writer,
+      wallNow,
+      keyPrefix: begin.keyPrefix,
+      epoch,
+      bootId: begin.bootId,
+      beginNs: begin.atNs,
+      facts: begin.facts as RunDriver['context']['facts'],
+      onProgress,
+      signal,
+    });
+    driver.replay(records);
+    const end = await driver.drive();
+    if (end === 'interrupted') return { kind: 'interrupted', journalPath };
+    const outcome: Outcome = end === 'paused' ? 'paused' : (driver.context.outcome ?? 'failed-dirty');
+    const report = await assembleReport({
+      plan,
+      context: driver.context,
+      outcome,
+      clock: begin.clock,
+      port,
+      startedMs: begin.wallMs,
+      wallNow,
+      records: readJournal(journalPath).records,
+      isDryRun: false,
+    });
+    writeFileSync(join(dirname(journalPath), 'report.json'), `${JSON.stringify(report, null, 2)}\n`);
+    const { nowNs } = driver.context;
+    await writer.append({ type: 'end', outcome, exitCode: exitCodeOf(outcome), atNs: nowNs, wallMs: wallNow() });
+    onProgress({ type: 'run-end', outcome, exitCode: exitCodeOf(outcome), atNs: nowNs }, false);
+    return { kind: 'over', report, journalPath };
+  } finally {
+    await writer.close();
+  }
+}
+
+async function locked<Value>(
+  playbook: string,
+  { stateDir, wallNow }: RunOptions,
+  work: (store: RunStore) => Promise<Value>,
+): Promise<Value> {
+  const since = new Date(wallNow()).toISOString();
+  const lock = await lockNode(stateDir, { pid: process.pid, since, playbook });
+  try {
+    return await work(new RunStore(stateDir));
+  } finally {
+    await lock.release();
+  }
+}
