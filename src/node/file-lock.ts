@@ -19,8 +19,11 @@ export class FileLockedError extends Error {
   }
 }
 
-/** Field 22 of /proc/<pid>/stat; fields are counted after the name, which may hold spaces. */
-const START_TIME_AFTER_NAME = 19;
+/** Fields 3 and 22 of /proc/<pid>/stat, counted after the name, which may hold spaces. */
+const STATE = 0;
+const START_TIME = 19;
+/** Zombie: it runs no more, its parent has not asked for it yet. */
+const DEAD_STATES: ReadonlySet<string> = new Set(['Z', 'X']);
 const TAKE_OVERS_MAX = 16;
 
 export class FileLock {
@@ -36,7 +39,7 @@ export class FileLock {
   /** @throws FileLockedError when a living process, this one included, has it. */
   static take(path: string): FileLock {
     const lockPath = `${path}.lock`;
-    const own: Owner = { pid: process.pid, started: startTime(process.pid) ?? '' };
+    const own: Owner = { pid: process.pid, started: statOf(process.pid)?.started ?? '' };
     const text = JSON.stringify(own);
     const candidate = `${lockPath}.${process.pid}`;
     writeFileSync(candidate, text);
@@ -113,12 +116,21 @@ function lives(owner: Owner): boolean {
   } catch (error) {
     if (hasCode(error, 'ESRCH')) return false;
   }
-  const started = startTime(owner.pid);
-  return started === undefined || owner.started === '' || started === owner.started;
+  const stat = statOf(owner.pid);
+  if (stat === undefined) return true; // it exists, and there is no /proc to tell more
+  return !DEAD_STATES.has(stat.state) && (owner.started === '' || stat.started === owner.started);
 }
 
-/** Clock ticks after boot; undefined where there is no /proc. */
-function startTime(pid: number): string | undefined {
+interface ProcessStat {
+  readonly state: string;
+  /** Clock ticks after boot. */
+  readonly started: string;
+}
+
+/** Undefined where there is no /proc. */
+function statOf(pid: number): ProcessStat | undefined {
   const stat = readIfThere(`/proc/${pid}/stat`);
-  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[START_TIME_AFTER_NAME];
+  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const [state, started] = [fields?.[STATE], fields?.[START_TIME]];
+  return state === undefined || started === undefined ? undefined : { state, started };
 }

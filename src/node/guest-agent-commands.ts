@@ -184,9 +184,10 @@ export interface GuestMemoryBlock {
   readonly canOffline: boolean;
 }
 
+/** In the order of their numbers; the agent tells them in the order of a directory. */
 export function* memoryBlocks(): AgentScript<readonly GuestMemoryBlock[]> {
   const name = 'guest-get-memory-blocks';
-  return asArray(name, yield* call(name)).map((value) => {
+  const blocks = asArray(name, yield* call(name)).map((value) => {
     const block = asObject(name, value);
     return {
       index: asInteger(name, block['phys-index']),
@@ -194,6 +195,7 @@ export function* memoryBlocks(): AgentScript<readonly GuestMemoryBlock[]> {
       canOffline: optional(name, block['can-offline'], asBoolean) ?? false,
     };
   });
+  return blocks.sort((a, b) => a.index - b.index);
 }
 
 /** Bytes of a memory block. */

@@ -293,6 +293,16 @@ describe('the lock of a disk', () => {
     expect(existsSync(at('a.lock'))).toBe(false);
   });
 
+  test('of a process that was killed and not reaped by its parent is taken over', async () => {
+    create('a').close();
+    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 30']);
+    const [pid] = (await once(parent.stdout, 'data')) as [Buffer];
+    await sleep(200);
+    writeFileSync(at('a.lock'), JSON.stringify({ pid: Number(pid), started: '' }));
+    open('a').close();
+    parent.kill();
+  });
+
   test('of an earlier process with the id of a living one is taken over', () => {
     create('a').close();
     writeFileSync(at('a.lock'), JSON.stringify({ pid: process.pid, started: '1' }));
