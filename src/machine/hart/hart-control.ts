@@ -14,7 +14,7 @@ import {
   stceEnabled,
 } from './csr-table.ts';
 import type { HartArea } from './hart-area.ts';
-import { PMP_INTERVAL, PMP_INTERVAL_BYTES, STATE, TLB_CLASS } from './layout.ts';
+import { PMP_INTERVAL, PMP_INTERVAL_BYTES, STATE, TLB_CLASS, type TlbClass } from './layout.ts';
 import { FS_DIRTY, FS_SHIFT, MPP_SHIFT, MSTATUS, SPP_SHIFT } from './mstatus.ts';
 import {
   flattenPmp,
@@ -125,18 +125,20 @@ export class HartControl implements CsrTarget {
     if (changed & (MSTATUS.SIE | MSTATUS.MIE)) this.interruptsChanged();
   }
 
+  get fetchClass(): TlbClass {
+    return this.#privilege === 3 ? TLB_CLASS.machine : this.#privilege === 1 ? TLB_CLASS.supervisor : TLB_CLASS.user;
+  }
+
   /** Chooses the TLB banks. MPRV: loads and stores as if in MPP. */
   #modeChanged(): void {
     const { area } = this;
     const status = this.#mstatus;
     const dataPrivilege =
       this.#privilege === 3 && status & MSTATUS.MPRV ? (status & MSTATUS.MPP) >> MPP_SHIFT : this.#privilege;
-    const fetchClass =
-      this.#privilege === 3 ? TLB_CLASS.machine : this.#privilege === 1 ? TLB_CLASS.supervisor : TLB_CLASS.user;
     const supervisorClass = status & MSTATUS.SUM ? TLB_CLASS.supervisorUserMemory : TLB_CLASS.supervisor;
     const dataClass = dataPrivilege === 3 ? TLB_CLASS.machine : dataPrivilege === 1 ? supervisorClass : TLB_CLASS.user;
     area.setWord('dataBank', area.dataBank(dataClass));
-    area.setWord('fetchBank', area.fetchBank(fetchClass));
+    area.setWord('fetchBank', area.fetchBank(this.fetchClass));
   }
 
   translationChanged(): void {

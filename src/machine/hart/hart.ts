@@ -8,17 +8,20 @@ import { ownOp } from './handlers.ts';
 import { HartArea } from './hart-area.ts';
 import { HartControl, type HartHooks, type Privilege } from './hart-control.ts';
 import { generateInterpreter, type HartImports, type HartModule } from './interpreter.ts';
-import { PAGE_BYTES, PAGE_FOOTER, PERMISSION } from './layout.ts';
+import { AREA, PAGE_BYTES, PAGE_FOOTER, PERMISSION, RECORD_BYTES, TLB_CLASS } from './layout.ts';
 import { MPP_SHIFT, MSTATUS } from './mstatus.ts';
 import { pmpAllows } from './pmp.ts';
 import { predecode } from './predecode.ts';
 import { executeSystem } from './system-instructions.ts';
+import { ACCESS } from './translation.ts';
 import { CAUSE } from './trap-cause.ts';
 
 /** Words a hart has executed in the control plane, decoded. Bounded; emptied when full. */
 const DECODED_WORDS_MAX = 4096;
 /** Longest call of generated code: V8 can only swap in optimised code when the function is entered anew. */
 const CALL_INSTRUCTIONS_MAX = 0x10_0000;
+/** Traps without a retired instruction between them before each counts as one. No proper handler traps so often. */
+const EXCEPTIONS_IN_A_ROW_MAX = 16;
 const SNAPSHOT_VERSION = 1;
 
 class InterpretedHart implements Hart, HartHooks, CodePageListener {
@@ -40,6 +43,8 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
   #yieldRequested = false;
   #waiting = false;
   #recordsMoved = false;
+  #lastExceptionAt = -1;
+  #exceptionsInARow = 0;
 
   constructor(options: HartOptions) {
     if (!(options.memory instanceof GuestMemory)) throw new TypeError('a hart needs memory of createPhysicalMemory');
@@ -59,6 +64,7 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
     const imports: HartImports = {
       fault: (cause, address) => this.#exception(cause, address),
       recordsOfPage: (linear) => this.#memory.recordsOfPage(linear),
+      checkedFetch: (address) => this.#checkedFetch(address),
       decode: (record) => this.#decodeRecord(record),
       crossing: (record) => this.#decodeCrossing(record),
       illegal: (word) => this.#exception(CAUSE.illegalInstruction, BigInt(word >>> 0)),
@@ -200,7 +206,24 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
 
   #exception(cause: number, value: bigint): void {
     this.#control.takeException(cause, value);
+    this.#countException();
     if (this.#yieldRequested) this.#endAfter(0);
+  }
+
+  /**
+   * A trap vector that itself traps would keep the hart busy for ever without an instruction retiring. From some point on
+   * each such trap counts as an instruction, so that time passes and the run ends.
+   */
+  #countException(): void {
+    const { retired } = this;
+    if (retired !== this.#lastExceptionAt) {
+      this.#lastExceptionAt = retired;
+      this.#exceptionsInARow = 0;
+    }
+    this.#exceptionsInARow += 1;
+    if (this.#exceptionsInARow < EXCEPTIONS_IN_A_ROW_MAX) return;
+    this.#retireExecuting();
+    this.#lastExceptionAt = this.retired;
   }
 
   #decodeRecord(record: number): void {
@@ -223,12 +246,45 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
     const { memory } = this.#area;
     const records = this.#memory.recordsContaining(record);
     this.#recordsMoved = false;
-    const nextRecords = this.#module.fillFetch(BigInt.asUintN(64, this.pc + 2n));
-    if (nextRecords === 0 || this.#recordsMoved) return 0;
     const low = memory.getUint16(this.#memory.pageOfRecords(records) + PAGE_BYTES - 2, true);
-    const high = memory.getInt16(this.#memory.pageOfRecords(nextRecords), true);
+    const high = this.#fetchHalfword(BigInt.asUintN(64, this.pc + 2n));
+    if (high === undefined || this.#recordsMoved) return 0;
     predecode(memory, records + PAGE_FOOTER.crossing, (high << 16) | low, PAGE_BYTES - 2, false);
     return 1;
+  }
+
+  /** One instruction of a page that PMP cuts in pieces. */
+  #checkedFetch(address: bigint): number {
+    const { memory, base } = this.#area;
+    const low = this.#fetchHalfword(address);
+    if (low === undefined) return 0;
+    const isLong = (low & 3) === 3;
+    const high = isLong ? this.#fetchHalfword(BigInt.asUintN(64, address + 2n)) : 0;
+    if (high === undefined) return 0;
+    const record = base + AREA.checkedRecords;
+    predecode(memory, record, (high << 16) | low, Number(address & BigInt(PAGE_BYTES - 1)), false);
+    memory.setUint8(record + (isLong ? 2 : 1) * RECORD_BYTES, ownOp('pageEnd'));
+    return record;
+  }
+
+  /** Translates, checks and reads two bytes of code; undefined after a trap of the instruction at pc. */
+  #fetchHalfword(address: bigint): number | undefined {
+    const tlbClass = this.#control.fetchClass;
+    const cause = this.#module.walk(address, ACCESS.fetch, tlbClass);
+    if (cause !== 0) {
+      this.#exception(cause, address);
+      return undefined;
+    }
+    const physical = this.#area.number('walkAddress');
+    const machine = tlbClass === TLB_CLASS.machine;
+    if (
+      !this.#memory.contains(physical, 2) ||
+      !pmpAllows(this.#control.pmpIntervals, BigInt(physical), 2, PERMISSION.fetch, machine)
+    ) {
+      this.#exception(CAUSE.instructionAccess, address);
+      return undefined;
+    }
+    return this.#area.memory.getUint16(this.#memory.toLinear(physical), true);
   }
 
   #decodeWord(word: number): Decoded {
@@ -283,13 +339,8 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
 
   /** The instruction at pc, for mtval. It was fetched, so its pages are mapped. */
   #wordAtPc(): number {
-    const { memory } = this.#area;
-    const halfword = (address: bigint): number => {
-      const records = this.#module.fillFetch(address);
-      return memory.getUint16(this.#memory.pageOfRecords(records) + Number(address & BigInt(PAGE_BYTES - 1)), true);
-    };
-    const low = halfword(this.pc);
-    return (low & 3) === 3 ? ((halfword(this.pc + 2n) << 16) | low) >>> 0 : low;
+    const low = this.#fetchHalfword(this.pc) ?? 0;
+    return (low & 3) === 3 ? (((this.#fetchHalfword(this.pc + 2n) ?? 0) << 16) | low) >>> 0 : low;
   }
 
   #slowLoad(bytes: AccessBytes): void {

@@ -14,7 +14,6 @@ import {
   type Callable,
   call,
   callFor,
-  drop,
   type Expr,
   i32,
   i64,
@@ -49,6 +48,8 @@ export interface HartImports {
   /** Takes a trap at state pc. */
   fault(cause: number, address: bigint): void;
   recordsOfPage(linear: number): number;
+  /** Record of the instruction at this address, checked by itself; 0: trapped. */
+  checkedFetch(address: bigint): number;
   /** Fills in the record at this address. */
   decode(record: number): void;
   /** Decodes the instruction that crosses into the next page; 0: trapped or records moved. */
@@ -80,6 +81,7 @@ export interface HartModule {
 export interface ImportedFunctions {
   readonly fault: Callable<undefined>;
   readonly recordsOfPage: Callable<'i32'>;
+  readonly checkedFetch: Callable<'i32'>;
   readonly decode: Callable<undefined>;
   readonly crossing: Callable<'i32'>;
   readonly illegal: Callable<undefined>;
@@ -95,6 +97,7 @@ function importFunctions(module: ModuleBuilder): ImportedFunctions {
   return {
     fault: module.importFunction('fault', ['i32', 'i64'], undefined),
     recordsOfPage: module.importFunction('recordsOfPage', ['i32'], 'i32'),
+    checkedFetch: module.importFunction('checkedFetch', ['i64'], 'i32'),
     decode: module.importFunction('decode', ['i32'], undefined),
     crossing: module.importFunction('crossing', ['i32'], 'i32'),
     illegal: module.importFunction('illegal', ['i32'], undefined),
@@ -158,6 +161,7 @@ function defineRun(
   const stop = new Label();
   const reload = new Label();
   const far = new Label();
+  const found = new Label();
   const outOfBudget = new Label();
   const next = new Label();
 
@@ -240,18 +244,23 @@ function defineRun(
               fetchBank.get,
             ),
           ),
-          when(
-            i64.ge_u(offset.tee(i64.sub(target.get, i64.load(entry.get, FETCH_ENTRY.tag))), i64.const(PAGE_BYTES)),
-            seq(
-              state.store64('pc', target.get),
-              state.store32('budget', budget.get),
-              drop(callFor(fillFetch, target.get)),
-              br(reload),
+          block(
+            found,
+            when(
+              i64.ge_u(offset.tee(i64.sub(target.get, i64.load(entry.get, FETCH_ENTRY.tag))), i64.const(PAGE_BYTES)),
+              seq(
+                state.store64('pc', target.get),
+                state.store32('budget', budget.get),
+                brIf(reload, i32.eqz(callFor(fillFetch, target.get))),
+                brIf(found, ip.tee(state.load32('checkedRecord'))),
+                // The TLB has it now.
+                br(far),
+              ),
+              undefined,
+              'unlikely',
             ),
-            undefined,
-            'unlikely',
+            ip.set(i32.add(i32.shl(i32.wrap(offset.get), i32.const(2)), i32.load(entry.get, FETCH_ENTRY.records))),
           ),
-          ip.set(i32.add(i32.shl(i32.wrap(offset.get), i32.const(2)), i32.load(entry.get, FETCH_ENTRY.records))),
           pcBase.set(i64.sub(target.get, i64.extend_u(i32.shr_u(ip.get, i32.const(2))))),
           block(outOfBudget, loop(next, dispatch(i32.load8_u(ip.get, RECORD.op), handlers))),
           target.set(pc),

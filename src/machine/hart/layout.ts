@@ -54,6 +54,8 @@ export const STATE = {
   fetchLogCount: 0x27c,
   /** i32: records of the page of the last slow store, 0 when it holds no code. */
   codeRecords: 0x280,
+  /** i32: record of the instruction to execute when its page has a PMP boundary, 0 when records of the page will do. */
+  checkedRecord: 0x284,
   /** Flattened PMP: i32 count, then the intervals. */
   pmpCount: 0x2fc,
   pmp: 0x300,
@@ -98,6 +100,8 @@ export const AREA = {
   fetchLog: 0x1000 + FILL_LOG_ENTRIES * 4,
   dataBanks: 0x1000 + 2 * FILL_LOG_ENTRIES * 4,
   fetchBanks: 0x1000 + 2 * FILL_LOG_ENTRIES * 4 + TLB_CLASSES * DATA_BANK_BYTES,
+  /** Room for the record of one instruction that was checked by itself, and records that end it. */
+  checkedRecords: 0x3_8000,
   bytes: 0x4_0000,
 } as const;
 

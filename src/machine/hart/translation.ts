@@ -62,6 +62,8 @@ export interface TranslationImports {
   readonly fault: Callable<undefined>;
   /** (linear address of a page) → its records. */
   readonly recordsOfPage: Callable<'i32'>;
+  /** (virtual address) → record of one instruction whose bytes are checked by themselves; 0: trapped. */
+  readonly checkedFetch: Callable<'i32'>;
 }
 
 export interface Translation {
@@ -76,7 +78,10 @@ export interface Translation {
    * Fills the TLB where the whole page allows it.
    */
   readonly fillData: Callable<'i32'>;
-  /** (virtual address) → records of its page; 0: trapped. */
+  /**
+   * (virtual address) → records of its page, or the record in state `checkedRecord` when the page has a PMP boundary;
+   * 0: trapped.
+   */
   readonly fillFetch: Callable<'i32'>;
 }
 
@@ -386,12 +391,18 @@ function defineFillFetch(
     when(code.get, seq(call(imports.fault, code.get, address.get), returns(i32.const(0)))),
     page.set(i64.and(state.load64('walkAddress'), i64.const(PAGE_MASK))),
     allowed.set(callFor(pmpOfPage, page.get, tlbClass.get)),
-    // Code is fetched from RAM, and only from pages that PMP allows as a whole.
+    state.store32('checkedRecord', i32.const(0)),
     when(
-      i32.or(
-        i32.or(i32.eq(allowed.get, i32.const(-1)), i32.eqz(i32.and(allowed.get, i32.const(PERMISSION.fetch)))),
-        i32.eqz(inRam(ram, page.get)),
+      i32.eq(allowed.get, i32.const(-1)),
+      seq(
+        records.set(callFor(imports.checkedFetch, address.get)),
+        state.store32('checkedRecord', records.get),
+        returns(records.get),
       ),
+    ),
+    // Code is fetched from RAM only.
+    when(
+      i32.or(i32.eqz(i32.and(allowed.get, i32.const(PERMISSION.fetch))), i32.eqz(inRam(ram, page.get))),
       accessFault,
     ),
     records.set(callFor(imports.recordsOfPage, toLinear(ram, page.get))),

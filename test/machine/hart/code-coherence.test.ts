@@ -1,0 +1,145 @@
+import { describe, expect, test } from 'vitest';
+import { assemble } from '../../../src/machine/isa/assemble.ts';
+import { bareHart, CSR, RAM } from './bare-hart.ts';
+
+const words = (source: string): Uint8Array => assemble(source, { base: RAM, symbols: CSR }).bytes;
+const word = (source: string): number => new DataView(words(source).buffer).getUint32(0, true);
+
+describe('a store to code that was executed before', () => {
+  test.each([
+    ['sw', 0],
+    ['sd', 0],
+    ['sw', -2],
+  ])('by %s at offset %i is seen by the next fetch', (store, offset) => {
+    const h = bareHart(`
+      li s0, 0
+    again:
+      nop
+      c.addi zero, 0
+    patched:
+      addi a0, a0, 1
+      c.addi zero, 0
+      c.addi zero, 0
+      bnez s0, done
+      li s0, 1
+      la t0, patched
+      ${store} t1, ${offset}(t0)
+      j again
+    done:
+      nop
+    `);
+    const cNop = 0x0001n;
+    const patch = BigInt(word('addi a0, a0, 100'));
+    // At offset -2 the compressed instruction before comes along, and only the first half of the patch.
+    h.setX('t1', offset === -2 ? ((patch & 0xffffn) << 16n) | cNop : (cNop << 48n) | (cNop << 32n) | patch);
+    h.runTo('done');
+    expect(h.x('a0')).toBe(offset === -2 ? 2n : 101n);
+  });
+
+  test('by a device is seen by the next fetch', () => {
+    const h = bareHart('loop: addi a0, a0, 1\n j loop');
+    h.run(10);
+    expect(h.x('a0')).toBe(5n);
+    h.memory.write(RAM, words('addi a0, a0, 100'));
+    h.run(2);
+    expect(h.x('a0')).toBe(105n);
+  });
+
+  test('of the second half only is seen by the next fetch', () => {
+    const h = bareHart('loop: addi a0, a0, 1\n j loop');
+    h.run(10);
+    h.memory.write(RAM + 2, words('addi a0, a0, 100').subarray(2));
+    h.run(2);
+    expect(h.x('a0')).toBe(105n);
+  });
+
+  test('by the instruction right before it is seen', () => {
+    const h = bareHart(`
+    loop:
+      addi a0, a0, 1
+      la t0, target
+      sw t1, 0(t0)
+    target:
+      addi a0, a0, 1
+    done:
+      nop
+    `);
+    h.setX('t1', word('addi a0, a0, 100'));
+    h.runTo('done');
+    expect(h.x('a0')).toBe(101n);
+  });
+
+  test('goes on being seen when the page is stored to so often that it is taken for data', () => {
+    const h = bareHart(`
+      la t0, patched
+      li t2, 1000
+    loop:
+      sw t1, 0(t0)
+    patched:
+      addi a0, a0, 1
+      xor t1, t1, t3
+      addi t2, t2, -1
+      bnez t2, loop
+    done:
+      nop
+    `);
+    const one = word('addi a0, a0, 1');
+    const hundred = word('addi a0, a0, 100');
+    h.setX('t1', one);
+    h.setX('t3', one ^ hundred);
+    h.runTo('done', 10_000);
+    expect(h.x('a0')).toBe(500n * 101n);
+  });
+});
+
+describe('a four-byte instruction that crosses a page', () => {
+  const START = 0x1000 - 6;
+  const source = `
+      .space ${START}
+    start:
+      addi a0, a0, 1
+    crossing:
+      addi a0, a0, 0x40
+    after:
+      addi a1, a0, 1
+      nop
+  `;
+
+  test('executes once and goes on in the next page', () => {
+    const h = bareHart(source);
+    h.hart.pc = BigInt(h.label('start'));
+    h.run(3);
+    expect([h.x('a0'), h.x('a1')]).toEqual([0x41n, 0x42n]);
+    expect(h.hart.retired).toBe(3);
+  });
+
+  test('is decoded anew when its second half changes', () => {
+    const h = bareHart(source);
+    h.hart.pc = BigInt(h.label('start'));
+    h.run(3);
+    h.memory.write(RAM + 0x1000, words('addi a0, a0, 0x400').subarray(2));
+    h.setX('a0', 0);
+    h.hart.pc = BigInt(h.label('start'));
+    h.run(3);
+    expect(h.x('a0')).toBe(0x401n);
+  });
+
+  test('faults with the address of the page that is missing, and pc at its beginning', () => {
+    const h = bareHart(`${source}\nhandler: nop`);
+    // Only the first page of RAM may be executed, by locked entries that bind M-mode as well; the handler's is far away.
+    const second = RAM + 0x1000;
+    h.memory.write(RAM + 0x8000, words('nop'));
+    h.setCsr('mtvec', RAM + 0x8000);
+    h.setCsr('pmpaddr0', second / 4);
+    h.setCsr('pmpaddr1', (second + 0x1000) / 4);
+    const locked = 0x80;
+    const tor = 0x08;
+    h.setCsr('pmpcfg0', ((locked | tor | 3) << 8) | 0x00);
+    h.hart.pc = BigInt(h.label('start'));
+    h.run(2);
+    expect(h.csr('mcause')).toBe(1n);
+    expect(h.csr('mepc')).toBe(BigInt(h.label('crossing')));
+    expect(h.csr('mtval')).toBe(BigInt(second));
+    expect(h.x('a0')).toBe(1n);
+  });
+});
