@@ -176,7 +176,7 @@ describe('a machine', () => {
         .op('wfi')
         .label('x')
         .to('jal', 'x'),
-      create({ clock: { kind: 'realtime', nowNs: () => (nowNs += 1000) } }),
+      create({ clock: { kind: 'realtime', nowNs: () => (nowNs += 20_000) } }),
     );
     expect(machine.run(MS)).toBe('idle');
     expect(machine.nextEventNs()).toBe(500_000);

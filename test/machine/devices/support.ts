@@ -33,8 +33,7 @@ export const REG = {
 
 export const FEATURE = { indirect: 1n << 28n, eventIdx: 1n << 29n, version1: 1n << 32n } as const;
 
-export function createBench() {
-  const memory = createPhysicalMemory(RAM.base, RAM.bytes);
+export function createBench(memory = createPhysicalMemory(RAM.base, RAM.bytes)) {
   const clock = { ns: 0 };
   const events = new EventQueue(
     () => clock.ns,
