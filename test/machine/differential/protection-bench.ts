@@ -63,6 +63,7 @@ function fillTables(view: DataView, random: RandomSource): void {
   for (const page of TABLE_PAGES.low) fill(page, 0, []);
 }
 
+/** Mostly valid leaves and pointers, so that translations succeed often enough to stay in the TLB. */
 function randomPte(level: number, nextTables: readonly number[], random: RandomSource): bigint {
   const firstPage = RAM_BASE / PAGE_BYTES;
   const valid = random.below(24) === 0 ? 0 : 1;
@@ -71,9 +72,11 @@ function randomPte(level: number, nextTables: readonly number[], random: RandomS
     return (BigInt(firstPage + random.pick(nextTables)) << 10n) | BigInt(valid | stray);
   }
   const page = firstPage + FIRST_DATA_PAGE + random.below(RAM_PAGES - FIRST_DATA_PAGE);
-  const ppn =
-    level === 0 ? random.pick([page, page, page, page, page, 0x10_000]) : random.pick([firstPage, firstPage, page]);
-  const permissions = random.pick([0xe, 0xe, 0x6, 0x2, 0x8, 0xa, 0x4, 0xc, level === 0 ? 0x0 : 0xe]);
+  const strayPage = random.below(12) === 0;
+  const ppn = level === 0 ? (strayPage ? 0x10_000 : page) : strayPage ? page : firstPage;
+  const rwx = 0xe;
+  const permissions =
+    random.below(2) === 0 ? rwx : random.pick([0x6, 0x2, 0x8, 0xa, 0x4, 0xc, level === 0 ? 0x0 : rwx]);
   const flags = permissions | (random.below(2) << 4) | (random.below(8) << 5) | valid;
   const reserved = random.below(40) === 0 ? 1n << BigInt(54 + random.below(10)) : 0n;
   return reserved | (BigInt(ppn) << 10n) | BigInt(flags);
@@ -84,10 +87,10 @@ const napot = (base: number, bytes: number): bigint => (BigInt(base) >> 2n) | Bi
 /** Entry 0 keeps the M-mode code reachable; the last one opens what the others leave. */
 function randomPmp(random: RandomSource): PmpEntry[] {
   const entries: PmpEntry[] = [{ cfg: 0x9f, addr: napot(RAM_BASE, PAGE_BYTES) }];
-  const count = random.below(6);
+  const count = random.pick([0, 0, 1, 2, 5]);
   for (let index = 0; index < count; index += 1) entries.push(...randomPmpRange(random));
   while (entries.length < 15) entries.push({ cfg: 0, addr: 0n });
-  const rest = random.pick([0x1f, 0x1f, 0x1f, 0x1b, 0x19, 0x00]);
+  const rest = random.pick([0x1f, 0x1f, 0x1f, 0x1f, 0x1f, 0x1b, 0x19, 0x00]);
   entries.push({ cfg: rest, addr: (1n << 53n) - 1n });
   return entries;
 }

@@ -11,7 +11,7 @@ export const RAM_PAGES = 64;
 export const TABLE_PAGES = { root: 1, middle: [2, 3], low: [4, 5, 6, 7] } as const;
 export const FIRST_DATA_PAGE = 8;
 /** Entries of page tables that are filled. */
-export const INDEXES = [0, 1, 2, 3, 511] as const;
+export const INDEXES = [0, 1, 511] as const;
 
 export const CSR = {
   mstatus: 0x300,
