@@ -92,7 +92,7 @@ const descriptor = (index: number, address: number, bytes: number, flags: number
   ].join('\n');
 
 /** Brings up the block device in slot A0 by hand, reads its second sector, waits, claims the interrupt in s2. */
-export const READ_SECTOR = `
+const READ_SECTOR = `
   ${[
     [0x70, 0],
     [0x70, 3],

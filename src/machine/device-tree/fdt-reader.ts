@@ -8,7 +8,7 @@ export interface FlatDeviceTreeNode extends DeviceTreeNode {
   readonly children: readonly FlatDeviceTreeNode[];
 }
 
-export class DeviceTreeFormatError extends Error {
+class DeviceTreeFormatError extends Error {
   override readonly name = 'DeviceTreeFormatError';
 }
 

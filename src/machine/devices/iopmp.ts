@@ -12,7 +12,7 @@ import {
 } from '../door.ts';
 import { SnapshotPart } from '../snapshot-part.ts';
 
-export const DMA_SLOTS = 2 * SLOTS_PER_SIDE;
+const DMA_SLOTS = 2 * SLOTS_PER_SIDE;
 const RANGES = PARTITION_REGISTERS.iopmpRangesPerSlot;
 
 const VERSION = 1;
