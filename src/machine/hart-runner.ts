@@ -21,7 +21,7 @@ import type {
   SnapshotValue,
 } from './door.ts';
 import type { EventQueue } from './event-queue.ts';
-import type { Hart } from './hart-contract.ts';
+import type { Hart, HartStop } from './hart-contract.ts';
 import { SnapshotPart } from './snapshot-part.ts';
 
 /** Longest a hart runs while others wait for their turn. */
@@ -175,7 +175,7 @@ export class HartRunner implements Snapshotted {
     for (const each of this.#harts) each.mode = 'off';
   }
 
-  /** Runs until node time is `untilNs`, somebody interrupts, or nothing can happen any more. */
+  /** Runs until node time is `untilNs` (with several harts, up to a quantum more), somebody interrupts, or nothing can happen any more. */
   run(untilNs: NodeTimeNs): RunnerStop {
     this.#isInterrupted = false;
     for (;;) {
@@ -218,10 +218,11 @@ export class HartRunner implements Snapshotted {
   /** False when nothing can happen before something comes from outside. */
   #round(untilNs: NodeTimeNs): boolean {
     const nowNs = this.now();
-    let endNs = Math.min(untilNs, this.#events().nextNs());
-    if (this.#harts.some((each) => this.#isRunnable(each))) {
-      if (this.#harts.length > 1) endNs = Math.min(endNs, nowNs + QUANTUM_NS);
-    } else {
+    const isRunnable = this.#harts.some((each) => this.#isRunnable(each));
+    // Where a caller cuts its runs must not change the order in which harts take turns.
+    const limitNs = isRunnable && this.#harts.length > 1 ? nextQuantumNs(nowNs) : untilNs;
+    let endNs = Math.min(limitNs, this.#events().nextNs());
+    if (!isRunnable) {
       endNs = Math.min(endNs, this.#nextTimerNs(nowNs));
       if (this.#clock.kind === 'realtime' || endNs === Number.POSITIVE_INFINITY) return false;
     }
@@ -262,9 +263,7 @@ export class HartRunner implements Snapshotted {
   #slice(each: RunnerHart, nowNs: NodeTimeNs, deadlineNs: NodeTimeNs): void {
     const { hart } = each;
     const retiredBefore = hart.retired;
-    this.#isInsideHart = true;
-    const stop = hart.run(this.#budget(each, deadlineNs - nowNs));
-    this.#isInsideHart = false;
+    const stop = this.#callHart(hart, this.#budget(each, deadlineNs - nowNs));
     if (this.#clock.kind === 'realtime') measureRate(each, hart.retired - retiredBefore, this.now() - nowNs);
     switch (stop) {
       case 'machine-mode':
@@ -276,6 +275,15 @@ export class HartRunner implements Snapshotted {
       case 'budget':
       case 'yield':
         break;
+    }
+  }
+
+  #callHart(hart: Hart, budget: number): HartStop {
+    this.#isInsideHart = true;
+    try {
+      return hart.run(budget);
+    } finally {
+      this.#isInsideHart = false;
     }
   }
 
@@ -356,6 +364,9 @@ export class HartRunner implements Snapshotted {
     });
   }
 }
+
+/** Turns end at whole multiples of the quantum. */
+const nextQuantumNs = (nowNs: NodeTimeNs): NodeTimeNs => (Math.floor(nowNs / QUANTUM_NS) + 1) * QUANTUM_NS;
 
 const retiredNs = (each: RunnerHart): number => each.hart.retired * TIMING.nsPerInstruction;
 const localNs = (each: RunnerHart): NodeTimeNs => retiredNs(each) + each.offsetNs;

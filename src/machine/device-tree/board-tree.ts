@@ -19,7 +19,7 @@ import {
 } from '../board.ts';
 import type { DeviceTreeNode, DeviceTreeValue, SideMemory } from '../door.ts';
 
-/** Single-letter extensions and their suffixes in the order of [ISA] "ISA Extension Naming Conventions". */
+/** Single-letter extensions and their suffixes in the order of [Unpriv] "ISA Extension Naming Conventions". */
 const ISA_BASE = 'rv64i';
 const ISA_EXTENSIONS = ['i', 'm', 'a', 'f', 'd', 'c', 'zicntr', 'zicsr', 'zifencei', 'sstc'] as const;
 const ISA = 'rv64imafdc_zicntr_zicsr_zifencei_sstc';
