@@ -2,6 +2,7 @@
  * The CSRs of a hart, one row each. Privilege and read-only-ness are in the address ([Priv] "CSR Address Mapping
  * Conventions"); a row says what a read gives, what a write does (WARL rules included), and when access is refused.
  */
+import type { CsrRegister } from './layout.ts';
 import { MSTATUS, MSTATUS_WRITABLE, mstatusValue, SSTATUS_WRITABLE, sstatusValue, writeMstatus } from './mstatus.ts';
 import { PMP_ENTRIES } from './pmp.ts';
 import { INTERRUPT } from './trap-cause.ts';
@@ -10,7 +11,8 @@ import { INTERRUPT } from './trap-cause.ts';
 export interface CsrTarget {
   readonly hartId: number;
   /** Plain registers: no side effect, legalised by the row. */
-  readonly registers: Map<CsrRegister, bigint>;
+  register(name: CsrRegister): bigint;
+  setRegister(name: CsrRegister, value: bigint): void;
   readonly privilege: number;
   mstatus: number;
   /** Bits of mip that software holds; wires and the timer come on top. */
@@ -33,28 +35,6 @@ export interface CsrTarget {
 }
 
 export type Counter = 'cycle' | 'instret';
-export type CsrRegister =
-  | 'medeleg'
-  | 'mideleg'
-  | 'mie'
-  | 'mtvec'
-  | 'mcounteren'
-  | 'menvcfg'
-  | 'mcountinhibit'
-  | 'mscratch'
-  | 'mepc'
-  | 'mcause'
-  | 'mtval'
-  | 'stvec'
-  | 'scounteren'
-  | 'senvcfg'
-  | 'sscratch'
-  | 'sepc'
-  | 'scause'
-  | 'stval'
-  | 'stimecmp'
-  | 'satp';
-
 export interface CsrRow {
   readonly name: string;
   readonly address: number;
@@ -82,9 +62,7 @@ const ALL_INTERRUPTS = DELEGABLE_INTERRUPTS | BigInt(bit(INTERRUPT.MSI) | bit(IN
 /** All but ecall from M-mode and the reserved ones. */
 const DELEGABLE_EXCEPTIONS = 0xb3ffn;
 
-const register = (t: CsrTarget, name: CsrRegister): bigint => t.registers.get(name) ?? 0n;
-export const stceEnabled = (t: Pick<CsrTarget, 'registers'>): boolean =>
-  ((t.registers.get('menvcfg') ?? 0n) & STCE) !== 0n;
+export const stceEnabled = (t: Pick<CsrTarget, 'register'>): boolean => (t.register('menvcfg') & STCE) !== 0n;
 
 /** A register without side effects; `legal` maps what is written to what is kept. */
 const plain = (
@@ -95,9 +73,9 @@ const plain = (
 ): CsrRow => ({
   name,
   address,
-  read: (t) => register(t, name),
+  read: (t) => t.register(name),
   write: (t, value) => {
-    t.registers.set(name, legal(value, register(t, name)));
+    t.setRegister(name, legal(value, t.register(name)));
     effect?.(t);
   },
 });
@@ -127,8 +105,8 @@ const counterPermitted =
   (bitNumber: number) =>
   (t: CsrTarget): boolean =>
     t.privilege === 3 ||
-    (((register(t, 'mcounteren') >> BigInt(bitNumber)) & 1n) === 1n &&
-      (t.privilege === 1 || ((register(t, 'scounteren') >> BigInt(bitNumber)) & 1n) === 1n));
+    (((t.register('mcounteren') >> BigInt(bitNumber)) & 1n) === 1n &&
+      (t.privilege === 1 || ((t.register('scounteren') >> BigInt(bitNumber)) & 1n) === 1n));
 
 const floatPermitted = (t: CsrTarget): boolean => (t.mstatus & MSTATUS.FS) !== 0;
 
@@ -173,10 +151,10 @@ const SUPERVISOR: readonly CsrRow[] = [
   {
     name: 'sie',
     address: 0x104,
-    read: (t) => register(t, 'mie') & register(t, 'mideleg'),
+    read: (t) => t.register('mie') & t.register('mideleg'),
     write: (t, v) => {
-      const mideleg = register(t, 'mideleg');
-      t.registers.set('mie', (register(t, 'mie') & ~mideleg) | (v & mideleg));
+      const mideleg = t.register('mideleg');
+      t.setRegister('mie', (t.register('mie') & ~mideleg) | (v & mideleg));
       t.interruptsChanged();
     },
   },
@@ -190,10 +168,10 @@ const SUPERVISOR: readonly CsrRow[] = [
   {
     name: 'sip',
     address: 0x144,
-    read: (t) => BigInt(t.pendingInterrupts()) & register(t, 'mideleg'),
+    read: (t) => BigInt(t.pendingInterrupts()) & t.register('mideleg'),
     write: (t, v) => {
       // Only SSIP is writable from S-mode, and only when delegated.
-      const writable = bit(INTERRUPT.SSI) & Number(register(t, 'mideleg'));
+      const writable = bit(INTERRUPT.SSI) & Number(t.register('mideleg'));
       t.softwareInterrupts = (t.softwareInterrupts & ~writable) | (Number(v & 0xffffn) & writable);
       t.interruptsChanged();
     },
@@ -201,7 +179,7 @@ const SUPERVISOR: readonly CsrRow[] = [
   {
     ...plain('stimecmp', 0x14d, undefined, (t) => t.timerChanged()),
     // "when STCE is zero, an attempt to access stimecmp ... in a mode other than M-mode raises an illegal-instruction"
-    permits: (t) => t.privilege === 3 || (stceEnabled(t) && (register(t, 'mcounteren') & TM) !== 0n),
+    permits: (t) => t.privilege === 3 || (stceEnabled(t) && (t.register('mcounteren') & TM) !== 0n),
   },
   { ...plain('satp', 0x180, satp, (t) => t.translationChanged()), permits: satpPermitted },
 ];
@@ -229,11 +207,11 @@ const MACHINE: readonly CsrRow[] = [
   {
     name: 'mcountinhibit',
     address: 0x320,
-    read: (t) => register(t, 'mcountinhibit'),
+    read: (t) => t.register('mcountinhibit'),
     write: (t, v) => {
       const cycle = t.counter('cycle');
       const instret = t.counter('instret');
-      t.registers.set('mcountinhibit', v & 5n);
+      t.setRegister('mcountinhibit', v & 5n);
       t.setCounter('cycle', cycle);
       t.setCounter('instret', instret);
     },

@@ -6,7 +6,20 @@ import type { InstructionRow } from '../isa/instruction.ts';
 import { COMPRESSIBLE, INSTRUCTIONS } from '../isa/table.ts';
 
 /** What is not an instruction of its own. `undecoded` is op 0, so that zeroed records decode themselves. */
-export const OWN_HANDLERS = ['undecoded', 'pageEnd', 'crossing', 'illegal', 'nop4', 'nop2', 'exact4'] as const;
+export const OWN_HANDLERS = [
+  'undecoded',
+  'pageEnd',
+  'crossing',
+  'illegal',
+  'nop4',
+  'nop2',
+  'exact4',
+  // CSR instructions that need no control plane, see fast-csr.ts.
+  'csrSwap',
+  'csrRead',
+  'sstatusSet',
+  'sstatusClear',
+] as const;
 export type OwnHandler = (typeof OWN_HANDLERS)[number];
 
 export interface RowHandler {
@@ -25,16 +38,27 @@ export const ROW_HANDLERS: readonly RowHandler[] = INSTRUCTIONS.flatMap((row) =>
 
 export const ownOp = (name: OwnHandler): number => OWN_HANDLERS.indexOf(name);
 
-const key = (name: string, bytes: number, near: boolean): string => `${name}/${bytes}/${near}`;
-const OP_BY_KEY: ReadonlyMap<string, number> = new Map(
-  ROW_HANDLERS.map((h, i) => [key(h.row.name, h.bytes, h.near), i + OWN_HANDLERS.length]),
-);
 if (OWN_HANDLERS.length + ROW_HANDLERS.length > 256) throw new Error('an op is one byte');
 
+/** Ops of a row by length and nearness. */
+interface RowOps {
+  readonly 2: { readonly near: number; readonly far: number };
+  readonly 4: { readonly near: number; readonly far: number };
+}
+const OPS: ReadonlyMap<InstructionRow, RowOps> = new Map(
+  INSTRUCTIONS.map((row) => {
+    const op = (bytes: 2 | 4, near: boolean): number => {
+      const index = ROW_HANDLERS.findIndex((h) => h.row === row && h.bytes === bytes && h.near === near);
+      return index < 0 ? ownOp('illegal') : index + OWN_HANDLERS.length;
+    };
+    return [row, { 2: { near: op(2, true), far: op(2, false) }, 4: { near: op(4, true), far: op(4, false) } }];
+  }),
+);
+
 export function rowOp(row: InstructionRow, bytes: 2 | 4, near: boolean): number {
-  const op = OP_BY_KEY.get(key(row.name, bytes, near));
-  if (op === undefined) throw new Error(`no handler for ${row.name} of ${bytes} bytes`);
-  return op;
+  const ops = OPS.get(row);
+  if (ops === undefined) throw new Error(`${row.name} is no row of the table`);
+  return ops[bytes][near ? 'near' : 'far'];
 }
 
 /** Where a record holds rd: beside rs2 as a byte, or as a u16 (which can name the sink), in place of rs2 or imm. */

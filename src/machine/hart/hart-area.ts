@@ -1,6 +1,7 @@
 /** A hart's area in linear memory, seen from TypeScript: registers, budget, TLBs. */
 import {
   AREA,
+  CSR_REGISTERS,
   DATA_BANK_BYTES,
   DATA_ENTRY,
   DATA_ENTRY_SHIFT,
@@ -21,6 +22,8 @@ export class HartArea {
   /** x0..x31 and the sink; f0..f31. */
   readonly x: BigUint64Array;
   readonly f: BigUint64Array;
+  /** CSRs that are nothing but registers, in the order of CSR_REGISTERS. */
+  readonly csrs: BigUint64Array;
   readonly memory: DataView;
   readonly #words: Int32Array;
 
@@ -28,6 +31,7 @@ export class HartArea {
     this.base = base;
     this.x = new BigUint64Array(buffer, base + STATE.x, 33);
     this.f = new BigUint64Array(buffer, base + STATE.f, 32);
+    this.csrs = new BigUint64Array(buffer, base + STATE.csrs, CSR_REGISTERS.length);
     this.memory = new DataView(buffer);
     this.#words = new Int32Array(buffer, base, AREA.bytes / 4);
     this.flushAll();

@@ -5,16 +5,17 @@
 
 import { IllegalCsrError } from '../door.ts';
 import type { HartLine } from '../hart-contract.ts';
-import {
-  type Counter,
-  CSR_BY_ADDRESS,
-  type CsrRegister,
-  type CsrTarget,
-  satpIsSv39,
-  stceEnabled,
-} from './csr-table.ts';
+import { type Counter, CSR_BY_ADDRESS, type CsrTarget, satpIsSv39, stceEnabled } from './csr-table.ts';
 import type { HartArea } from './hart-area.ts';
-import { PMP_INTERVAL, PMP_INTERVAL_BYTES, STATE, TLB_CLASS, type TlbClass } from './layout.ts';
+import {
+  CSR_REGISTERS,
+  type CsrRegister,
+  PMP_INTERVAL,
+  PMP_INTERVAL_BYTES,
+  STATE,
+  TLB_CLASS,
+  type TlbClass,
+} from './layout.ts';
 import { FS_DIRTY, FS_SHIFT, MPP_SHIFT, MSTATUS, SPP_SHIFT } from './mstatus.ts';
 import {
   flattenPmp,
@@ -29,6 +30,9 @@ import { INTERRUPT, INTERRUPT_FLAG } from './trap-cause.ts';
 
 export type Privilege = 0 | 1 | 3;
 
+const CSR_INDEX = Object.fromEntries(CSR_REGISTERS.map((name, i) => [name, i])) as Readonly<
+  Record<CsrRegister, number>
+>;
 const PAGE_SHIFT = 12n;
 const SATP_PPN = (1n << 44n) - 1n;
 const FFLAG_NX = 1;
@@ -64,11 +68,9 @@ export interface HartHooks {
 export class HartControl implements CsrTarget {
   readonly hartId: number;
   readonly area: HartArea;
-  registers = new Map<CsrRegister, bigint>();
   readonly machineModeEntries = new Map<number, number>();
   readonly #hooks: HartHooks;
   #privilege: Privilege = 3;
-  #mstatus = 0;
   #fflags = 0;
   #frm = 0;
   #lines = 0;
@@ -86,11 +88,12 @@ export class HartControl implements CsrTarget {
   }
 
   reset(): void {
-    this.registers = new Map([['stimecmp', ALL_ONES]]);
+    this.area.csrs.fill(0n);
+    this.setRegister('stimecmp', ALL_ONES);
     this.machineModeEntries.clear();
     this.#pmp = Array.from({ length: PMP_ENTRIES }, () => ({ cfg: 0, addr: 0n }));
     this.#privilege = 3;
-    this.#mstatus = 0;
+    this.#status = 0;
     this.#fflags = 0;
     this.#frm = 0;
     this.#software = 0;
@@ -110,12 +113,17 @@ export class HartControl implements CsrTarget {
   }
 
   get mstatus(): number {
-    return this.#mstatus;
+    return this.area.word('mstatus');
+  }
+
+  /** Without the side effects of a change. */
+  set #status(value: number) {
+    this.area.setWord('mstatus', value);
   }
 
   set mstatus(value: number) {
-    const changed = this.#mstatus ^ value;
-    this.#mstatus = value;
+    const changed = this.mstatus ^ value;
+    this.#status = value;
     if (changed & MSTATUS.MXR) {
       this.area.flush();
       this.area.setWord('mxr', value & MSTATUS.MXR ? 1 : 0);
@@ -132,12 +140,13 @@ export class HartControl implements CsrTarget {
   /** Chooses the TLB banks. MPRV: loads and stores as if in MPP. */
   #modeChanged(): void {
     const { area } = this;
-    const status = this.#mstatus;
+    const status = this.mstatus;
     const dataPrivilege =
       this.#privilege === 3 && status & MSTATUS.MPRV ? (status & MSTATUS.MPP) >> MPP_SHIFT : this.#privilege;
     const supervisorClass = status & MSTATUS.SUM ? TLB_CLASS.supervisorUserMemory : TLB_CLASS.supervisor;
     const dataClass = dataPrivilege === 3 ? TLB_CLASS.machine : dataPrivilege === 1 ? supervisorClass : TLB_CLASS.user;
     area.setWord('dataBank', area.dataBank(dataClass));
+    area.setWord('privilege', this.#privilege);
     area.setWord('fetchBank', area.fetchBank(this.fetchClass));
   }
 
@@ -149,7 +158,11 @@ export class HartControl implements CsrTarget {
   }
 
   register(name: CsrRegister): bigint {
-    return this.registers.get(name) ?? 0n;
+    return this.area.csrs[CSR_INDEX[name]] ?? 0n;
+  }
+
+  setRegister(name: CsrRegister, value: bigint): void {
+    this.area.csrs[CSR_INDEX[name]] = value;
   }
 
   // --------------------------------------------------------------------------------------------------- floating point
@@ -173,12 +186,12 @@ export class HartControl implements CsrTarget {
   }
 
   dirtyFloat(): void {
-    this.#mstatus |= MSTATUS.FS;
+    this.#status = this.mstatus | MSTATUS.FS;
     this.#floatChanged();
   }
 
   #floatChanged(): void {
-    const fs = (this.#mstatus & MSTATUS.FS) >> FS_SHIFT;
+    const fs = (this.mstatus & MSTATUS.FS) >> FS_SHIFT;
     const dirty = fs === FS_DIRTY;
     const inexact = (this.#fflags & FFLAG_NX) !== 0;
     this.area.setWord('floatOn', fs !== 0 ? 1 : 0);
@@ -287,15 +300,15 @@ export class HartControl implements CsrTarget {
     return (this.pendingInterrupts() & Number(this.register('mie'))) !== 0;
   }
 
-  /** Number of the interrupt to take now. */
+  /** Number of the interrupt to take now. Generated code relies on what this leaves in state. */
   interruptToTake(): number | undefined {
     const mie = Number(this.register('mie'));
-    if (mie === 0) return undefined;
-    const pending = this.pendingInterrupts() & mie;
+    const pending = mie === 0 ? 0 : this.pendingInterrupts() & mie;
+    this.area.setWord('interruptsPending', pending);
     if (pending === 0) return undefined;
     const mideleg = Number(this.register('mideleg'));
-    const machineEnabled = this.#privilege < 3 || (this.#mstatus & MSTATUS.MIE) !== 0;
-    const supervisorEnabled = this.#privilege < 1 || (this.#privilege === 1 && (this.#mstatus & MSTATUS.SIE) !== 0);
+    const machineEnabled = this.#privilege < 3 || (this.mstatus & MSTATUS.MIE) !== 0;
+    const supervisorEnabled = this.#privilege < 1 || (this.#privilege === 1 && (this.mstatus & MSTATUS.SIE) !== 0);
     const toMachine = machineEnabled ? pending & ~mideleg : 0;
     const toSupervisor = supervisorEnabled ? pending & mideleg : 0;
     const candidates = toMachine !== 0 ? toMachine : toSupervisor;
@@ -325,25 +338,25 @@ export class HartControl implements CsrTarget {
 
   /** Source: [Priv] "Trap handling" under mstatus xPIE, xIE, xPP. */
   #trap(cause: bigint, value: bigint, toSupervisor: boolean, interrupt: number | undefined): void {
-    const { registers, area } = this;
+    const { area } = this;
     const pc = area.double('pc');
-    const status = this.#mstatus;
+    const status = this.mstatus;
     const from = this.#privilege;
     let vector: bigint;
     if (toSupervisor) {
-      registers.set('sepc', pc);
-      registers.set('scause', cause);
-      registers.set('stval', U64(value));
+      this.setRegister('sepc', pc);
+      this.setRegister('scause', cause);
+      this.setRegister('stval', U64(value));
       const spie = status & MSTATUS.SIE ? MSTATUS.SPIE : 0;
-      this.#mstatus = (status & ~(MSTATUS.SPIE | MSTATUS.SPP | MSTATUS.SIE)) | spie | (from === 0 ? 0 : MSTATUS.SPP);
+      this.#status = (status & ~(MSTATUS.SPIE | MSTATUS.SPP | MSTATUS.SIE)) | spie | (from === 0 ? 0 : MSTATUS.SPP);
       this.#privilege = 1;
       vector = this.register('stvec');
     } else {
-      registers.set('mepc', pc);
-      registers.set('mcause', cause);
-      registers.set('mtval', U64(value));
+      this.setRegister('mepc', pc);
+      this.setRegister('mcause', cause);
+      this.setRegister('mtval', U64(value));
       const mpie = status & MSTATUS.MIE ? MSTATUS.MPIE : 0;
-      this.#mstatus = (status & ~(MSTATUS.MPIE | MSTATUS.MPP | MSTATUS.MIE)) | mpie | (from << MPP_SHIFT);
+      this.#status = (status & ~(MSTATUS.MPIE | MSTATUS.MPP | MSTATUS.MIE)) | mpie | (from << MPP_SHIFT);
       this.#privilege = 3;
       vector = this.register('mtvec');
       const key = interrupt === undefined ? Number(cause) : INTERRUPT_FLAG + interrupt;
@@ -358,20 +371,20 @@ export class HartControl implements CsrTarget {
   }
 
   mret(): void {
-    const status = this.#mstatus;
+    const status = this.mstatus;
     const to = ((status & MSTATUS.MPP) >> MPP_SHIFT) as Privilege;
     const mie = status & MSTATUS.MPIE ? MSTATUS.MIE : 0;
     // "sets MPP to the least-privileged mode"; "if y≠M, xRET also sets MPRV=0".
     const mprv = to === 3 ? status & MSTATUS.MPRV : 0;
-    this.#mstatus = (status & ~(MSTATUS.MIE | MSTATUS.MPP | MSTATUS.MPRV)) | mie | MSTATUS.MPIE | mprv;
+    this.#status = (status & ~(MSTATUS.MIE | MSTATUS.MPP | MSTATUS.MPRV)) | mie | MSTATUS.MPIE | mprv;
     this.#returnTo(to, this.register('mepc'));
   }
 
   sret(): void {
-    const status = this.#mstatus;
+    const status = this.mstatus;
     const to: Privilege = (status & MSTATUS.SPP) >> SPP_SHIFT === 1 ? 1 : 0;
     const sie = status & MSTATUS.SPIE ? MSTATUS.SIE : 0;
-    this.#mstatus = (status & ~(MSTATUS.SIE | MSTATUS.SPP | MSTATUS.MPRV)) | sie | MSTATUS.SPIE;
+    this.#status = (status & ~(MSTATUS.SIE | MSTATUS.SPP | MSTATUS.MPRV)) | sie | MSTATUS.SPIE;
     this.#returnTo(to, this.register('sepc'));
   }
 
@@ -401,7 +414,7 @@ export class HartControl implements CsrTarget {
 
   /** Everything derived is derived again. */
   stateReplaced(): void {
-    this.area.setWord('mxr', this.#mstatus & MSTATUS.MXR ? 1 : 0);
+    this.area.setWord('mxr', this.mstatus & MSTATUS.MXR ? 1 : 0);
     this.translationChanged();
     this.#pmpChanged();
     this.#floatChanged();
@@ -411,28 +424,28 @@ export class HartControl implements CsrTarget {
   save() {
     return {
       privilege: this.#privilege,
-      mstatus: this.#mstatus,
+      mstatus: this.mstatus,
       fflags: this.#fflags,
       frm: this.#frm,
       lines: this.#lines,
       software: this.#software,
       pmp: this.#pmp.map((e) => ({ cfg: e.cfg, addr: e.addr })),
       counterOffset: { ...this.#counterOffset },
-      registers: Object.fromEntries(this.registers) as Readonly<Record<CsrRegister, bigint>>,
+      registers: [...this.area.csrs],
       machineModeEntries: [...this.machineModeEntries].map(([cause, count]) => [cause, count]),
     };
   }
 
   restore(state: ReturnType<HartControl['save']>): void {
     this.#privilege = state.privilege;
-    this.#mstatus = state.mstatus;
+    this.#status = state.mstatus;
     this.#fflags = state.fflags;
     this.#frm = state.frm;
     this.#lines = state.lines;
     this.#software = state.software;
     this.#pmp = state.pmp.map((e) => ({ ...e }));
     this.#counterOffset = { ...state.counterOffset };
-    this.registers = new Map(Object.entries(state.registers) as [CsrRegister, bigint][]);
+    this.area.csrs.set(state.registers);
     this.machineModeEntries.clear();
     for (const [cause, count] of state.machineModeEntries) this.machineModeEntries.set(cause ?? 0, count ?? 0);
     this.stateReplaced();

@@ -8,7 +8,7 @@ import { ownOp } from './handlers.ts';
 import { HartArea } from './hart-area.ts';
 import { HartControl, type HartHooks, type Privilege } from './hart-control.ts';
 import { generateInterpreter, type HartImports, type HartModule } from './interpreter.ts';
-import { AREA, PAGE_BYTES, PAGE_FOOTER, PERMISSION, RECORD_BYTES, TLB_CLASS } from './layout.ts';
+import { AREA, CROSSING_DECODED, PAGE_BYTES, PAGE_FOOTER, PERMISSION, RECORD_BYTES, TLB_CLASS } from './layout.ts';
 import { MPP_SHIFT, MSTATUS } from './mstatus.ts';
 import { pmpAllows } from './pmp.ts';
 import { predecode } from './predecode.ts';
@@ -69,6 +69,7 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
       crossing: (record) => this.#decodeCrossing(record),
       illegal: (word) => this.#exception(CAUSE.illegalInstruction, BigInt(word >>> 0)),
       environment: (word) => this.#environment(word),
+      environmentAtPc: () => this.#environment(this.#wordAtPc() | 0),
       floatExact: (word) => this.#floatExact(word),
       floatUse: (write) => this.#floatUse(write),
       slowLoad: (bytes) => this.#slowLoad(bytes as AccessBytes),
@@ -236,6 +237,7 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
       predecode(memory, record, low, offset, true);
     } else if (offset === PAGE_BYTES - 2) {
       memory.setUint8(record, ownOp('crossing'));
+      memory.setInt32(records + PAGE_FOOTER.crossingHalf, 0, true);
     } else {
       predecode(memory, record, memory.getInt32(at, true), offset, true);
     }
@@ -250,6 +252,7 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
     const high = this.#fetchHalfword(BigInt.asUintN(64, this.pc + 2n));
     if (high === undefined || this.#recordsMoved) return 0;
     predecode(memory, records + PAGE_FOOTER.crossing, (high << 16) | low, PAGE_BYTES - 2, false);
+    memory.setInt32(records + PAGE_FOOTER.crossingHalf, high | CROSSING_DECODED, true);
     return 1;
   }
 

@@ -25,8 +25,12 @@ import {
   when,
 } from '../wasm/code.ts';
 import { ModuleBuilder } from '../wasm/module-builder.ts';
+import { csrRead, csrSwap, type FastCsrContext, sstatusModify } from './fast-csr.ts';
 import { OWN_HANDLERS, type OwnHandler, ROW_HANDLERS } from './handlers.ts';
 import {
+  AREA,
+  CROSSING_DECODED,
+  DATA_BANK_BYTES,
   FETCH_ENTRY,
   FETCH_ENTRY_SHIFT,
   PAGE_BYTES,
@@ -57,6 +61,8 @@ export interface HartImports {
   illegal(word: number): void;
   /** Executes a SYSTEM instruction; 1: state pc says where to go on, 0: with the next instruction. */
   environment(word: number): number;
+  /** As `environment`, of the instruction at state pc. */
+  environmentAtPc(): number;
   /** Executes a floating-point instruction exactly; as `environment`. */
   floatExact(word: number): number;
   /** FS was not dirty: 1 when it was off and a trap was taken; otherwise it is dirty now if `write`. */
@@ -86,6 +92,7 @@ export interface ImportedFunctions {
   readonly crossing: Callable<'i32'>;
   readonly illegal: Callable<undefined>;
   readonly environment: Callable<'i32'>;
+  readonly environmentAtPc: Callable<'i32'>;
   readonly floatExact: Callable<'i32'>;
   readonly floatUse: Callable<'i32'>;
   readonly slowLoad: Callable<undefined>;
@@ -102,6 +109,7 @@ function importFunctions(module: ModuleBuilder): ImportedFunctions {
     crossing: module.importFunction('crossing', ['i32'], 'i32'),
     illegal: module.importFunction('illegal', ['i32'], undefined),
     environment: module.importFunction('environment', ['i32'], 'i32'),
+    environmentAtPc: module.importFunction('environmentAtPc', [], 'i32'),
     floatExact: module.importFunction('floatExact', ['i32'], 'i32'),
     floatUse: module.importFunction('floatUse', ['i32'], 'i32'),
     slowLoad: module.importFunction('slowLoad', ['i32'], undefined),
@@ -120,6 +128,8 @@ export function generateInterpreter(base: number, ram: GuestRam, memoryPages: nu
   defineRun(module, state, imports, slow, translation.fillFetch);
   return module.build();
 }
+
+const LAST_RECORD = (RECORDS_PER_PAGE - 1) * RECORD_BYTES;
 
 /** The registers of the interpreter itself, and where its handlers go when they are done. */
 export interface Engine {
@@ -192,16 +202,57 @@ function defineRun(
     goTo: (to) => seq(target.set(to), brIf(far, countDown), br(stop)),
   };
 
+  const fetchEntry = (address: Expr<'i64'>): Expr<'i32'> =>
+    i32.add(
+      i32.and(
+        i32.shr_u(i32.wrap(address), i32.const(PAGE_SHIFT - FETCH_ENTRY_SHIFT)),
+        i32.const((TLB_ENTRIES - 1) << FETCH_ENTRY_SHIFT),
+      ),
+      fetchBank.get,
+    );
+  // The record lies in the footer: it stands for the same address.
+  const toCrossingRecord = seq(
+    pcBase.set(i64.sub(pcBase.get, i64.const((PAGE_FOOTER.crossing - LAST_RECORD) / 4))),
+    ip.set(i32.add(ip.get, i32.const(PAGE_FOOTER.crossing - LAST_RECORD))),
+    br(next),
+  );
+  const done4 = seq(advance(ip, 4), engine.nextRecord);
+  const fastCsr: FastCsrContext = {
+    state,
+    ip,
+    dataBank,
+    scratch,
+    bankOf: (tlbClass) => state.base + AREA.dataBanks + tlbClass * DATA_BANK_BYTES,
+    slow: seq(engine.spill, when(callFor(imports.environmentAtPc), br(reload)), engine.refresh, done4),
+  };
+
   const own: Readonly<Record<OwnHandler, Stmt>> = {
+    csrSwap: seq(csrSwap(fastCsr), done4),
+    csrRead: seq(csrRead(fastCsr), done4),
+    sstatusSet: seq(sstatusModify(fastCsr, 'set'), done4),
+    sstatusClear: seq(sstatusModify(fastCsr, 'clear'), done4),
     undecoded: seq(call(imports.decode, ip.get), br(next)),
     pageEnd: seq(target.set(pc), br(far)),
     crossing: seq(
+      target.set(i64.add(pc, i64.const(2))),
+      entry.set(fetchEntry(target.get)),
+      when(
+        i64.lt_u(i64.sub(target.get, i64.load(entry.get, FETCH_ENTRY.tag)), i64.const(PAGE_BYTES)),
+        // The record in the footer still holds when the other half is what it was.
+        when(
+          i32.eq(
+            i32.or(
+              i32.load16_u(i32.load(i32.load(entry.get, FETCH_ENTRY.records), PAGE_FOOTER.page)),
+              i32.const(CROSSING_DECODED),
+            ),
+            i32.load(ip.get, PAGE_FOOTER.crossingHalf - LAST_RECORD),
+          ),
+          toCrossingRecord,
+        ),
+      ),
       engine.spill,
       when(i32.eqz(callFor(imports.crossing, ip.get)), br(reload)),
-      // The record lies in the footer: it stands for the same address.
-      pcBase.set(i64.sub(pcBase.get, i64.const((PAGE_FOOTER.crossing - (RECORDS_PER_PAGE - 1) * RECORD_BYTES) / 4))),
-      ip.set(i32.add(ip.get, i32.const(PAGE_FOOTER.crossing - (RECORDS_PER_PAGE - 1) * RECORD_BYTES))),
-      br(next),
+      toCrossingRecord,
     ),
     illegal: seq(engine.spill, call(imports.illegal, i32.load(ip.get, RECORD.imm)), br(reload)),
     nop4: seq(advance(ip, 4), engine.nextRecord),
@@ -235,15 +286,7 @@ function defineRun(
         brIf(stop, i32.le_s(budget.get, i32.const(0))),
         loop(
           far,
-          entry.set(
-            i32.add(
-              i32.and(
-                i32.shr_u(i32.wrap(target.get), i32.const(PAGE_SHIFT - FETCH_ENTRY_SHIFT)),
-                i32.const((TLB_ENTRIES - 1) << FETCH_ENTRY_SHIFT),
-              ),
-              fetchBank.get,
-            ),
-          ),
+          entry.set(fetchEntry(target.get)),
           block(
             found,
             when(

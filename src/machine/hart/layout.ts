@@ -56,10 +56,42 @@ export const STATE = {
   codeRecords: 0x280,
   /** i32: record of the instruction to execute when its page has a PMP boundary, 0 when records of the page will do. */
   checkedRecord: 0x284,
+  /** i32: low word of mstatus; privilege; mip & mie as last looked at. */
+  mstatus: 0x288,
+  privilege: 0x28c,
+  interruptsPending: 0x290,
   /** Flattened PMP: i32 count, then the intervals. */
   pmpCount: 0x2fc,
   pmp: 0x300,
+  /** u64 each: CSRs that are nothing but registers, in the order of CSR_REGISTERS. */
+  csrs: 0x520,
 } as const;
+
+export const CSR_REGISTERS = [
+  'medeleg',
+  'mideleg',
+  'mie',
+  'mtvec',
+  'mcounteren',
+  'menvcfg',
+  'mcountinhibit',
+  'mscratch',
+  'mepc',
+  'mcause',
+  'mtval',
+  'stvec',
+  'scounteren',
+  'senvcfg',
+  'sscratch',
+  'sepc',
+  'scause',
+  'stval',
+  'stimecmp',
+  'satp',
+] as const;
+export type CsrRegister = (typeof CSR_REGISTERS)[number];
+/** Offset of a register in a hart's area. */
+export const csrOffset = (name: CsrRegister): number => STATE.csrs + CSR_REGISTERS.indexOf(name) * 8;
 
 /** One PMP interval: last address of it (u64; it begins after the one before), permissions. */
 export const PMP_INTERVAL_BYTES = 16;
@@ -127,7 +159,10 @@ export const PAGE_FOOTER = {
   page: (RECORDS_PER_PAGE + 5) * RECORD_BYTES,
   /** i32: stores to the page since it got its records. */
   stores: (RECORDS_PER_PAGE + 5) * RECORD_BYTES + 4,
+  /** i32: second half of the crossing instruction that is decoded, with CROSSING_DECODED set. */
+  crossingHalf: (RECORDS_PER_PAGE + 6) * RECORD_BYTES,
 } as const;
+export const CROSSING_DECODED = 0x1_0000;
 export const PAGE_RECORDS_BYTES = (RECORDS_PER_PAGE + 8) * RECORD_BYTES;
 /** A page written this often is taken for data: its records are given up. */
 export const STORES_TO_CODE_PAGE_MAX = 64;

@@ -22,7 +22,7 @@ export const FS_DIRTY = 3;
 
 /** UXL = SXL = 2: 64 bits, read only. */
 export const MSTATUS_XL = (2n << 32n) | (2n << 34n);
-const UXL = 2n << 32n;
+export const SSTATUS_UXL = 2n << 32n;
 export const MSTATUS_SD = 1n << 63n;
 
 export const MSTATUS_WRITABLE =
@@ -46,7 +46,7 @@ export const SSTATUS_WRITABLE = MSTATUS.SIE | MSTATUS.SPIE | MSTATUS.SPP | MSTAT
 const sd = (low: number): bigint => (((low >> FS_SHIFT) & 3) === FS_DIRTY ? MSTATUS_SD : 0n);
 
 export const mstatusValue = (low: number): bigint => BigInt(low >>> 0) | MSTATUS_XL | sd(low);
-export const sstatusValue = (low: number): bigint => BigInt((low & SSTATUS_WRITABLE) >>> 0) | UXL | sd(low);
+export const sstatusValue = (low: number): bigint => BigInt((low & SSTATUS_WRITABLE) >>> 0) | SSTATUS_UXL | sd(low);
 
 /** mstatus after a write of `value` to the fields of `mask`. MPP = 2 is no mode: the old one stays. */
 export function writeMstatus(old: number, value: number, mask: number): number {

@@ -58,8 +58,7 @@ export function checkAccess(state: ProtectionState, access: Access): AccessOutco
     const translated = translate(state, access, part.address);
     if ('cause' in translated) return { allowed: false, cause: translated.cause, tval: part.address };
     const { type, privilege, atomic = false } = access;
-    const isWhole = type === 'fetch' || atomic;
-    const cause = checkPhysical(state, type, privilege, translated.physical, part.bytes, isWhole);
+    const cause = checkPhysical(state, type, privilege, translated.physical, part.bytes, atomic);
     if (cause !== undefined) return { allowed: false, cause, tval: part.address };
     for (let byte = 0; byte < part.bytes; byte += 1) physical.push(translated.physical + BigInt(byte));
   }
@@ -114,8 +113,8 @@ function leafAllows(entry: bigint, { type, privilege, sum, mxr }: Access): boole
 }
 
 /**
- * Cause of the access fault, or undefined when PMP and the memory map allow the access. Fetches, atomics and page table
- * accesses (`isWhole`) go to pages that one PMP entry decides as a whole only: a rule of this hart.
+ * Cause of the access fault, or undefined when PMP and the memory map allow the access. Atomics and page table accesses
+ * (`isWhole`) go to pages that one PMP entry decides as a whole only: a rule of this hart.
  */
 function checkPhysical(
   state: ProtectionState,

@@ -1,0 +1,134 @@
+/**
+ * CSR instructions that generated code executes by itself, because kernels use them all the time: S-mode's plain
+ * registers, and bits of sstatus set or cleared. All else, and whatever has side effects, goes to the control plane.
+ */
+import type { Operands } from '../isa/operand.ts';
+import { choose, type Expr, i32, i64, type Local, type Stmt, seq, when } from '../wasm/code.ts';
+import type { OwnHandler } from './handlers.ts';
+import { type CsrRegister, csrOffset, RECORD, STATE, TLB_CLASS } from './layout.ts';
+import { MSTATUS, MSTATUS_SD, SSTATUS_UXL, SSTATUS_WRITABLE } from './mstatus.ts';
+import type { StateAccess } from './state-access.ts';
+
+const SSTATUS = 0x100;
+/** S-mode registers that hold whatever is written; sepc loses bit 0. */
+const PLAIN: ReadonlyMap<number, CsrRegister> = new Map([
+  [0x140, 'sscratch'],
+  [0x141, 'sepc'],
+  [0x142, 'scause'],
+  [0x143, 'stval'],
+]);
+/** In imm, beside the offset of the register: writes clear bit 0. */
+const EVEN = 0x8000_0000 | 0;
+
+export interface FastCsrRecord {
+  readonly handler: OwnHandler;
+  readonly imm: number;
+}
+
+/** The handler of a CSR instruction that needs no control plane, as far as its word tells. */
+export function fastCsr(name: string, { rd, rs1, imm: csr }: Operands): FastCsrRecord | undefined {
+  if (csr === SSTATUS) {
+    switch (name) {
+      case 'csrrs':
+        return { handler: 'sstatusSet', imm: 0 };
+      case 'csrrc':
+        return { handler: 'sstatusClear', imm: 0 };
+      // The immediate forms have it in place of rs1; their record names x0.
+      case 'csrrsi':
+        return { handler: 'sstatusSet', imm: rs1 };
+      case 'csrrci':
+        return { handler: 'sstatusClear', imm: rs1 };
+      default:
+        return undefined;
+    }
+  }
+  const register = PLAIN.get(csr);
+  if (register === undefined) return undefined;
+  const offset = csrOffset(register);
+  if (name === 'csrrw') return { handler: 'csrSwap', imm: register === 'sepc' ? offset | EVEN : offset };
+  if (name === 'csrrs' && rs1 === 0 && rd !== 0) return { handler: 'csrRead', imm: offset };
+  return undefined;
+}
+
+export interface FastCsrContext {
+  readonly state: StateAccess;
+  readonly ip: Local<'i32'>;
+  readonly dataBank: Local<'i32'>;
+  readonly scratch: <T extends 'i32' | 'i64'>(type: T, index: number) => Local<T>;
+  /** Address of the data bank of a class. */
+  readonly bankOf: (tlbClass: number) => number;
+  /** Leaves the handler: the control plane executes the instruction. */
+  readonly slow: Stmt;
+}
+
+const SUPERVISOR = 1;
+
+/** (registers S-mode may access) Goes on only in S-mode or above. */
+const needsSupervisor = ({ state, slow }: FastCsrContext): Stmt =>
+  when(i32.lt_u(state.load32('privilege'), i32.const(SUPERVISOR)), slow, undefined, 'unlikely');
+
+const rs1 = ({ ip, state }: FastCsrContext): Expr<'i64'> =>
+  i64.load(i32.load8_u(ip.get, RECORD.rs1), state.base + STATE.x);
+const writeRd = ({ ip, state }: FastCsrContext, value: Expr<'i64'>): Stmt =>
+  i64.store(i32.load16_u(ip.get, RECORD.rd), value, state.base + STATE.x);
+
+export function csrRead(c: FastCsrContext): Stmt {
+  return seq(needsSupervisor(c), writeRd(c, i64.load(i32.load(c.ip.get, RECORD.imm), c.state.base)));
+}
+
+export function csrSwap(c: FastCsrContext): Stmt {
+  const written = c.scratch('i64', 1);
+  const old = c.scratch('i64', 2);
+  const imm = c.scratch('i32', 1);
+  const offset = i32.and(imm.get, i32.const(~EVEN));
+  return seq(
+    needsSupervisor(c),
+    imm.set(i32.load(c.ip.get, RECORD.imm)),
+    written.set(i64.and(rs1(c), i64.xor(i64.extend_u(i32.shr_u(imm.get, i32.const(31))), i64.const(-1)))),
+    old.set(i64.load(offset, c.state.base)),
+    i64.store(offset, written.get, c.state.base),
+    writeRd(c, old.get),
+  );
+}
+
+export function sstatusModify(c: FastCsrContext, kind: 'set' | 'clear'): Stmt {
+  const { state, slow } = c;
+  const old = c.scratch('i32', 1);
+  const changed = c.scratch('i32', 2);
+  const now = c.scratch('i32', 3);
+  const operand = i32.or(i32.wrap(rs1(c)), i32.load(c.ip.get, RECORD.imm));
+  const affected = kind === 'set' ? i32.xor(old.get, i32.const(-1)) : old.get;
+  const bank = choose(
+    i32.and(now.get, i32.const(MSTATUS.SUM)),
+    i32.const(c.bankOf(TLB_CLASS.supervisorUserMemory)),
+    i32.const(c.bankOf(TLB_CLASS.supervisor)),
+  );
+  const value = i64.or(
+    i64.or(i64.extend_u(i32.and(old.get, i32.const(SSTATUS_WRITABLE))), i64.const(SSTATUS_UXL)),
+    choose(i32.eq(i32.and(old.get, i32.const(MSTATUS.FS)), i32.const(MSTATUS.FS)), i64.const(MSTATUS_SD), i64.const(0)),
+  );
+  return seq(
+    // M-mode may have MPRV set, U-mode may not come here.
+    when(i32.ne(state.load32('privilege'), i32.const(SUPERVISOR)), slow, undefined, 'unlikely'),
+    old.set(state.load32('mstatus')),
+    changed.set(i32.and(i32.and(operand, i32.const(SSTATUS_WRITABLE)), affected)),
+    now.set(i32.xor(old.get, changed.get)),
+    when(i32.and(changed.get, i32.const(MSTATUS.MXR | MSTATUS.FS)), slow, undefined, 'unlikely'),
+    // Interrupts on, and something may be waiting for that.
+    when(
+      i32.and(
+        i32.and(changed.get, now.get),
+        choose(state.load32('interruptsPending'), i32.const(MSTATUS.SIE), i32.const(0)),
+      ),
+      slow,
+      undefined,
+      'unlikely',
+    ),
+    when(
+      i32.and(changed.get, i32.const(MSTATUS.SUM)),
+      seq(c.dataBank.set(bank), state.store32('dataBank', c.dataBank.get)),
+    ),
+    state.store32('mstatus', now.get),
+    writeRd(c, value),
+  );
+}
