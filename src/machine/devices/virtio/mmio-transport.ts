@@ -4,44 +4,42 @@
  */
 import type { AccessBytes, DmaPort, MmioDevice, Snapshotted, SnapshotValue, Wire } from '../../door.ts';
 import { SnapshotPart } from '../../snapshot-part.ts';
+import {
+  CONFIG,
+  CONFIG_GENERATION,
+  DEVICE_FEATURES,
+  DEVICE_FEATURES_SEL,
+  DEVICE_ID,
+  DRIVER_FEATURES,
+  DRIVER_FEATURES_SEL,
+  INTERRUPT,
+  INTERRUPT_ACK,
+  INTERRUPT_STATUS,
+  MAGIC,
+  MAGIC_VALUE,
+  MMIO_VERSION,
+  NO_SHARED_MEMORY,
+  QUEUE_DESC_HIGH,
+  QUEUE_DESC_LOW,
+  QUEUE_DEVICE_HIGH,
+  QUEUE_DEVICE_LOW,
+  QUEUE_DRIVER_HIGH,
+  QUEUE_DRIVER_LOW,
+  QUEUE_NOTIFY,
+  QUEUE_READY,
+  QUEUE_SEL,
+  QUEUE_SIZE,
+  QUEUE_SIZE_MAX,
+  SHM_BASE_HIGH,
+  SHM_LEN_LOW,
+  STATUS,
+  STATUS_BITS,
+  VENDOR,
+  VENDOR_ID,
+  VERSION_REGISTER,
+} from './mmio-registers.ts';
 import { RESERVED_FEATURES, type VirtioModel } from './virtio-model.ts';
 import { type QueueLayout, Virtqueue } from './virtqueue.ts';
-
-const MAGIC_VALUE = 0x000;
-const VERSION_REGISTER = 0x004;
-const DEVICE_ID = 0x008;
-const VENDOR_ID = 0x00c;
-const DEVICE_FEATURES = 0x010;
-const DEVICE_FEATURES_SEL = 0x014;
-const DRIVER_FEATURES = 0x020;
-const DRIVER_FEATURES_SEL = 0x024;
-const QUEUE_SEL = 0x030;
-const QUEUE_SIZE_MAX = 0x034;
-const QUEUE_SIZE = 0x038;
-const QUEUE_READY = 0x044;
-const QUEUE_NOTIFY = 0x050;
-const INTERRUPT_STATUS = 0x060;
-const INTERRUPT_ACK = 0x064;
-const STATUS = 0x070;
-const QUEUE_DESC_LOW = 0x080;
-const QUEUE_DESC_HIGH = 0x084;
-const QUEUE_DRIVER_LOW = 0x090;
-const QUEUE_DRIVER_HIGH = 0x094;
-const QUEUE_DEVICE_LOW = 0x0a0;
-const QUEUE_DEVICE_HIGH = 0x0a4;
-const SHM_LEN_LOW = 0x0b0;
-const SHM_BASE_HIGH = 0x0bc;
-const CONFIG_GENERATION = 0x0fc;
-const CONFIG = 0x100;
-
-const MAGIC = 0x7472_6976; // "virt"
-const MMIO_VERSION = 2;
-const VENDOR = 0x5652_554d; // "MURV"
-/** [VIRTIO]: "If the shared memory region does not exist, reading returns 0xffffffffffffffff". */
-const NO_SHARED_MEMORY = 0xffff_ffff;
-
-const INTERRUPT = { usedBuffer: 1, configChange: 2 } as const;
-const STATUS_BITS = { driverOk: 4, featuresOk: 8, needsReset: 64 } as const;
 
 const WORD = 2 ** 32;
 const SNAPSHOT_VERSION = 1;

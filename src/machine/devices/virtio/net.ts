@@ -1,7 +1,8 @@
 /**
  * virtio-net. Source: [VIRTIO] 1.2 "Network Device". One queue pair, one buffer per frame.
  *
- * A frame takes its serialisation on the wire, in each direction; the latency of the way is the network's. A frame that finds no receive buffer waits; when too many wait, the newest is dropped and counted.
+ * A frame takes its serialisation on the wire, in each direction; the latency of the way is the network's. A frame that
+ * finds no receive buffer waits; when too many wait, the newest is dropped and counted.
  */
 import { TIMING } from '../../board.ts';
 import type { EthernetPort, NodeTimeNs, PluggedDevice, SnapshotValue } from '../../door.ts';
