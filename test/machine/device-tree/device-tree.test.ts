@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { memoryMap, SIDES, type Side } from '../../../src/machine/board.ts';
 import { boardTree, uartPath } from '../../../src/machine/device-tree/board-tree.ts';
 import { readDeviceTree } from '../../../src/machine/device-tree/fdt-reader.ts';
 import { flattenDeviceTree, propertyBytes } from '../../../src/machine/device-tree/fdt-writer.ts';
-import type { DeviceTreeNode } from '../../../src/machine/door.ts';
+import type { DeviceTreeNode, DeviceTreeValue } from '../../../src/machine/door.ts';
 
 const BANK_BYTES = 0x1000_0000;
 
@@ -37,6 +38,29 @@ describe('the device tree blob', () => {
   it.each(SIDES)('of side %s reads back as what was flattened', (side) => {
     const tree = treeOf(side, 4);
     expect(flat(readDeviceTree(flattenDeviceTree(tree)))).toEqual(flat(tree));
+  });
+
+  it('of any tree reads back as what was flattened', () => {
+    const name = fc.stringMatching(/^[a-z][a-z0-9,._+-]{0,30}$/);
+    const value = fc.oneof<fc.Arbitrary<DeviceTreeValue>[]>(
+      fc.constant<DeviceTreeValue>(true),
+      fc.stringMatching(/^[ -~]*$/),
+      fc.array(fc.stringMatching(/^[ -~]*$/)),
+      fc.array(fc.oneof(fc.nat(0xffff_ffff), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }))),
+      fc.uint8Array(),
+    );
+    const tree: fc.Memo<DeviceTreeNode> = fc.memo((depth) =>
+      fc.record({
+        name,
+        properties: fc.dictionary(name, value, { maxKeys: 4, noNullPrototype: true }),
+        children: depth > 1 ? fc.array(tree(depth - 1), { maxLength: 3 }) : fc.constant([]),
+      }),
+    );
+    fc.assert(
+      fc.property(tree(4), (root) => {
+        expect(flat(readDeviceTree(flattenDeviceTree(root)))).toEqual(flat(root));
+      }),
+    );
   });
 
   it('has strings with NUL, cells big-endian, 64-bit numbers as two cells, flags empty', () => {
