@@ -208,6 +208,8 @@ describe('virtio-blk', () => {
 
   it('completes after a snapshot what was in flight in it', () => {
     store.disk.fill(0x5a);
+    request(FLUSH, 0, []);
+    bench.advance(1_000_000);
     request(IN, 0, [{ address: DATA, bytes: 512, writable: true }]);
     bench.advance(1000);
     const saved = [
@@ -218,7 +220,7 @@ describe('virtio-blk', () => {
     const original = { bench, queue };
     plug();
     store.disk.fill(0x5a);
-    bench.clock.ns = 1000;
+    bench.clock.ns = original.bench.clock.ns;
     bench.memory.write(RAM.base, saved[2]);
     bench.transport.restore(saved[0]);
     bench.events.restore(saved[1]);

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { VirtioEntropy } from '../../../src/machine/devices/virtio/entropy.ts';
 import { type Bench, bytesOf, createBench, type DriverQueue, FEATURE, RAM, REG, startDevice } from './support.ts';
@@ -79,6 +80,29 @@ describe('a split virtqueue', () => {
     queue.add([{ address: BUFFER, bytes: 1, writable: true }]);
     run({ bench, queue });
     expect([bench.wire, queue.read16(availEvent)]).toEqual([true, 2]);
+  });
+
+  it('with event idx interrupts once for each time used_event is passed, in batches, too', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ batch: fc.integer({ min: 1, max: 8 }), ahead: fc.integer({ min: -3, max: 9 }) })),
+        (turns) => {
+          const { bench, queue } = start(FEATURE.eventIdx);
+          let used = 0;
+          for (const { batch, ahead } of turns) {
+            const event = (used + ahead) & 0xffff;
+            queue.write16(queue.driver + 4 + 2 * queue.size, event);
+            for (let index = 0; index < batch; index++) queue.add([{ address: BUFFER, bytes: 1, writable: true }]);
+            run({ bench, queue });
+            const passed = Array.from({ length: batch }, (_, index) => (used + index) & 0xffff).includes(event);
+            expect(bench.wire).toBe(passed);
+            bench.write(REG.interruptAck, 1);
+            used += batch;
+          }
+        },
+      ),
+      { numRuns: 20 },
+    );
   });
 
   const table = RAM.base + 0x9000;
