@@ -5,7 +5,7 @@
  *     images/<key>/image.ext4     a disk, beside it image.json
  *     tmp/<pid>-<n>/              of a build that runs; of one that was killed until the next build
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
@@ -52,8 +52,9 @@ export function listImages(cacheDir: string = defaultCacheDir()): CachedImage[] 
     .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.key < b.key ? -1 : 1));
 }
 
-/** Writes the manifest, last of all: only then the image is in the cache. */
+/** Writes the manifest, last of all: only then the image is in the cache. Images are shared, so nobody may write them. */
 export function recordImage(cacheDir: string, manifest: ImageManifest): CachedImage {
+  chmodSync(imagePath(cacheDir, manifest.key), 0o444);
   writeFileSync(join(imageFolder(cacheDir, manifest.key), 'image.json'), `${JSON.stringify(manifest, null, 2)}\n`);
   return { ...manifest, path: imagePath(cacheDir, manifest.key) };
 }

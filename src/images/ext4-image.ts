@@ -43,7 +43,7 @@ export function mke2fsArguments(options: Ext4Options, folder: string, target: st
 }
 
 /** A UUID (version 8, RFC 9562) that depends on the name only. */
-export function identityUuid(name: string): string {
+function identityUuid(name: string): string {
   const bytes = createHash('sha256').update(name).digest().subarray(0, 16);
   bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x80, 6);
   bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);

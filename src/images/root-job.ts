@@ -22,5 +22,4 @@ export type RootMessage =
   | { readonly type: 'failed'; readonly code: ImageErrorCode; readonly message: string; readonly hint: string | null }
   | { readonly type: 'done' };
 
-export const ROOT_STEPS = ['unpack', 'install', 'configure', 'write'] as const;
-export type RootStep = (typeof ROOT_STEPS)[number];
+export type RootStep = 'unpack' | 'install' | 'configure' | 'write';

@@ -14,7 +14,7 @@ interface Tool {
 }
 
 /** One row each. `apt-helper` is not on the path. */
-export const TOOLS: readonly Tool[] = [
+const TOOLS: readonly Tool[] = [
   { program: 'dpkg-deb', package: 'dpkg', uses: ['build'] },
   { program: 'tar', package: 'tar', uses: ['build'] },
   { program: 'unshare', package: 'util-linux', uses: ['build'] },
