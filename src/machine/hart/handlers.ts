@@ -4,6 +4,7 @@
  */
 import type { InstructionRow } from '../isa/instruction.ts';
 import { COMPRESSIBLE, INSTRUCTIONS } from '../isa/table.ts';
+import { FREQUENT_PAIRS } from './frequent-pairs.ts';
 
 /** What is not an instruction of its own. `undecoded` is op 0, so that zeroed records decode themselves. */
 export const OWN_HANDLERS = [
@@ -38,7 +39,47 @@ export const ROW_HANDLERS: readonly RowHandler[] = INSTRUCTIONS.flatMap((row) =>
 
 export const ownOp = (name: OwnHandler): number => OWN_HANDLERS.indexOf(name);
 
-if (OWN_HANDLERS.length + ROW_HANDLERS.length > 256) throw new Error('an op is one byte');
+const nameOf = ({ row, bytes, near }: RowHandler): string => `${row.name}${bytes}${near ? 'n' : ''}`;
+const INDEX_BY_NAME: ReadonlyMap<string, number> = new Map(ROW_HANDLERS.map((h, i) => [nameOf(h), i]));
+
+/** Two instructions one after the other, executed with one dispatch. */
+export interface PairHandler {
+  readonly first: RowHandler;
+  readonly second: RowHandler;
+}
+
+export const PAIR_HANDLERS: readonly PairHandler[] = FREQUENT_PAIRS.map(([a, b]) => {
+  const first = ROW_HANDLERS[INDEX_BY_NAME.get(a) ?? -1];
+  const second = ROW_HANDLERS[INDEX_BY_NAME.get(b) ?? -1];
+  if (first === undefined || second === undefined) throw new Error(`no handlers ${a} and ${b}`);
+  return { first, second };
+});
+
+export const OPS_USED = OWN_HANDLERS.length + ROW_HANDLERS.length + PAIR_HANDLERS.length;
+if (OPS_USED > 256) throw new Error(`an op is one byte, but there are ${OPS_USED} handlers`);
+
+const FIRST_PAIR_OP = OWN_HANDLERS.length + ROW_HANDLERS.length;
+
+/** Op of the pair by op of the first and op of the second times 256. */
+const PAIR_OPS: ReadonlyMap<number, number> = new Map(
+  PAIR_HANDLERS.map(({ first, second }, i) => {
+    const op = (handler: RowHandler): number => OWN_HANDLERS.length + ROW_HANDLERS.indexOf(handler);
+    return [op(first) + op(second) * 256, FIRST_PAIR_OP + i];
+  }),
+);
+
+/** The op that executes only the first instruction of what an op executes. */
+export function singleOp(op: number): number {
+  const pair = PAIR_HANDLERS[op - FIRST_PAIR_OP];
+  return pair === undefined ? op : OWN_HANDLERS.length + ROW_HANDLERS.indexOf(pair.first);
+}
+
+/** The op of a record whose instruction has op `first`, with another of op `second` right behind it. */
+export const opBefore = (first: number, second: number): number =>
+  PAIR_OPS.get(singleOp(first) + singleOp(second) * 256) ?? singleOp(first);
+
+/** Length of the first instruction an op executes; undefined for ops of the interpreter's own. */
+export const opBytes = (op: number): 2 | 4 | undefined => ROW_HANDLERS[singleOp(op) - OWN_HANDLERS.length]?.bytes;
 
 /** Ops of a row by length and nearness. */
 interface RowOps {

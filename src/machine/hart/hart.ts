@@ -4,11 +4,20 @@ import type { Hart, HartLine, HartOptions, HartStop } from '../hart-contract.ts'
 import { type Decoded, decode } from '../isa/decode.ts';
 import { type CodePageListener, GuestMemory } from '../memory.ts';
 import { executeExactly } from './float-unit.ts';
-import { ownOp } from './handlers.ts';
+import { opBefore, opBytes, ownOp } from './handlers.ts';
 import { HartArea } from './hart-area.ts';
 import { HartControl, type HartHooks, type Privilege } from './hart-control.ts';
 import { generateInterpreter, type HartImports, type HartModule } from './interpreter.ts';
-import { AREA, CROSSING_DECODED, PAGE_BYTES, PAGE_FOOTER, PERMISSION, RECORD_BYTES, TLB_CLASS } from './layout.ts';
+import {
+  AREA,
+  CROSSING_DECODED,
+  PAGE_BYTES,
+  PAGE_FOOTER,
+  PERMISSION,
+  RECORD,
+  RECORD_BYTES,
+  TLB_CLASS,
+} from './layout.ts';
 import { MPP_SHIFT, MSTATUS } from './mstatus.ts';
 import { pmpAllows } from './pmp.ts';
 import { predecode } from './predecode.ts';
@@ -233,14 +242,29 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
     const at = this.#memory.pageOfRecords(records) + offset;
     const { memory } = this.#area;
     const low = memory.getUint16(at, true);
-    if ((low & 3) !== 3) {
-      predecode(memory, record, low, offset, true);
-    } else if (offset === PAGE_BYTES - 2) {
-      memory.setUint8(record, ownOp('crossing'));
+    if ((low & 3) === 3 && offset === PAGE_BYTES - 2) {
+      memory.setUint8(record + RECORD.op, ownOp('crossing'));
       memory.setInt32(records + PAGE_FOOTER.crossingHalf, 0, true);
     } else {
-      predecode(memory, record, memory.getInt32(at, true), offset, true);
+      predecode(memory, record, (low & 3) === 3 ? memory.getInt32(at, true) : low, offset, true);
     }
+    this.#pairUp(record, offset);
+  }
+
+  /** Records that execute this instruction together with the one before or after it, where there is a handler for both. */
+  #pairUp(record: number, offset: number): void {
+    const { memory } = this.#area;
+    const op = memory.getUint8(record + RECORD.op);
+    for (const bytes of [2, 4] as const) {
+      const before = record - (bytes / 2) * RECORD_BYTES;
+      if (offset < bytes) break;
+      const first = memory.getUint8(before + RECORD.op);
+      if (opBytes(first) === bytes) memory.setUint8(before + RECORD.op, opBefore(first, op));
+    }
+    const bytes = opBytes(op);
+    if (bytes === undefined || offset + bytes >= PAGE_BYTES) return;
+    const after = record + (bytes / 2) * RECORD_BYTES;
+    memory.setUint8(record + RECORD.op, opBefore(op, memory.getUint8(after + RECORD.op)));
   }
 
   /** The rest of the instruction lies in another page, mapped wherever that page is now. */

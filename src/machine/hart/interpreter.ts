@@ -26,7 +26,7 @@ import {
 } from '../wasm/code.ts';
 import { ModuleBuilder } from '../wasm/module-builder.ts';
 import { csrRead, csrSwap, type FastCsrContext, sstatusModify } from './fast-csr.ts';
-import { OWN_HANDLERS, type OwnHandler, ROW_HANDLERS } from './handlers.ts';
+import { OWN_HANDLERS, type OwnHandler, PAIR_HANDLERS, ROW_HANDLERS } from './handlers.ts';
 import {
   AREA,
   CROSSING_DECODED,
@@ -270,6 +270,19 @@ function defineRun(
     ...ROW_HANDLERS.map((handler) => {
       const semantics = new RecordSemantics(engine, handler);
       return seq(handler.row.semantics(semantics), semantics.finish());
+    }),
+    ...PAIR_HANDLERS.map(({ first, second }) => {
+      const semantics = [first, second].map((handler) => new RecordSemantics(engine, handler));
+      const [a, b] = semantics as [RecordSemantics, RecordSemantics];
+      return seq(
+        first.row.semantics(a.fallingThrough()),
+        advance(ip, first.bytes),
+        brIf(outOfBudget, i32.eqz(countDown)),
+        // The second record may have been dropped since: by a store of anyone, the first instruction included.
+        brIf(next, i32.eqz(i32.load8_u(ip.get, RECORD.op)), 'unlikely'),
+        second.row.semantics(b),
+        b.finish(),
+      );
     }),
   ];
 

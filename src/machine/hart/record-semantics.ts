@@ -54,6 +54,7 @@ export class RecordSemantics implements Semantics {
   /** Scratch locals in use by this handler; the first of each type are the memory access's own. */
   #scratchUsed = 1;
   #ended = false;
+  #fallsThrough = false;
 
   constructor(engine: Engine, handler: RowHandler) {
     this.#engine = engine;
@@ -82,6 +83,13 @@ export class RecordSemantics implements Semantics {
     this.boxed2 = i32.eq(i32.load(rs2, this.#f + HIGH_WORD_OFFSET), i32.const(-1));
     this.inexactSilently = engine.state.load32('inexactSilently');
     this.inexactAccrued = engine.state.load32('inexactAccrued');
+  }
+
+  /** The code goes on with the next instruction by itself: a branch that is not taken ends nothing. */
+  fallingThrough(): this {
+    this.#ended = true;
+    this.#fallsThrough = true;
+    return this;
   }
 
   /** What follows the row's own code: on to the next record, unless the row has left already. */
@@ -190,7 +198,8 @@ export class RecordSemantics implements Semantics {
   // ------------------------------------------------------------------------------------------------------- jumps
 
   branch(condition: Expr<'i32'>): Stmt {
-    return seq(when(condition, this.#goRelative()), this.#goOnAndEnd());
+    const taken = when(condition, this.#goRelative());
+    return this.#fallsThrough ? taken : seq(taken, this.#goOnAndEnd());
   }
 
   jumpAndLink(): Stmt {
