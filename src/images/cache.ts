@@ -8,6 +8,7 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { ImageError } from './image-error.ts';
 
 export interface ImageManifest {
   /** Recipe and disk: `web-server/system`. */
@@ -59,8 +60,16 @@ export function recordImage(cacheDir: string, manifest: ImageManifest): CachedIm
   return { ...manifest, path: imagePath(cacheDir, manifest.key) };
 }
 
+/** Throws `cache-unusable`. */
 export function prepareCache(cacheDir: string): void {
-  for (const folder of ['debs', 'images', 'tmp']) mkdirSync(join(cacheDir, folder), { recursive: true });
+  try {
+    for (const folder of ['debs', 'images', 'tmp']) mkdirSync(join(cacheDir, folder), { recursive: true });
+  } catch (cause) {
+    throw new ImageError('cache-unusable', `cannot make the cache ${cacheDir}: ${(cause as Error).message}`, {
+      cause,
+      hint: 'set MVCTL_CACHE to a folder that can be written',
+    });
+  }
 }
 
 let scratchCount = 0;

@@ -4,6 +4,7 @@ export type ImageErrorCode =
   | 'lock-missing'
   | 'lock-invalid'
   | 'lock-stale'
+  | 'cache-unusable'
   | 'tool-missing'
   | 'privilege-missing'
   | 'archive-unreachable'

@@ -4,7 +4,7 @@
  */
 
 /** Files kept of a package of the archive; patterns as in tar, `*` also matches `/`. */
-export interface PackageSubset {
+interface PackageSubset {
   readonly package: string;
   readonly suite: string;
   readonly keep: readonly string[];
