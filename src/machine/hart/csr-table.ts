@@ -2,39 +2,37 @@
  * The CSRs of a hart, one row each. Privilege and read-only-ness are in the address ([Priv] "CSR Address Mapping
  * Conventions"); a row says what a read gives, what a write does (WARL rules included), and when access is refused.
  */
+import type { Counters } from './counters.ts';
+import type { FloatState } from './float-state.ts';
 import type { CsrRegister } from './layout.ts';
 import { MSTATUS, MSTATUS_WRITABLE, mstatusValue, SSTATUS_WRITABLE, sstatusValue, writeMstatus } from './mstatus.ts';
 import { PMP_ENTRIES } from './pmp.ts';
+import type { PmpUnit } from './pmp-unit.ts';
 import { INTERRUPT } from './trap-cause.ts';
 
 /** What CSR rows act on. */
 export interface CsrTarget {
   readonly hartId: number;
-  /** Plain registers: no side effect, legalised by the row. */
-  register(name: CsrRegister): bigint;
-  setRegister(name: CsrRegister, value: bigint): void;
   readonly privilege: number;
+  readonly time: bigint;
+  readonly counters: Pick<Counters, 'read' | 'write' | 'inhibited'>;
+  readonly pmp: Pick<PmpUnit, 'config' | 'setConfig' | 'address' | 'setAddress'>;
+  readonly float: Pick<FloatState, 'fflags' | 'frm'>;
+  /** Low word. */
   mstatus: number;
   /** Bits of mip that software holds; wires and the timer come on top. */
   softwareInterrupts: number;
   /** mip as read: software bits, wires, and Sstc's comparison. */
   pendingInterrupts(): number;
-  fflags: number;
-  frm: number;
-  readonly time: bigint;
-  counter(which: Counter): bigint;
-  setCounter(which: Counter, value: bigint): void;
-  pmpConfig(index: number): number;
-  setPmpConfig(index: number, value: number): void;
-  pmpAddress(index: number): bigint;
-  setPmpAddress(index: number, value: bigint): void;
+  /** Registers that hold what was written, legalised by the row. */
+  register(name: CsrRegister): bigint;
+  setRegister(name: CsrRegister, value: bigint): void;
   /** Side effects. */
   translationChanged(): void;
   interruptsChanged(): void;
   timerChanged(): void;
 }
 
-export type Counter = 'cycle' | 'instret';
 export interface CsrRow {
   readonly name: string;
   readonly address: number;
@@ -53,7 +51,7 @@ const COUNTERS = 7n; // CY, TM, IR
 const TM = 2n;
 const MODE_SV39 = 8n;
 const SATP_PPN = (1n << 44n) - 1n;
-export const SATP_MODE_SHIFT = 60n;
+const SATP_MODE_SHIFT = 60n;
 export const satpIsSv39 = (satp: bigint): boolean => satp >> SATP_MODE_SHIFT === MODE_SV39;
 
 const bit = (n: number): number => 1 << n;
@@ -114,28 +112,28 @@ const FLOAT: readonly CsrRow[] = [
   {
     name: 'fflags',
     address: 0x001,
-    read: (t) => BigInt(t.fflags),
+    read: (t) => BigInt(t.float.fflags),
     write: (t, v) => {
-      t.fflags = Number(v & 0x1fn);
+      t.float.fflags = Number(v & 0x1fn);
     },
     permits: floatPermitted,
   },
   {
     name: 'frm',
     address: 0x002,
-    read: (t) => BigInt(t.frm),
+    read: (t) => BigInt(t.float.frm),
     write: (t, v) => {
-      t.frm = Number(v & 7n);
+      t.float.frm = Number(v & 7n);
     },
     permits: floatPermitted,
   },
   {
     name: 'fcsr',
     address: 0x003,
-    read: (t) => BigInt((t.frm << 5) | t.fflags),
+    read: (t) => BigInt((t.float.frm << 5) | t.float.fflags),
     write: (t, v) => {
-      t.fflags = Number(v & 0x1fn);
-      t.frm = Number((v >> 5n) & 7n);
+      t.float.fflags = Number(v & 0x1fn);
+      t.float.frm = Number((v >> 5n) & 7n);
     },
     permits: floatPermitted,
   },
@@ -207,13 +205,9 @@ const MACHINE: readonly CsrRow[] = [
   {
     name: 'mcountinhibit',
     address: 0x320,
-    read: (t) => t.register('mcountinhibit'),
+    read: (t) => t.counters.inhibited,
     write: (t, v) => {
-      const cycle = t.counter('cycle');
-      const instret = t.counter('instret');
-      t.setRegister('mcountinhibit', v & 5n);
-      t.setCounter('cycle', cycle);
-      t.setCounter('instret', instret);
+      t.counters.inhibited = v;
     },
   },
   plain('mscratch', 0x340),
@@ -251,11 +245,11 @@ const PMP: readonly CsrRow[] = [
       address: 0x3a0 + n,
       read: (t) => {
         let value = 0n;
-        for (let i = 7; i >= 0; i--) value = (value << 8n) | BigInt(t.pmpConfig(n * 4 + i));
+        for (let i = 7; i >= 0; i--) value = (value << 8n) | BigInt(t.pmp.config(n * 4 + i));
         return value;
       },
       write: (t, v) => {
-        for (let i = 0; i < 8; i++) t.setPmpConfig(n * 4 + i, Number((v >> BigInt(i * 8)) & 0xffn));
+        for (let i = 0; i < 8; i++) t.pmp.setConfig(n * 4 + i, Number((v >> BigInt(i * 8)) & 0xffn));
       },
     }),
   ),
@@ -264,8 +258,8 @@ const PMP: readonly CsrRow[] = [
     (_, i): CsrRow => ({
       name: `pmpaddr${i}`,
       address: 0x3b0 + i,
-      read: (t) => t.pmpAddress(i),
-      write: (t, v) => t.setPmpAddress(i, v),
+      read: (t) => t.pmp.address(i),
+      write: (t, v) => t.pmp.setAddress(i, v),
     }),
   ),
 ];
@@ -274,12 +268,12 @@ const COUNTER_ROWS: readonly CsrRow[] = [
   ...(['cycle', 'instret'] as const).flatMap((name): readonly CsrRow[] => {
     const index = name === 'cycle' ? 0 : 2;
     return [
-      { name, address: 0xc00 + index, read: (t) => t.counter(name), permits: counterPermitted(index) },
+      { name, address: 0xc00 + index, read: (t) => t.counters.read(name), permits: counterPermitted(index) },
       {
         name: `m${name}`,
         address: 0xb00 + index,
-        read: (t) => t.counter(name),
-        write: (t, v) => t.setCounter(name, v),
+        read: (t) => t.counters.read(name),
+        write: (t, v) => t.counters.write(name, v),
       },
     ];
   }),

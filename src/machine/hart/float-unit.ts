@@ -12,7 +12,7 @@ const RMM = 4;
 /** True when it was executed; false after an illegal-instruction trap (FS off, reserved rounding mode). */
 export function executeExactly(control: HartControl, { row, operands }: Decoded, word: number): boolean {
   const hasRounding = row.operands.some((o) => o.kind === 'rm');
-  const rm = !hasRounding ? 0 : operands.rm === DYNAMIC ? control.frm : operands.rm;
+  const rm = !hasRounding ? 0 : operands.rm === DYNAMIC ? control.float.frm : operands.rm;
   if ((control.mstatus & MSTATUS.FS) === 0 || rm > RMM || row.exact === undefined) {
     control.takeException(CAUSE.illegalInstruction, BigInt(word >>> 0));
     return false;
@@ -33,8 +33,8 @@ export function executeExactly(control: HartControl, { row, operands }: Decoded,
     if (operands.rd !== 0) x[operands.rd] = result;
   } else {
     f[operands.rd] = result;
-    control.dirtyFloat();
+    control.float.dirty();
   }
-  if ((env.flags & ~control.fflags) !== 0) control.fflags |= env.flags;
+  if ((env.flags & ~control.float.fflags) !== 0) control.float.fflags |= env.flags;
   return true;
 }

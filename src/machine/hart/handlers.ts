@@ -55,7 +55,7 @@ export const PAIR_HANDLERS: readonly PairHandler[] = FREQUENT_PAIRS.map(([a, b])
   return { first, second };
 });
 
-export const OPS_USED = OWN_HANDLERS.length + ROW_HANDLERS.length + PAIR_HANDLERS.length;
+const OPS_USED = OWN_HANDLERS.length + ROW_HANDLERS.length + PAIR_HANDLERS.length;
 if (OPS_USED > 256) throw new Error(`an op is one byte, but there are ${OPS_USED} handlers`);
 
 const FIRST_PAIR_OP = OWN_HANDLERS.length + ROW_HANDLERS.length;
@@ -69,7 +69,7 @@ const PAIR_OPS: ReadonlyMap<number, number> = new Map(
 );
 
 /** The op that executes only the first instruction of what an op executes. */
-export function singleOp(op: number): number {
+function singleOp(op: number): number {
   const pair = PAIR_HANDLERS[op - FIRST_PAIR_OP];
   return pair === undefined ? op : OWN_HANDLERS.length + ROW_HANDLERS.indexOf(pair.first);
 }

@@ -5,27 +5,13 @@
 
 import { IllegalCsrError } from '../door.ts';
 import type { HartLine } from '../hart-contract.ts';
-import { type Counter, CSR_BY_ADDRESS, type CsrTarget, satpIsSv39, stceEnabled } from './csr-table.ts';
+import { type CounterHooks, Counters } from './counters.ts';
+import { CSR_BY_ADDRESS, type CsrTarget, satpIsSv39, stceEnabled } from './csr-table.ts';
+import { FloatState } from './float-state.ts';
 import type { HartArea } from './hart-area.ts';
-import {
-  CSR_REGISTERS,
-  type CsrRegister,
-  PMP_INTERVAL,
-  PMP_INTERVAL_BYTES,
-  STATE,
-  TLB_CLASS,
-  type TlbClass,
-} from './layout.ts';
-import { FS_DIRTY, FS_SHIFT, MPP_SHIFT, MSTATUS, SPP_SHIFT } from './mstatus.ts';
-import {
-  flattenPmp,
-  PMP_ADDRESS_MATCHING,
-  PMP_CFG,
-  PMP_ENTRIES,
-  PMPADDR_MASK,
-  type PmpEntry,
-  type PmpInterval,
-} from './pmp.ts';
+import { CSR_REGISTERS, type CsrRegister, TLB_CLASS, type TlbClass } from './layout.ts';
+import { MPP_SHIFT, MSTATUS, SPP_SHIFT } from './mstatus.ts';
+import { PmpUnit } from './pmp-unit.ts';
 import { INTERRUPT, INTERRUPT_FLAG } from './trap-cause.ts';
 
 export type Privilege = 0 | 1 | 3;
@@ -35,7 +21,6 @@ const CSR_INDEX = Object.fromEntries(CSR_REGISTERS.map((name, i) => [name, i])) 
 >;
 const PAGE_SHIFT = 12n;
 const SATP_PPN = (1n << 44n) - 1n;
-const FFLAG_NX = 1;
 const ALL_ONES = (1n << 64n) - 1n;
 const U64 = (value: bigint): bigint => BigInt.asUintN(64, value);
 const INTERRUPT_BIT = 1n << 63n;
@@ -51,16 +36,13 @@ const LINE_BIT: Readonly<Record<HartLine, number>> = {
 };
 
 /** What the control plane needs of the running hart. */
-export interface HartHooks {
-  /** Instructions retired before the executing one. */
-  readonly retired: number;
-  /** 1 while a CSR instruction executes (it will retire), else 0. */
-  executing(): number;
+export interface HartHooks extends CounterHooks {
   time(): bigint;
   /** The next run of the interpreter must look at interrupts first. */
   checkInterrupts(): void;
   /** stimecmp moved. */
   timerMoved(): void;
+  exceptionTaken(): void;
   /** A trap or return left the hart in M-mode here. */
   enteredMachineMode(pc: bigint): void;
 }
@@ -68,22 +50,22 @@ export interface HartHooks {
 export class HartControl implements CsrTarget {
   readonly hartId: number;
   readonly area: HartArea;
+  readonly counters: Counters;
+  readonly pmp: PmpUnit;
+  readonly float: FloatState;
   readonly machineModeEntries = new Map<number, number>();
   readonly #hooks: HartHooks;
   #privilege: Privilege = 3;
-  #fflags = 0;
-  #frm = 0;
   #lines = 0;
   #software = 0;
-  #pmp: PmpEntry[] = [];
-  #intervals: readonly PmpInterval[] = [];
-  /** counter = retired + offset while it runs, offset alone while mcountinhibit stops it. */
-  #counterOffset: Record<Counter, bigint> = { cycle: 0n, instret: 0n };
 
   constructor(hartId: number, area: HartArea, hooks: HartHooks) {
     this.hartId = hartId;
     this.area = area;
     this.#hooks = hooks;
+    this.counters = new Counters(hooks);
+    this.pmp = new PmpUnit(area);
+    this.float = new FloatState(area);
     this.reset();
   }
 
@@ -91,13 +73,12 @@ export class HartControl implements CsrTarget {
     this.area.csrs.fill(0n);
     this.setRegister('stimecmp', ALL_ONES);
     this.machineModeEntries.clear();
-    this.#pmp = Array.from({ length: PMP_ENTRIES }, () => ({ cfg: 0, addr: 0n }));
+    this.pmp.replace([]);
+    this.float.replace(0, 0);
+    this.counters.reset();
     this.#privilege = 3;
     this.#status = 0;
-    this.#fflags = 0;
-    this.#frm = 0;
     this.#software = 0;
-    this.#counterOffset = { cycle: 0n, instret: 0n };
     this.stateReplaced();
   }
 
@@ -129,8 +110,14 @@ export class HartControl implements CsrTarget {
       this.area.setWord('mxr', value & MSTATUS.MXR ? 1 : 0);
     }
     if (changed & (MSTATUS.SUM | MSTATUS.MPRV | MSTATUS.MPP)) this.#modeChanged();
-    if (changed & MSTATUS.FS) this.#floatChanged();
+    if (changed & MSTATUS.FS) this.float.statusChanged();
     if (changed & (MSTATUS.SIE | MSTATUS.MIE)) this.interruptsChanged();
+  }
+
+  /** Privilege of loads and stores. */
+  get dataPrivilege(): number {
+    const status = this.mstatus;
+    return this.#privilege === 3 && status & MSTATUS.MPRV ? (status & MSTATUS.MPP) >> MPP_SHIFT : this.#privilege;
   }
 
   get fetchClass(): TlbClass {
@@ -139,11 +126,8 @@ export class HartControl implements CsrTarget {
 
   /** Chooses the TLB banks. MPRV: loads and stores as if in MPP. */
   #modeChanged(): void {
-    const { area } = this;
-    const status = this.mstatus;
-    const dataPrivilege =
-      this.#privilege === 3 && status & MSTATUS.MPRV ? (status & MSTATUS.MPP) >> MPP_SHIFT : this.#privilege;
-    const supervisorClass = status & MSTATUS.SUM ? TLB_CLASS.supervisorUserMemory : TLB_CLASS.supervisor;
+    const { area, dataPrivilege } = this;
+    const supervisorClass = this.mstatus & MSTATUS.SUM ? TLB_CLASS.supervisorUserMemory : TLB_CLASS.supervisor;
     const dataClass = dataPrivilege === 3 ? TLB_CLASS.machine : dataPrivilege === 1 ? supervisorClass : TLB_CLASS.user;
     area.setWord('dataBank', area.dataBank(dataClass));
     area.setWord('privilege', this.#privilege);
@@ -165,108 +149,8 @@ export class HartControl implements CsrTarget {
     this.area.csrs[CSR_INDEX[name]] = value;
   }
 
-  // --------------------------------------------------------------------------------------------------- floating point
-
-  get fflags(): number {
-    return this.#fflags;
-  }
-
-  set fflags(value: number) {
-    this.#fflags = value;
-    this.dirtyFloat();
-  }
-
-  get frm(): number {
-    return this.#frm;
-  }
-
-  set frm(value: number) {
-    this.#frm = value;
-    this.dirtyFloat();
-  }
-
-  dirtyFloat(): void {
-    this.#status = this.mstatus | MSTATUS.FS;
-    this.#floatChanged();
-  }
-
-  #floatChanged(): void {
-    const fs = (this.mstatus & MSTATUS.FS) >> FS_SHIFT;
-    const dirty = fs === FS_DIRTY;
-    const inexact = (this.#fflags & FFLAG_NX) !== 0;
-    this.area.setWord('floatOn', fs !== 0 ? 1 : 0);
-    this.area.setWord('floatDirty', dirty ? 1 : 0);
-    this.area.setWord('inexactAccrued', dirty && inexact ? 1 : 0);
-    this.area.setWord('inexactSilently', dirty && inexact && this.#frm === 0 ? 1 : 0);
-  }
-
-  // ----------------------------------------------------------------------------------------------------------- counters
-
   get time(): bigint {
     return this.#hooks.time();
-  }
-
-  counter(which: Counter): bigint {
-    return U64(this.#counterOffset[which] + (this.#counting(which) ? BigInt(this.#hooks.retired) : 0n));
-  }
-
-  /** "any CSR write takes effect after the writing instruction has otherwise completed": it does not count itself. */
-  setCounter(which: Counter, value: bigint): void {
-    const counted = this.#counting(which) ? BigInt(this.#hooks.retired + this.#hooks.executing()) : 0n;
-    this.#counterOffset[which] = value - counted;
-  }
-
-  #counting(which: Counter): boolean {
-    return (this.register('mcountinhibit') & (which === 'cycle' ? 1n : 4n)) === 0n;
-  }
-
-  // ---------------------------------------------------------------------------------------------------------------- PMP
-
-  get pmpIntervals(): readonly PmpInterval[] {
-    return this.#intervals;
-  }
-
-  pmpConfig(index: number): number {
-    return this.#pmp[index]?.cfg ?? 0;
-  }
-
-  setPmpConfig(index: number, value: number): void {
-    const entry = this.#pmp[index];
-    if (entry === undefined || entry.cfg & PMP_CFG.L) return;
-    let cfg = value & (PMP_CFG.R | PMP_CFG.W | PMP_CFG.X | PMP_CFG.A | PMP_CFG.L);
-    // "The combination R=0 and W=1 is reserved."
-    if ((cfg & (PMP_CFG.R | PMP_CFG.W)) === PMP_CFG.W) cfg &= ~PMP_CFG.W;
-    if (cfg === entry.cfg) return;
-    this.#pmp[index] = { ...entry, cfg };
-    this.#pmpChanged();
-  }
-
-  pmpAddress(index: number): bigint {
-    return this.#pmp[index]?.addr ?? 0n;
-  }
-
-  setPmpAddress(index: number, value: bigint): void {
-    const entry = this.#pmp[index];
-    const above = this.#pmp[index + 1];
-    if (entry === undefined || entry.cfg & PMP_CFG.L) return;
-    // "if pmpcfg(i+1).A is set to TOR" and locked, "writes to pmpaddr i are ignored".
-    if (above !== undefined && above.cfg & PMP_CFG.L && (above.cfg & PMP_CFG.A) === PMP_ADDRESS_MATCHING.TOR) return;
-    const addr = value & PMPADDR_MASK;
-    if (addr === entry.addr) return;
-    this.#pmp[index] = { ...entry, addr };
-    this.#pmpChanged();
-  }
-
-  #pmpChanged(): void {
-    this.#intervals = flattenPmp(this.#pmp);
-    const { memory, base } = this.area;
-    for (const [i, interval] of this.#intervals.entries()) {
-      const at = base + STATE.pmp + i * PMP_INTERVAL_BYTES;
-      memory.setBigUint64(at + PMP_INTERVAL.last, interval.last, true);
-      memory.setInt32(at + PMP_INTERVAL.permissions, interval.permissions, true);
-    }
-    this.area.setWord('pmpCount', this.#intervals.length);
-    this.area.flush();
   }
 
   // -------------------------------------------------------------------------------------------------------- interrupts
@@ -334,6 +218,7 @@ export class HartControl implements CsrTarget {
   takeException(cause: number, value: bigint): void {
     const delegated = this.#privilege < 3 && ((Number(this.register('medeleg')) >> cause) & 1) === 1;
     this.#trap(BigInt(cause), value, delegated, undefined);
+    this.#hooks.exceptionTaken();
   }
 
   /** Source: [Priv] "Trap handling" under mstatus xPIE, xIE, xPP. */
@@ -416,8 +301,8 @@ export class HartControl implements CsrTarget {
   stateReplaced(): void {
     this.area.setWord('mxr', this.mstatus & MSTATUS.MXR ? 1 : 0);
     this.translationChanged();
-    this.#pmpChanged();
-    this.#floatChanged();
+    this.pmp.synchronize();
+    this.float.statusChanged();
     this.#modeChanged();
   }
 
@@ -425,12 +310,12 @@ export class HartControl implements CsrTarget {
     return {
       privilege: this.#privilege,
       mstatus: this.mstatus,
-      fflags: this.#fflags,
-      frm: this.#frm,
+      fflags: this.float.fflags,
+      frm: this.float.frm,
       lines: this.#lines,
       software: this.#software,
-      pmp: this.#pmp.map((e) => ({ cfg: e.cfg, addr: e.addr })),
-      counterOffset: { ...this.#counterOffset },
+      pmp: this.pmp.entries.map(({ cfg, addr }) => ({ cfg, addr })),
+      counters: this.counters.save(),
       registers: [...this.area.csrs],
       machineModeEntries: [...this.machineModeEntries].map(([cause, count]) => [cause, count]),
     };
@@ -439,12 +324,11 @@ export class HartControl implements CsrTarget {
   restore(state: ReturnType<HartControl['save']>): void {
     this.#privilege = state.privilege;
     this.#status = state.mstatus;
-    this.#fflags = state.fflags;
-    this.#frm = state.frm;
+    this.float.replace(state.fflags, state.frm);
     this.#lines = state.lines;
     this.#software = state.software;
-    this.#pmp = state.pmp.map((e) => ({ ...e }));
-    this.#counterOffset = { ...state.counterOffset };
+    this.pmp.replace(state.pmp);
+    this.counters.restore(state.counters);
     this.area.csrs.set(state.registers);
     this.machineModeEntries.clear();
     for (const [cause, count] of state.machineModeEntries) this.machineModeEntries.set(cause ?? 0, count ?? 0);

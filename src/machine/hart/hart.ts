@@ -3,26 +3,16 @@ import type { AccessBytes, SnapshotValue } from '../door.ts';
 import type { Hart, HartLine, HartOptions, HartStop } from '../hart-contract.ts';
 import { type Decoded, decode } from '../isa/decode.ts';
 import { type CodePageListener, GuestMemory } from '../memory.ts';
+import { BusAccess } from './bus-access.ts';
+import { CodeFetch } from './code-fetch.ts';
 import { executeExactly } from './float-unit.ts';
-import { opBefore, opBytes, ownOp } from './handlers.ts';
+import { ownOp } from './handlers.ts';
 import { HartArea } from './hart-area.ts';
 import { HartControl, type HartHooks, type Privilege } from './hart-control.ts';
-import { generateInterpreter, type HartImports, type HartModule } from './interpreter.ts';
-import {
-  AREA,
-  CROSSING_DECODED,
-  PAGE_BYTES,
-  PAGE_FOOTER,
-  PERMISSION,
-  RECORD,
-  RECORD_BYTES,
-  TLB_CLASS,
-} from './layout.ts';
-import { MPP_SHIFT, MSTATUS } from './mstatus.ts';
-import { pmpAllows } from './pmp.ts';
-import { predecode } from './predecode.ts';
+import type { HartImports, HartModule } from './hart-imports.ts';
+import { generateInterpreter } from './interpreter.ts';
+import { MSTATUS } from './mstatus.ts';
 import { executeSystem } from './system-instructions.ts';
-import { ACCESS } from './translation.ts';
 import { CAUSE } from './trap-cause.ts';
 
 /** Words a hart has executed in the control plane, decoded. Bounded; emptied when full. */
@@ -41,6 +31,8 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
   readonly #area: HartArea;
   readonly #control: HartControl;
   readonly #module: HartModule;
+  readonly #fetch: CodeFetch;
+  readonly #access: BusAccess;
   readonly #decoded = new Map<number, Decoded>();
   /** Instructions retired before the present call of the interpreter. */
   #retiredBefore = 0;
@@ -64,6 +56,8 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
     this.#area = new HartArea(this.#memory.wasm.buffer, base);
     this.#control = new HartControl(this.hartId, this.#area, this);
     this.#module = this.#instantiate(base);
+    this.#fetch = new CodeFetch(this.#area, this.#memory, this.#control, this.#module.walk);
+    this.#access = new BusAccess(this.#area, this.#memory, this.#control, options.bus);
     this.state = this.#machineModeView();
   }
 
@@ -71,18 +65,18 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
     const pages = this.#memory.wasm.buffer.byteLength / 0x1_0000;
     const module = new WebAssembly.Module(generateInterpreter(base, this.#memory, pages));
     const imports: HartImports = {
-      fault: (cause, address) => this.#exception(cause, address),
+      fault: (cause, address) => this.#control.takeException(cause, address),
       recordsOfPage: (linear) => this.#memory.recordsOfPage(linear),
-      checkedFetch: (address) => this.#checkedFetch(address),
-      decode: (record) => this.#decodeRecord(record),
-      crossing: (record) => this.#decodeCrossing(record),
-      illegal: (word) => this.#exception(CAUSE.illegalInstruction, BigInt(word >>> 0)),
+      checkedFetch: (address) => this.#fetch.checkedRecord(address),
+      decode: (record) => this.#fetch.decodeRecord(record),
+      crossing: (record) => (this.#decodeCrossing(record) ? 1 : 0),
+      illegal: (word) => this.#control.takeException(CAUSE.illegalInstruction, BigInt(word >>> 0)),
       environment: (word) => this.#environment(word),
-      environmentAtPc: () => this.#environment(this.#wordAtPc() | 0),
+      environmentAtPc: () => this.#environment(this.#fetch.wordAtPc()),
       floatExact: (word) => this.#floatExact(word),
       floatUse: (write) => this.#floatUse(write),
-      slowLoad: (bytes) => this.#slowLoad(bytes as AccessBytes),
-      slowStore: (bytes) => this.#slowStore(bytes as AccessBytes),
+      slowLoad: (bytes) => this.#access.load(bytes as AccessBytes),
+      slowStore: (bytes) => this.#access.store(bytes as AccessBytes),
       codePageWritten: (records) => this.#memory.dropRecords(records),
     };
     const env = { memory: this.#memory.wasm, ...imports };
@@ -122,6 +116,8 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
     this.#area.f.fill(0n);
     this.#area.setWord('reservation', 0);
     this.#retiredBefore = 0;
+    this.#lastExceptionAt = -1;
+    this.#exceptionsInARow = 0;
     this.#yieldRequested = false;
     this.#waiting = false;
     this.#control.reset();
@@ -151,6 +147,7 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
   /** Runs generated code for at most `budget` instructions and returns how many retired. */
   #interpret(budget: number): number {
     const before = this.#retiredBefore;
+    this.#control.pmp.synchronize();
     this.#callBudget = budget;
     this.#cut = 0;
     this.#area.setWord('budget', budget);
@@ -214,17 +211,12 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
 
   // --------------------------------------------------------------------------------------------- imports of generated code
 
-  #exception(cause: number, value: bigint): void {
-    this.#control.takeException(cause, value);
-    this.#countException();
-    if (this.#yieldRequested) this.#endAfter(0);
-  }
-
   /**
    * A trap vector that itself traps would keep the hart busy for ever without an instruction retiring. From some point on
    * each such trap counts as an instruction, so that time passes and the run ends.
    */
-  #countException(): void {
+  exceptionTaken(): void {
+    if (this.#yieldRequested) this.#endAfter(0);
     const { retired } = this;
     if (retired !== this.#lastExceptionAt) {
       this.#lastExceptionAt = retired;
@@ -236,82 +228,10 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
     this.#lastExceptionAt = this.retired;
   }
 
-  #decodeRecord(record: number): void {
-    const records = this.#memory.recordsContaining(record);
-    const offset = (record - records) / 4;
-    const at = this.#memory.pageOfRecords(records) + offset;
-    const { memory } = this.#area;
-    const low = memory.getUint16(at, true);
-    if ((low & 3) === 3 && offset === PAGE_BYTES - 2) {
-      memory.setUint8(record + RECORD.op, ownOp('crossing'));
-      memory.setInt32(records + PAGE_FOOTER.crossingHalf, 0, true);
-    } else {
-      predecode(memory, record, (low & 3) === 3 ? memory.getInt32(at, true) : low, offset, true);
-    }
-    this.#pairUp(record, offset);
-  }
-
-  /** Records that execute this instruction together with the one before or after it, where there is a handler for both. */
-  #pairUp(record: number, offset: number): void {
-    const { memory } = this.#area;
-    const op = memory.getUint8(record + RECORD.op);
-    for (const bytes of [2, 4] as const) {
-      const before = record - (bytes / 2) * RECORD_BYTES;
-      if (offset < bytes) break;
-      const first = memory.getUint8(before + RECORD.op);
-      if (opBytes(first) === bytes) memory.setUint8(before + RECORD.op, opBefore(first, op));
-    }
-    const bytes = opBytes(op);
-    if (bytes === undefined || offset + bytes >= PAGE_BYTES) return;
-    const after = record + (bytes / 2) * RECORD_BYTES;
-    memory.setUint8(record + RECORD.op, opBefore(op, memory.getUint8(after + RECORD.op)));
-  }
-
-  /** The rest of the instruction lies in another page, mapped wherever that page is now. */
-  #decodeCrossing(record: number): number {
-    const { memory } = this.#area;
-    const records = this.#memory.recordsContaining(record);
+  /** False when there is nothing to go on with at the record: a trap was taken, or records were given up. */
+  #decodeCrossing(record: number): boolean {
     this.#recordsMoved = false;
-    const low = memory.getUint16(this.#memory.pageOfRecords(records) + PAGE_BYTES - 2, true);
-    const high = this.#fetchHalfword(BigInt.asUintN(64, this.pc + 2n));
-    if (high === undefined || this.#recordsMoved) return 0;
-    predecode(memory, records + PAGE_FOOTER.crossing, (high << 16) | low, PAGE_BYTES - 2, false);
-    memory.setInt32(records + PAGE_FOOTER.crossingHalf, high | CROSSING_DECODED, true);
-    return 1;
-  }
-
-  /** One instruction of a page that PMP cuts in pieces. */
-  #checkedFetch(address: bigint): number {
-    const { memory, base } = this.#area;
-    const low = this.#fetchHalfword(address);
-    if (low === undefined) return 0;
-    const isLong = (low & 3) === 3;
-    const high = isLong ? this.#fetchHalfword(BigInt.asUintN(64, address + 2n)) : 0;
-    if (high === undefined) return 0;
-    const record = base + AREA.checkedRecords;
-    predecode(memory, record, (high << 16) | low, Number(address & BigInt(PAGE_BYTES - 1)), false);
-    memory.setUint8(record + (isLong ? 2 : 1) * RECORD_BYTES, ownOp('pageEnd'));
-    return record;
-  }
-
-  /** Translates, checks and reads two bytes of code; undefined after a trap of the instruction at pc. */
-  #fetchHalfword(address: bigint): number | undefined {
-    const tlbClass = this.#control.fetchClass;
-    const cause = this.#module.walk(address, ACCESS.fetch, tlbClass);
-    if (cause !== 0) {
-      this.#exception(cause, address);
-      return undefined;
-    }
-    const physical = this.#area.number('walkAddress');
-    const machine = tlbClass === TLB_CLASS.machine;
-    if (
-      !this.#memory.contains(physical, 2) ||
-      !pmpAllows(this.#control.pmpIntervals, BigInt(physical), 2, PERMISSION.fetch, machine)
-    ) {
-      this.#exception(CAUSE.instructionAccess, address);
-      return undefined;
-    }
-    return this.#area.memory.getUint16(this.#memory.toLinear(physical), true);
+    return this.#fetch.decodeCrossing(record) && !this.#recordsMoved;
   }
 
   #decodeWord(word: number): Decoded {
@@ -329,6 +249,7 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
     this.#executingCsr = true;
     const outcome = executeSystem(this.#control, decoded, word);
     this.#executingCsr = false;
+    this.#control.pmp.synchronize();
     switch (outcome) {
       case 'next':
         return 0;
@@ -357,61 +278,11 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
 
   #floatUse(write: number): number {
     if ((this.#control.mstatus & MSTATUS.FS) === 0) {
-      this.#exception(CAUSE.illegalInstruction, BigInt(this.#wordAtPc()));
+      this.#control.takeException(CAUSE.illegalInstruction, BigInt(this.#fetch.wordAtPc() >>> 0));
       return 1;
     }
-    if (write !== 0) this.#control.dirtyFloat();
+    if (write !== 0) this.#control.float.dirty();
     return 0;
-  }
-
-  /** The instruction at pc, for mtval. It was fetched, so its pages are mapped. */
-  #wordAtPc(): number {
-    const low = this.#fetchHalfword(this.pc) ?? 0;
-    return (low & 3) === 3 ? (((this.#fetchHalfword(this.pc + 2n) ?? 0) << 16) | low) >>> 0 : low;
-  }
-
-  #slowLoad(bytes: AccessBytes): void {
-    const address = this.#area.number('walkAddress');
-    const refused = this.#refusedAccess(address, bytes, PERMISSION.load);
-    if (refused !== undefined) {
-      this.#exception(refused, this.#area.double('accessAddress'));
-      return;
-    }
-    const value = this.#memory.contains(address, bytes)
-      ? readLittleEndian(this.#area.memory, this.#memory.toLinear(address), bytes)
-      : this.#options.bus.read(address, bytes);
-    if (value === undefined) this.#exception(CAUSE.loadAccess, this.#area.double('accessAddress'));
-    else this.#area.setDouble('value', value);
-  }
-
-  #slowStore(bytes: AccessBytes): void {
-    const address = this.#area.number('walkAddress');
-    const refused = this.#refusedAccess(address, bytes, PERMISSION.store);
-    if (refused !== undefined) {
-      this.#exception(refused, this.#area.double('accessAddress'));
-      return;
-    }
-    const value = BigInt.asUintN(bytes * 8, this.#area.double('value'));
-    if (this.#memory.contains(address, bytes)) {
-      writeLittleEndian(this.#area.memory, this.#memory.toLinear(address), bytes, value);
-      this.#memory.written(address, bytes);
-    } else if (!this.#options.bus.write(address, bytes, value)) {
-      this.#exception(CAUSE.storeAccess, this.#area.double('accessAddress'));
-    }
-  }
-
-  /** Cause of the exception of an access at a PMP boundary or to a device. */
-  #refusedAccess(address: number, bytes: AccessBytes, permission: number): number | undefined {
-    const load = permission === PERMISSION.load;
-    if (address % bytes !== 0) return load ? CAUSE.loadMisaligned : CAUSE.storeMisaligned;
-    const status = this.#control.mstatus;
-    const effective =
-      this.privilege === 3 && status & MSTATUS.MPRV ? (status & MSTATUS.MPP) >> MPP_SHIFT : this.privilege;
-    return pmpAllows(this.#control.pmpIntervals, BigInt(address), bytes, permission, effective === 3)
-      ? undefined
-      : load
-        ? CAUSE.loadAccess
-        : CAUSE.storeAccess;
   }
 
   // ----------------------------------------------------------------------------------------------- code page listener
@@ -458,6 +329,8 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
       f: [...this.#area.f],
       pc: this.pc,
       retired: this.#retiredBefore,
+      lastExceptionAt: this.#lastExceptionAt,
+      exceptionsInARow: this.#exceptionsInARow,
       reservation: this.#area.word('reservation'),
       reservedValue: this.#area.double('reservedValue'),
       control: this.#control.save(),
@@ -471,6 +344,8 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
       readonly f: readonly bigint[];
       readonly pc: bigint;
       readonly retired: number;
+      readonly lastExceptionAt: number;
+      readonly exceptionsInARow: number;
       readonly reservation: number;
       readonly reservedValue: bigint;
       readonly control: ReturnType<HartControl['save']>;
@@ -482,28 +357,13 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
     this.#area.f.set(s.f);
     this.pc = s.pc;
     this.#retiredBefore = s.retired;
+    this.#lastExceptionAt = s.lastExceptionAt;
+    this.#exceptionsInARow = s.exceptionsInARow;
     this.#area.setWord('reservation', s.reservation);
     this.#area.setDouble('reservedValue', s.reservedValue);
     this.#control.restore(s.control);
     this.#area.flushAll();
   }
-}
-
-function readLittleEndian(memory: DataView, at: number, bytes: AccessBytes): bigint {
-  switch (bytes) {
-    case 1:
-      return BigInt(memory.getUint8(at));
-    case 2:
-      return BigInt(memory.getUint16(at, true));
-    case 4:
-      return BigInt(memory.getUint32(at, true));
-    case 8:
-      return memory.getBigUint64(at, true);
-  }
-}
-
-function writeLittleEndian(memory: DataView, at: number, bytes: AccessBytes, value: bigint): void {
-  for (let i = 0; i < bytes; i++) memory.setUint8(at + i, Number((value >> BigInt(i * 8)) & 0xffn));
 }
 
 /** A hart on memory of `createPhysicalMemory`, reset at address 0. */

@@ -25,8 +25,11 @@ import {
   when,
 } from '../wasm/code.ts';
 import { ModuleBuilder } from '../wasm/module-builder.ts';
+import { advance, type Engine } from './engine.ts';
 import { csrRead, csrSwap, type FastCsrContext, sstatusModify } from './fast-csr.ts';
+import type { GuestRam } from './guest-ram.ts';
 import { OWN_HANDLERS, type OwnHandler, PAIR_HANDLERS, ROW_HANDLERS } from './handlers.ts';
+import { type ImportedFunctions, importFunctions } from './hart-imports.ts';
 import {
   AREA,
   CROSSING_DECODED,
@@ -45,78 +48,7 @@ import {
 import { RecordSemantics } from './record-semantics.ts';
 import { defineSlowAccess, type SlowAccess } from './slow-access.ts';
 import { type StateAccess, stateAccess } from './state-access.ts';
-import { defineTranslation, type GuestRam } from './translation.ts';
-
-/** What generated code calls; implemented by the hart's control plane. Numbers are i32 unless bigint. */
-export interface HartImports {
-  /** Takes a trap at state pc. */
-  fault(cause: number, address: bigint): void;
-  recordsOfPage(linear: number): number;
-  /** Record of the instruction at this address, checked by itself; 0: trapped. */
-  checkedFetch(address: bigint): number;
-  /** Fills in the record at this address. */
-  decode(record: number): void;
-  /** Decodes the instruction that crosses into the next page; 0: trapped or records moved. */
-  crossing(record: number): number;
-  illegal(word: number): void;
-  /** Executes a SYSTEM instruction; 1: state pc says where to go on, 0: with the next instruction. */
-  environment(word: number): number;
-  /** As `environment`, of the instruction at state pc. */
-  environmentAtPc(): number;
-  /** Executes a floating-point instruction exactly; as `environment`. */
-  floatExact(word: number): number;
-  /** FS was not dirty: 1 when it was off and a trap was taken; otherwise it is dirty now if `write`. */
-  floatUse(write: number): number;
-  /** Access of `bytes` that is not plain RAM; value in state. Misaligned ones are refused. */
-  slowLoad(bytes: number): void;
-  slowStore(bytes: number): void;
-  /** A page with code was stored to too often. */
-  codePageWritten(records: number): void;
-}
-
-/** The exports of the module. */
-export interface HartModule {
-  /** Executes at most state budget instructions. */
-  run(): void;
-  /** As `Translation.walk`. */
-  walk(address: bigint, access: number, tlbClass: number): number;
-  fillFetch(address: bigint): number;
-  fillData(address: bigint, access: number): number;
-}
-
-export interface ImportedFunctions {
-  readonly fault: Callable<undefined>;
-  readonly recordsOfPage: Callable<'i32'>;
-  readonly checkedFetch: Callable<'i32'>;
-  readonly decode: Callable<undefined>;
-  readonly crossing: Callable<'i32'>;
-  readonly illegal: Callable<undefined>;
-  readonly environment: Callable<'i32'>;
-  readonly environmentAtPc: Callable<'i32'>;
-  readonly floatExact: Callable<'i32'>;
-  readonly floatUse: Callable<'i32'>;
-  readonly slowLoad: Callable<undefined>;
-  readonly slowStore: Callable<undefined>;
-  readonly codePageWritten: Callable<undefined>;
-}
-
-function importFunctions(module: ModuleBuilder): ImportedFunctions {
-  return {
-    fault: module.importFunction('fault', ['i32', 'i64'], undefined),
-    recordsOfPage: module.importFunction('recordsOfPage', ['i32'], 'i32'),
-    checkedFetch: module.importFunction('checkedFetch', ['i64'], 'i32'),
-    decode: module.importFunction('decode', ['i32'], undefined),
-    crossing: module.importFunction('crossing', ['i32'], 'i32'),
-    illegal: module.importFunction('illegal', ['i32'], undefined),
-    environment: module.importFunction('environment', ['i32'], 'i32'),
-    environmentAtPc: module.importFunction('environmentAtPc', [], 'i32'),
-    floatExact: module.importFunction('floatExact', ['i32'], 'i32'),
-    floatUse: module.importFunction('floatUse', ['i32'], 'i32'),
-    slowLoad: module.importFunction('slowLoad', ['i32'], undefined),
-    slowStore: module.importFunction('slowStore', ['i32'], undefined),
-    codePageWritten: module.importFunction('codePageWritten', ['i32'], undefined),
-  };
-}
+import { defineTranslation } from './translation.ts';
 
 /** Machine code of the hart whose area is at `base`. */
 export function generateInterpreter(base: number, ram: GuestRam, memoryPages: number): Uint8Array<ArrayBuffer> {
@@ -130,27 +62,6 @@ export function generateInterpreter(base: number, ram: GuestRam, memoryPages: nu
 }
 
 const LAST_RECORD = (RECORDS_PER_PAGE - 1) * RECORD_BYTES;
-
-/** The registers of the interpreter itself, and where its handlers go when they are done. */
-export interface Engine {
-  readonly state: StateAccess;
-  readonly imports: ImportedFunctions;
-  readonly slow: SlowAccess;
-  readonly ip: Local<'i32'>;
-  readonly pc: Expr<'i64'>;
-  readonly dataBank: Local<'i32'>;
-  readonly scratch: <T extends 'i32' | 'i64' | 'f32' | 'f64'>(type: T, index: number) => Local<T>;
-  /** Writes pc and budget to state: what follows may look at the hart. */
-  readonly spill: Stmt;
-  /** Reads budget and banks back. */
-  readonly refresh: Stmt;
-  /** Goes on where state says. */
-  readonly reload: Stmt;
-  /** Ends this instruction and goes on with the record at ip. */
-  readonly nextRecord: Stmt;
-  /** Ends this instruction and goes on at an address. */
-  readonly goTo: (target: Expr<'i64'>) => Stmt;
-}
 
 function defineRun(
   module: ModuleBuilder,
@@ -327,9 +238,6 @@ function defineRun(
     state.store32('budget', budget.get),
   );
 }
-
-export const advance = (ip: Local<'i32'>, bytes: number): Stmt =>
-  ip.set(i32.add(ip.get, i32.const((bytes / 2) * RECORD_BYTES)));
 
 /** Each handler ends in a branch of its own. */
 function dispatch(op: Expr<'i32'>, handlers: readonly Stmt[]): Stmt {

@@ -60,8 +60,7 @@ export const STATE = {
   mstatus: 0x288,
   privilege: 0x28c,
   interruptsPending: 0x290,
-  /** Flattened PMP: i32 count, then the intervals. */
-  pmpCount: 0x2fc,
+  /** Flattened PMP: the intervals, the last one ends with the address space. */
   pmp: 0x300,
   /** u64 each: CSRs that are nothing but registers, in the order of CSR_REGISTERS. */
   csrs: 0x520,
@@ -74,7 +73,6 @@ export const CSR_REGISTERS = [
   'mtvec',
   'mcounteren',
   'menvcfg',
-  'mcountinhibit',
   'mscratch',
   'mepc',
   'mcause',

@@ -21,7 +21,7 @@ export const FS_SHIFT = 13;
 export const FS_DIRTY = 3;
 
 /** UXL = SXL = 2: 64 bits, read only. */
-export const MSTATUS_XL = (2n << 32n) | (2n << 34n);
+const MSTATUS_XL = (2n << 32n) | (2n << 34n);
 export const SSTATUS_UXL = 2n << 32n;
 export const MSTATUS_SD = 1n << 63n;
 

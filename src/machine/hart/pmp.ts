@@ -31,7 +31,7 @@ export interface PmpInterval {
 }
 
 /** The addresses an entry matches as [first, last]; undefined when it matches none. */
-export function pmpRange(entries: readonly PmpEntry[], index: number): readonly [bigint, bigint] | undefined {
+function pmpRange(entries: readonly PmpEntry[], index: number): readonly [bigint, bigint] | undefined {
   const entry = entries[index];
   if (entry === undefined) return undefined;
   const base = entry.addr << 2n;

@@ -17,11 +17,11 @@ import {
   valueAfter,
   when,
 } from '../wasm/code.ts';
+import { advance, type Engine } from './engine.ts';
 import { type RdPlace, type RowHandler, rdPlace } from './handlers.ts';
-import { advance, type Engine } from './interpreter.ts';
 import { DATA_ENTRY, DATA_ENTRY_SHIFT, PAGE_BYTES, PAGE_SHIFT, RECORD, STATE, TLB_ENTRIES } from './layout.ts';
+import { ACCESS } from './page-walk.ts';
 import { LOAD_BYTES, STORE_BYTES } from './slow-access.ts';
-import { ACCESS } from './translation.ts';
 
 const HIGH_WORD_OFFSET = 4;
 

@@ -23,10 +23,11 @@ import {
   when,
 } from '../wasm/code.ts';
 import type { ModuleBuilder } from '../wasm/module-builder.ts';
-import type { ImportedFunctions } from './interpreter.ts';
+import type { ImportedFunctions } from './hart-imports.ts';
 import { PAGE_BYTES, PAGE_FOOTER, RECORD_BYTES, STATE, STORES_TO_CODE_PAGE_MAX } from './layout.ts';
+import { ACCESS } from './page-walk.ts';
 import type { StateAccess } from './state-access.ts';
-import { ACCESS, type Translation } from './translation.ts';
+import type { Translation } from './translation.ts';
 import { CAUSE } from './trap-cause.ts';
 
 export const LOAD_BYTES: Readonly<Record<LoadOp, number>> = {

@@ -22,7 +22,7 @@ export interface Assembled {
 }
 
 /** What was written is not assembly of this hart. */
-export class AssemblyError extends Error {
+class AssemblyError extends Error {
   override readonly name = 'AssemblyError';
   constructor(line: number, message: string) {
     super(`line ${line}: ${message}`);

@@ -13,7 +13,7 @@ export interface Decoded {
 }
 
 /** The low two bits of a 32-bit instruction are 11. */
-export const isCompressed = (word: number): boolean => (word & 3) !== 3;
+const isCompressed = (word: number): boolean => (word & 3) !== 3;
 
 /** Rows by major opcode, so that decoding looks at a handful. */
 const BY_OPCODE: ReadonlyMap<number, readonly InstructionRow[]> = Map.groupBy(INSTRUCTIONS, (r) => r.match & 0x7f);
@@ -23,7 +23,7 @@ const COMPRESSED_BY_KEY: ReadonlyMap<number, readonly CompressedRow[]> = Map.gro
   (r) => r.match & 0xe003,
 );
 
-export function findRow(word: number): InstructionRow | undefined {
+function findRow(word: number): InstructionRow | undefined {
   return BY_OPCODE.get(word & 0x7f)?.find((r) => (word & r.mask) === r.match);
 }
 

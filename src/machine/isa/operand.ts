@@ -10,9 +10,9 @@ export interface Piece {
   readonly valueLow: number;
 }
 
-export type Slot = 'rd' | 'rs1' | 'rs2' | 'rs3' | 'imm' | 'rm';
+type Slot = 'rd' | 'rs1' | 'rs2' | 'rs3' | 'imm' | 'rm';
 /** How an operand is written: x register, f register, signed or unsigned number, CSR number, pc-relative target. */
-export type OperandKind = 'x' | 'f' | 'signed' | 'unsigned' | 'csr' | 'target' | 'rm';
+type OperandKind = 'x' | 'f' | 'signed' | 'unsigned' | 'csr' | 'target' | 'rm';
 
 export interface Operand {
   readonly slots: readonly Slot[];
@@ -136,8 +136,6 @@ export const OPERANDS = {
   cJImm: number('target', [12, 1, 11], [8, 1, 10], [9, 2, 8], [6, 1, 7], [7, 1, 6], [2, 1, 5], [11, 1, 4], [3, 3, 1]),
   cBImm: number('target', [12, 1, 8], [5, 2, 6], [2, 1, 5], [10, 2, 3], [3, 2, 1]),
 } as const satisfies Readonly<Record<string, Operand>>;
-
-export type OperandName = keyof typeof OPERANDS;
 
 /** The operands a syntax such as `rd, immI(rs1)` names, in its order. */
 export function operandsOfSyntax(syntax: string): readonly Operand[] {

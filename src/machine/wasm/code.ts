@@ -346,15 +346,6 @@ export const drop = (value: Expr<ValueType>): Stmt =>
     body.code.byte(0x1a);
   });
 
-export const unreachable: Stmt = stmt((body) => body.code.byte(0x00));
-
-/** A value where control never comes: for the type of a branch that leaves. */
-export const never = <T extends ValueType>(type: T, leaves: Stmt): Expr<T> =>
-  expr(type, (body) => {
-    leaves.emit(body);
-    body.code.byte(0x00);
-  });
-
 /** `memory.fill` of `bytes` bytes at `address` with `value`. */
 export const memoryFill = (address: Expr<'i32'>, value: Expr<'i32'>, bytes: Expr<'i32'>): Stmt =>
   stmt((body) => {
