@@ -50,6 +50,13 @@ describe('an exception', () => {
     expect(h.csr('mcause')).toBe(BigInt(CAUSE.instructionAccess));
   });
 
+  test('that its own handler raises again ends the slice all the same', () => {
+    const h = bareHart('handler: ecall');
+    h.setCsr('mtvec', RAM);
+    expect(h.run(1000)).toBe('budget');
+    expect(h.csr('mcause')).toBe(BigInt(CAUSE.ecallFromMachine));
+  });
+
   test.each([
     [0, CAUSE.ecallFromUser],
     [1, CAUSE.ecallFromSupervisor],
