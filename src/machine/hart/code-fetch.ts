@@ -63,7 +63,7 @@ export class CodeFetch {
       if (opBytes(first) === bytes) memory.setUint8(before + RECORD.op, opBefore(first, op));
     }
     const bytes = opBytes(op);
-    if (bytes === undefined || offset + bytes >= PAGE_BYTES) return;
+    if (bytes === 0 || offset + bytes >= PAGE_BYTES) return;
     const after = record + (bytes / 2) * RECORD_BYTES;
     memory.setUint8(record + RECORD.op, opBefore(op, memory.getUint8(after + RECORD.op)));
   }

@@ -55,51 +55,54 @@ export const PAIR_HANDLERS: readonly PairHandler[] = FREQUENT_PAIRS.map(([a, b])
   return { first, second };
 });
 
+/** An op is one byte. */
+const OPS_MAX = 256;
 const OPS_USED = OWN_HANDLERS.length + ROW_HANDLERS.length + PAIR_HANDLERS.length;
-if (OPS_USED > 256) throw new Error(`an op is one byte, but there are ${OPS_USED} handlers`);
+if (OPS_USED > OPS_MAX) throw new Error(`${OPS_USED} handlers, but an op can name ${OPS_MAX}`);
 
 const FIRST_PAIR_OP = OWN_HANDLERS.length + ROW_HANDLERS.length;
 
-/** Op of the pair by op of the first and op of the second times 256. */
+/** Op of the pair by op of the first and op of the second times OPS_MAX. */
 const PAIR_OPS: ReadonlyMap<number, number> = new Map(
   PAIR_HANDLERS.map(({ first, second }, i) => {
     const op = (handler: RowHandler): number => OWN_HANDLERS.length + ROW_HANDLERS.indexOf(handler);
-    return [op(first) + op(second) * 256, FIRST_PAIR_OP + i];
+    return [op(first) + op(second) * OPS_MAX, FIRST_PAIR_OP + i];
   }),
 );
 
-/** The op that executes only the first instruction of what an op executes. */
-function singleOp(op: number): number {
-  const pair = PAIR_HANDLERS[op - FIRST_PAIR_OP];
+/** By op: the op that executes only the first instruction of what it executes, and that instruction's length (0: none). */
+const SINGLE_OP = Uint8Array.from({ length: OPS_MAX }, (_, op) => {
+  const pair = op < FIRST_PAIR_OP ? undefined : PAIR_HANDLERS[op - FIRST_PAIR_OP];
   return pair === undefined ? op : OWN_HANDLERS.length + ROW_HANDLERS.indexOf(pair.first);
-}
+});
+const OP_BYTES = SINGLE_OP.map((single) =>
+  single < OWN_HANDLERS.length ? 0 : (ROW_HANDLERS[single - OWN_HANDLERS.length]?.bytes ?? 0),
+);
 
 /** The op of a record whose instruction has op `first`, with another of op `second` right behind it. */
-export const opBefore = (first: number, second: number): number =>
-  PAIR_OPS.get(singleOp(first) + singleOp(second) * 256) ?? singleOp(first);
-
-/** Length of the first instruction an op executes; undefined for ops of the interpreter's own. */
-export const opBytes = (op: number): 2 | 4 | undefined => ROW_HANDLERS[singleOp(op) - OWN_HANDLERS.length]?.bytes;
-
-/** Ops of a row by length and nearness. */
-interface RowOps {
-  readonly 2: { readonly near: number; readonly far: number };
-  readonly 4: { readonly near: number; readonly far: number };
+export function opBefore(first: number, second: number): number {
+  const single = SINGLE_OP[first] ?? first;
+  return PAIR_OPS.get(single + (SINGLE_OP[second] ?? second) * OPS_MAX) ?? single;
 }
-const OPS: ReadonlyMap<InstructionRow, RowOps> = new Map(
+
+/** Length of the first instruction an op executes; 0 for ops of the interpreter's own. */
+export const opBytes = (op: number): number => OP_BYTES[op] ?? 0;
+
+/** Ops of a row: four-byte near and far, two-byte near and far. */
+const OPS: ReadonlyMap<InstructionRow, readonly number[]> = new Map(
   INSTRUCTIONS.map((row) => {
     const op = (bytes: 2 | 4, near: boolean): number => {
       const index = ROW_HANDLERS.findIndex((h) => h.row === row && h.bytes === bytes && h.near === near);
       return index < 0 ? ownOp('illegal') : index + OWN_HANDLERS.length;
     };
-    return [row, { 2: { near: op(2, true), far: op(2, false) }, 4: { near: op(4, true), far: op(4, false) } }];
+    return [row, [op(4, true), op(4, false), op(2, true), op(2, false)]];
   }),
 );
 
 export function rowOp(row: InstructionRow, bytes: 2 | 4, near: boolean): number {
-  const ops = OPS.get(row);
-  if (ops === undefined) throw new Error(`${row.name} is no row of the table`);
-  return ops[bytes][near ? 'near' : 'far'];
+  const op = OPS.get(row)?.[(bytes === 2 ? 2 : 0) + (near ? 0 : 1)];
+  if (op === undefined) throw new Error(`${row.name} is no row of the table`);
+  return op;
 }
 
 /** Where a record holds rd: beside rs2 as a byte, or as a u16 (which can name the sink), in place of rs2 or imm. */

@@ -1,4 +1,4 @@
-/** A growing byte buffer with the integer encodings of the WebAssembly binary format ([Wasm] "Values"). */
+/** A growing byte buffer with the integer encodings of the WebAssembly binary format ([WASM] "Values"). */
 export class ByteWriter {
   #bytes = new Uint8Array(1024);
   #length = 0;

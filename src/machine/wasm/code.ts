@@ -1,7 +1,7 @@
 /**
  * WebAssembly code as typed trees. An `Expr` leaves one value on the stack, a `Stmt` leaves none; both know how to emit
  * themselves, so that code is composed like ordinary functions and the TypeScript compiler checks operand types.
- * Binary format: [Wasm] "Instructions".
+ * Binary format: [WASM] "Instructions".
  */
 import { ByteWriter } from './byte-writer.ts';
 
@@ -26,7 +26,7 @@ export class Label {
   }
 }
 
-/** How likely a condition is true ([Wasm] branch hinting custom section). */
+/** How likely a condition is true ([WASM] branch hinting custom section). */
 export type Hint = 'likely' | 'unlikely';
 
 /** The code of one function while it is being written. */

@@ -1,4 +1,4 @@
-/** Assembles a WebAssembly module ([Wasm] "Modules"): types, imports, functions, exports, code, branch hints. */
+/** Assembles a WebAssembly module ([WASM] "Modules"): types, imports, functions, exports, code, branch hints. */
 import { ByteWriter } from './byte-writer.ts';
 import { type Callable, FunctionBody, Local, type Stmt, VALUE_TYPE_CODE, type ValueType } from './code.ts';
 
@@ -146,7 +146,7 @@ interface EncodedBody {
   readonly hints: readonly { readonly offset: number; readonly likely: boolean }[];
 }
 
-/** Local declarations and code; hint offsets count from the start of the body ([Wasm] branch hinting). */
+/** Local declarations and code; hint offsets count from the start of the body ([WASM] branch hinting). */
 function encodeBody(f: ModuleFunction<ValueType | undefined>): EncodedBody {
   const bytes = new ByteWriter();
   const runs: { count: number; readonly type: ValueType }[] = [];
