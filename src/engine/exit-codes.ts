@@ -15,6 +15,7 @@ export const EXIT = {
   failedDirty: { code: 21, means: 'a step failed and so did taking it back; the report says what is left' },
   lockHeld: { code: 24, means: 'another mvctl works on the node' },
   nodeUnreachable: { code: 26, means: 'the node does not answer; the run can be resumed' },
+  images: { code: 27, means: 'the disks could not be built' },
   failedSafe: { code: 28, means: 'a step failed after the commit; the new OS serves and the run is over' },
   journal: { code: 29, means: 'the journal cannot be read or written' },
   paused: { code: 30, means: 'a step failed after the commit; the run waits and can be resumed' },

@@ -26,13 +26,13 @@ import { archiveMirror } from './mirror.ts';
 import { epochSeconds, type LoadedRecipe, localPackage, type UpgradeDisk } from './recipe.ts';
 import type { RootStep } from './root-job.ts';
 import { runRootJob } from './run-root-job.ts';
-import { ensureTools, findProgram } from './tools.ts';
+import { ensureTools, findProgram, missingTools } from './tools.ts';
 import { type DiskPackage, writeUpgradeDisk } from './upgrade-disk.ts';
 
 export interface BuildProgress {
   /** Disk the step belongs to: `system`, the name of an upgrade disk, or `packages` for what all are made of. */
   readonly disk: string;
-  readonly step: 'fetch' | RootStep;
+  readonly step: 'tools' | 'fetch' | RootStep;
   readonly done: number;
   readonly total: number;
   readonly unit: 'bytes' | 'packages' | 'disks';
@@ -44,6 +44,8 @@ export interface BuildOptions {
   readonly lockPath?: string;
   /** Names of the upgrade disks to build; all if absent. */
   readonly upgrades?: readonly string[];
+  /** Install missing tools with apt-get if something has to be built; needs root. */
+  readonly installTools?: boolean;
   readonly onProgress?: (progress: BuildProgress) => void;
   readonly signal?: AbortSignal;
   readonly env?: NodeJS.ProcessEnv;
@@ -63,7 +65,7 @@ export async function buildImages(recipe: LoadedRecipe, options: BuildOptions = 
   const disks = plannedDisks(recipe, lock, options.upgrades);
   const toBuild = disks.filter((disk) => cachedImage(cacheDir, disk.key) === undefined);
   if (toBuild.length > 0) {
-    await ensureTools({ uses: ['build'] });
+    await toolsFor(options);
     prepareCache(cacheDir);
     const scratch = scratchFolder(cacheDir);
     try {
@@ -84,6 +86,13 @@ export async function buildImages(recipe: LoadedRecipe, options: BuildOptions = 
     upgrades: Object.fromEntries(disks.filter((disk) => disk.upgrade).map(({ name }) => [name, image(name)])),
     built: toBuild.map((disk) => disk.name),
   };
+}
+
+async function toolsFor(options: BuildOptions): Promise<void> {
+  const total = new Set(missingTools().map((tool) => tool.package)).size;
+  const install = options.installTools === true;
+  if (install && total > 0) options.onProgress?.({ disk: 'packages', step: 'tools', done: 0, total, unit: 'packages' });
+  await ensureTools({ install, ...(options.signal === undefined ? {} : { signal: options.signal }) });
 }
 
 interface PlannedDisk {
