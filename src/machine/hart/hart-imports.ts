@@ -11,7 +11,7 @@ export interface HartImports {
   checkedFetch(address: bigint): number;
   /** Fills in the record at this address. */
   decode(record: number): void;
-  /** Decodes the instruction that crosses into the next page; 0: trapped or records moved. */
+  /** Decodes the instruction that crosses into the next page; 0: trapped. */
   crossing(record: number): number;
   illegal(word: number): void;
   /** Executes a SYSTEM instruction; 1: state pc says where to go on, 0: with the next instruction. */

@@ -43,7 +43,6 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
   #executingCsr = false;
   #yieldRequested = false;
   #waiting = false;
-  #recordsMoved = false;
   #lastExceptionAt = -1;
   #exceptionsInARow = 0;
 
@@ -69,7 +68,7 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
       recordsOfPage: (linear) => this.#memory.recordsOfPage(linear),
       checkedFetch: (address) => this.#fetch.checkedRecord(address),
       decode: (record) => this.#fetch.decodeRecord(record),
-      crossing: (record) => (this.#decodeCrossing(record) ? 1 : 0),
+      crossing: (record) => (this.#fetch.decodeCrossing(record) ? 1 : 0),
       illegal: (word) => this.#control.takeException(CAUSE.illegalInstruction, BigInt(word >>> 0)),
       environment: (word) => this.#environment(word),
       environmentAtPc: () => this.#environment(this.#fetch.wordAtPc()),
@@ -228,12 +227,6 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
     this.#lastExceptionAt = this.retired;
   }
 
-  /** False when there is nothing to go on with at the record: a trap was taken, or records were given up. */
-  #decodeCrossing(record: number): boolean {
-    this.#recordsMoved = false;
-    return this.#fetch.decodeCrossing(record) && !this.#recordsMoved;
-  }
-
   #decodeWord(word: number): Decoded {
     const known = this.#decoded.get(word);
     if (known !== undefined) return known;
@@ -292,7 +285,6 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
   }
 
   codePagesDropped(): void {
-    this.#recordsMoved = true;
     this.#area.flush();
     this.#endAfter(1);
   }

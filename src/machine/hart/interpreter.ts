@@ -220,8 +220,8 @@ function defineRun(
                 state.store32('budget', budget.get),
                 brIf(reload, i32.eqz(callFor(fillFetch, target.get))),
                 brIf(found, ip.tee(state.load32('checkedRecord'))),
-                // The TLB has it now.
-                br(far),
+                // The TLB has it now; the budget may be another, if records had to be given up for it.
+                br(reload),
               ),
               undefined,
               'unlikely',

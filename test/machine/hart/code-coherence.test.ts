@@ -143,3 +143,25 @@ describe('a four-byte instruction that crosses a page', () => {
     expect(h.x('a0')).toBe(1n);
   });
 });
+
+test('more code than fits among predecoded records executes all the same, again and again', () => {
+  const PAGE = 0x1000;
+  const pages = 5000;
+  const h = bareHart('nop', { ramBytes: (pages + 1) * PAGE });
+  const step = assemble(`addi a0, a0, 1\n j next\n .space ${PAGE - 8}\n next: nop`, { base: 0 }).bytes.subarray(0, 8);
+  for (let page = 0; page < pages; page++) h.memory.write(RAM + page * PAGE, step);
+  const distance = pages * PAGE;
+  h.memory.write(RAM + distance, assemble('addi a1, a1, 1\n jr t0', { base: 0 }).bytes);
+  h.setX('t0', RAM);
+  const lap = 2 * pages + 2;
+  for (let laps = 1; laps <= 3; laps++) {
+    h.run(lap);
+    expect([h.x('a0'), h.x('a1'), h.hart.pc]).toEqual([BigInt(laps * pages), BigInt(laps), BigInt(RAM)]);
+  }
+  // A store to a page that lost its records, and to one that has them.
+  h.memory.write(RAM, words('addi a0, a0, 100'));
+  h.memory.write(RAM + (pages - 1) * PAGE, words('addi a0, a0, 1000'));
+  h.setX('a0', 0);
+  h.run(lap);
+  expect(h.x('a0')).toBe(BigInt(pages - 2 + 1100));
+});
