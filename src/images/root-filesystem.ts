@@ -21,6 +21,7 @@ import { enableRiscv } from './binfmt.ts';
 import { writePlainDeb } from './deb-archive.ts';
 import { essentialClosure, parseShown, SHOW_FORMAT } from './essential-packages.ts';
 import { mke2fsArguments } from './ext4-image.ts';
+import { ImageError } from './image-error.ts';
 import type { RootJob, RootStep } from './root-job.ts';
 import { runCommand } from './run-command.ts';
 
@@ -45,8 +46,7 @@ const LEFTOVERS = [
 export type Report = (step: RootStep, done: number, total: number) => void;
 
 export async function buildRootFilesystem(job: RootJob, report: Report): Promise<void> {
-  await runCommand('mount', ['--make-rprivate', '/']);
-  await runCommand('mount', ['-t', 'proc', 'proc', '/proc']);
+  await privateMounts();
   await enableRiscv(job.qemu);
   await runCommand('mount', ['-t', 'tmpfs', '-o', `size=${TMPFS_SIZE},mode=755`, 'tmpfs', job.workFolder]);
   const root = join(job.workFolder, 'root');
@@ -66,6 +66,19 @@ export async function buildRootFilesystem(job: RootJob, report: Report): Promise
   };
   await runCommand('mke2fs', mke2fsArguments({ ...options, identity: job.identity }, root, job.target));
   report('write', 1, 1);
+}
+
+/** Nothing mounted from here on is seen outside; /proc is that of the process namespace. */
+async function privateMounts(): Promise<void> {
+  try {
+    await runCommand('mount', ['--make-rprivate', '/']);
+    await runCommand('mount', ['-t', 'proc', 'proc', '/proc']);
+  } catch (cause) {
+    throw new ImageError('privilege-missing', 'cannot mount /proc in a private namespace', {
+      cause,
+      hint: 'a container that hides parts of /proc forbids it: run the container privileged',
+    });
+  }
 }
 
 /** Plain copies of all packages, and the essential ones extracted. */
