@@ -1,7 +1,8 @@
 /** A small recipe in a folder of its own, for tests that change one thing in it. */
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll } from 'vitest';
 
 export const SAMPLE_RECIPE = `apiVersion: mvctl/v1
 kind: ImageRecipe
@@ -32,7 +33,17 @@ upgrades:
     stages: [[sample-hook]]
 `;
 
-export const temporaryFolder = (): string => mkdtempSync(join(tmpdir(), 'mvctl-images-'));
+const folders: string[] = [];
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+/** A folder that is gone after the tests of the file. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'mvctl-images-'));
+  folders.push(folder);
+  return folder;
+}
 
 /** Writes the recipe and the folder it names; returns the recipe's path. */
 export function writeSample(text: string = SAMPLE_RECIPE, folder: string = temporaryFolder()): string {
