@@ -3,6 +3,7 @@
  * in the same page, and a few of the interpreter's own. A handler's index is the op byte of a record.
  */
 import type { InstructionRow } from '../isa/instruction.ts';
+import { OPCODE } from '../isa/row.ts';
 import { COMPRESSIBLE, INSTRUCTIONS } from '../isa/table.ts';
 import { FREQUENT_PAIRS } from './frequent-pairs.ts';
 
@@ -14,7 +15,10 @@ export const OWN_HANDLERS = [
   'illegal',
   'nop4',
   'nop2',
+  // Executed by the control plane, which gets their word.
   'exact4',
+  'environment4',
+  'environment2',
   // CSR instructions that need no control plane, see fast-csr.ts.
   'csrSwap',
   'csrRead',
@@ -32,7 +36,12 @@ export interface RowHandler {
 
 export const isRelative = (row: InstructionRow): boolean => row.operands.some((o) => o.kind === 'target');
 
-export const ROW_HANDLERS: readonly RowHandler[] = INSTRUCTIONS.flatMap((row) => {
+/** SYSTEM instructions go to the control plane. */
+export const isSystem = (row: InstructionRow): boolean => (row.match & 0x7f) === OPCODE.SYSTEM;
+/** As do rows with no native form. */
+const hasHandler = (row: InstructionRow): boolean => !isSystem(row) && row.nativeRounding?.length !== 0;
+
+export const ROW_HANDLERS: readonly RowHandler[] = INSTRUCTIONS.filter(hasHandler).flatMap((row) => {
   const lengths: readonly (2 | 4)[] = COMPRESSIBLE.has(row.name) ? [4, 2] : [4];
   return lengths.flatMap((bytes) => (isRelative(row) ? [true, false] : [false]).map((near) => ({ row, bytes, near })));
 });

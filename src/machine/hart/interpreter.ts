@@ -137,6 +137,15 @@ function defineRun(
     slow: seq(engine.spill, when(callFor(imports.environmentAtPc), br(reload)), engine.refresh, done4),
   };
 
+  const byControlPlane = (execute: Callable<'i32'>, bytes: number): Stmt =>
+    seq(
+      engine.spill,
+      when(callFor(execute, i32.load(ip.get, RECORD.imm)), br(reload)),
+      engine.refresh,
+      advance(ip, bytes),
+      engine.nextRecord,
+    );
+
   const own: Readonly<Record<OwnHandler, Stmt>> = {
     csrSwap: seq(csrSwap(fastCsr), done4),
     csrRead: seq(csrRead(fastCsr), done4),
@@ -168,13 +177,9 @@ function defineRun(
     illegal: seq(engine.spill, call(imports.illegal, i32.load(ip.get, RECORD.imm)), br(reload)),
     nop4: seq(advance(ip, 4), engine.nextRecord),
     nop2: seq(advance(ip, 2), engine.nextRecord),
-    exact4: seq(
-      engine.spill,
-      when(callFor(imports.floatExact, i32.load(ip.get, RECORD.imm)), br(reload)),
-      engine.refresh,
-      advance(ip, 4),
-      engine.nextRecord,
-    ),
+    exact4: byControlPlane(imports.floatExact, 4),
+    environment4: byControlPlane(imports.environment, 4),
+    environment2: byControlPlane(imports.environment, 2),
   };
   const handlers: readonly Stmt[] = [
     ...OWN_HANDLERS.map((name) => own[name]),

@@ -1,7 +1,7 @@
 /** Turns instruction words into records of the interpreter. */
 import { decode } from '../isa/decode.ts';
 import { fastCsr } from './fast-csr.ts';
-import { isRelative, ownOp, rdPlace, rowOp, writesInteger } from './handlers.ts';
+import { isRelative, isSystem, ownOp, rdPlace, rowOp, writesInteger } from './handlers.ts';
 import { PAGE_BYTES, RECORD_BYTES, SINK_REGISTER } from './layout.ts';
 
 /** What the record of a word is made of, wherever the word lies. */
@@ -59,10 +59,13 @@ function makeTemplate(word: number): Template {
   const place = rdPlace(row);
   const rs1 = operands.rs1 * 8;
   const rs2 = operands.rs2 * 8;
-  const fast = isSystem(row.match) ? fastCsr(row.name, operands) : undefined;
+  const fast = isSystem(row) ? fastCsr(row.name, operands) : undefined;
   if (fast !== undefined) {
     const source = row.name.endsWith('i') ? 0 : rs1;
     return { head: headOf(ownOp(fast.handler), source, rd * 8, 0), imm: fast.imm, near: undefined };
+  }
+  if (isSystem(row)) {
+    return { head: headOf(ownOp(bytes === 2 ? 'environment2' : 'environment4'), 0, 0, 0), imm: word, near: undefined };
   }
   let op = rowOp(row, bytes, false);
   let { imm } = operands;
@@ -72,8 +75,6 @@ function makeTemplate(word: number): Template {
     imm = word;
   } else if (place === 'imm') {
     imm = rd * 8;
-  } else if (isSystem(row.match)) {
-    imm = word;
   }
   const rdField = place === 'imm' || (place === 'byte' && rd === SINK_REGISTER) ? 0 : rd * 8;
   const near = isRelative(row)
@@ -81,6 +82,3 @@ function makeTemplate(word: number): Template {
     : undefined;
   return { head: headOf(op, rs1, rdField, rs2), imm, near };
 }
-
-/** SYSTEM instructions go to the control plane with their word. */
-const isSystem = (match: number): boolean => (match & 0x7f) === 0x73;

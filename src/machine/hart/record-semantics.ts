@@ -340,8 +340,15 @@ export class RecordSemantics implements Semantics {
   // ------------------------------------------------------------------------------------------------- control plane
 
   environment(): Stmt {
-    const { imports, spill, refresh, reload } = this.#engine;
-    return seq(spill, when(callFor(imports.environment, this.immw), reload), refresh);
+    return this.#notHere();
+  }
+
+  floatExact(): Stmt {
+    return this.#notHere();
+  }
+
+  #notHere(): never {
+    throw new Error(`${this.#handler.row.name} is executed by a handler that all such rows share`);
   }
 }
 

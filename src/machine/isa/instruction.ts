@@ -63,6 +63,8 @@ export interface Semantics {
   floatTo(certain: Expr<'i32'>, bits: Expr<'i64'>): Stmt;
   /** rd := value when `certain`, otherwise by the row's `exact`. */
   floatToInteger(certain: Expr<'i32'>, value: Expr<'i64'>): Stmt;
+  /** By the row's `exact`, always. */
+  floatExact(): Stmt;
   floatLoad(op: LoadOp, address: Expr<'i64'>): Stmt;
   floatStore(op: StoreOp, address: Expr<'i64'>): Stmt;
 
@@ -97,7 +99,8 @@ export interface InstructionRow {
   readonly semantics: (c: Semantics) => Stmt;
   /** Exact form: gives the 64 bits of rd (f or x register) and sets flags in `env`. */
   readonly exact?: (o: ExactOperands) => bigint;
-  /** Values of the rm field the semantics are right for; with others the exact form is used. Absent: no rm, or any. */
+  /** Values of the rm field the semantics are right for; with others the exact form is used. Absent: no rm, or any;
+   * empty: there is no native form. */
   readonly nativeRounding?: readonly number[];
 }
 

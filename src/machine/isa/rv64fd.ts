@@ -87,27 +87,22 @@ function arithmeticRows<T extends Float>(w: Width<T>): readonly InstructionRow[]
 /** fmadd and its sign variants: negation of product or addend is exact, so it happens on the operands. */
 function fusedRows<T extends Float>(w: Width<T>): readonly InstructionRow[] {
   const fused = (name: string, major: number, negateProduct: boolean, negateAddend: boolean): InstructionRow =>
-    row(
-      `${name}.${w.suffix}`,
-      'frd, frs1, frs2, frs3, rm',
-      opcode(major, { fmt: w.fmt }),
-      (c) => c.floatTo(i32.const(0), i64.const(0)),
-      {
-        exact: (o) => {
-          const a = w.unbox(o.frs1);
-          const addend = w.unbox(o.frs3);
-          return w.box(
-            mulAdd(
-              w.format,
-              negateProduct ? negate(w.format, a) : a,
-              w.unbox(o.frs2),
-              negateAddend ? negate(w.format, addend) : addend,
-              o.env,
-            ),
-          );
-        },
+    row(`${name}.${w.suffix}`, 'frd, frs1, frs2, frs3, rm', opcode(major, { fmt: w.fmt }), (c) => c.floatExact(), {
+      exact: (o) => {
+        const a = w.unbox(o.frs1);
+        const addend = w.unbox(o.frs3);
+        return w.box(
+          mulAdd(
+            w.format,
+            negateProduct ? negate(w.format, a) : a,
+            w.unbox(o.frs2),
+            negateAddend ? negate(w.format, addend) : addend,
+            o.env,
+          ),
+        );
       },
-    );
+      nativeRounding: [],
+    });
   return [
     fused('fmadd', OPCODE.MADD, false, false),
     fused('fmsub', OPCODE.MSUB, false, true),
@@ -200,8 +195,8 @@ function compareRows<T extends Float>(w: Width<T>): readonly InstructionRow[] {
       `fclass.${w.suffix}`,
       'rd, frs1',
       opcode(OPCODE.OP_FP, { funct5: 0x1c, fmt: w.fmt, funct3: 1, rs2: 0 }),
-      (c) => c.floatToInteger(i32.const(0), i64.const(0)),
-      { exact: (o) => BigInt(classify(w.format, w.unbox(o.frs1))) },
+      (c) => c.floatExact(),
+      { exact: (o) => BigInt(classify(w.format, w.unbox(o.frs1))), nativeRounding: [] },
     ),
   ];
 }
