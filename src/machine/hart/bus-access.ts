@@ -5,8 +5,11 @@ import type { GuestMemory } from '../memory.ts';
 import type { HartArea } from './hart-area.ts';
 import type { HartControl } from './hart-control.ts';
 import { PERMISSION } from './layout.ts';
+import { ACCESS } from './page-walk.ts';
 import { pmpAllows } from './pmp.ts';
 import { CAUSE } from './trap-cause.ts';
+
+const PTE_BYTES = 8;
 
 export class BusAccess {
   readonly #area: HartArea;
@@ -51,6 +54,26 @@ export class BusAccess {
     } else if (!this.#bus.write(address, bytes, value)) {
       this.#trap(CAUSE.storeAccess);
     }
+  }
+
+  /** Linear address for an atomic at the physical address in state; 0 after a trap. Atomics need memory. */
+  atomicAddress(bytes: AccessBytes, access: number): number {
+    const address = this.#area.number('walkAddress');
+    const isLoad = access === ACCESS.load;
+    const permission = isLoad ? PERMISSION.load : PERMISSION.store;
+    const denied = isLoad ? CAUSE.loadAccess : CAUSE.storeAccess;
+    const refused = this.#refusal(address, bytes, permission, denied, denied);
+    if (refused !== undefined || !this.#memory.contains(address, bytes)) {
+      this.#trap(denied);
+      return 0;
+    }
+    if (!isLoad) this.#memory.written(address, bytes);
+    return this.#memory.toLinear(address);
+  }
+
+  /** Whether S-mode may access the page table entry at a physical address. */
+  allowsEntry(address: bigint, permission: number): boolean {
+    return pmpAllows(this.#control.pmp.intervals, BigInt.asUintN(64, address), PTE_BYTES, permission, false);
   }
 
   #trap(cause: number): void {

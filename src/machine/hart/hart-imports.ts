@@ -25,6 +25,10 @@ export interface HartImports {
   /** Access of `bytes` that is not plain RAM; value in state. Misaligned ones are refused. */
   slowLoad(bytes: number): void;
   slowStore(bytes: number): void;
+  /** Linear address of an atomic of `bytes` that is not plain RAM, by ACCESS; 0: trapped. */
+  slowAtomic(bytes: number, access: number): number;
+  /** Whether S-mode may access the page table entry at a physical address, PERMISSION given. */
+  pmpAllowsEntry(address: bigint, permission: number): number;
   /** A page with code was stored to too often. */
   codePageWritten(records: number): void;
 }
@@ -52,6 +56,8 @@ export interface ImportedFunctions {
   readonly floatUse: Callable<'i32'>;
   readonly slowLoad: Callable<undefined>;
   readonly slowStore: Callable<undefined>;
+  readonly slowAtomic: Callable<'i32'>;
+  readonly pmpAllowsEntry: Callable<'i32'>;
   readonly codePageWritten: Callable<undefined>;
 }
 
@@ -69,6 +75,8 @@ export function importFunctions(module: ModuleBuilder): ImportedFunctions {
     floatUse: module.importFunction('floatUse', ['i32'], 'i32'),
     slowLoad: module.importFunction('slowLoad', ['i32'], undefined),
     slowStore: module.importFunction('slowStore', ['i32'], undefined),
+    slowAtomic: module.importFunction('slowAtomic', ['i32', 'i32'], 'i32'),
+    pmpAllowsEntry: module.importFunction('pmpAllowsEntry', ['i64', 'i32'], 'i32'),
     codePageWritten: module.importFunction('codePageWritten', ['i32'], undefined),
   };
 }

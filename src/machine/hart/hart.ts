@@ -76,6 +76,8 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
       floatUse: (write) => this.#floatUse(write),
       slowLoad: (bytes) => this.#access.load(bytes as AccessBytes),
       slowStore: (bytes) => this.#access.store(bytes as AccessBytes),
+      slowAtomic: (bytes, access) => this.#access.atomicAddress(bytes as AccessBytes, access),
+      pmpAllowsEntry: (address, permission) => (this.#access.allowsEntry(address, permission) ? 1 : 0),
       codePageWritten: (records) => this.#memory.dropRecords(records),
     };
     const env = { memory: this.#memory.wasm, ...imports };

@@ -75,6 +75,7 @@ export function defineWalk(
   state: StateAccess,
   ram: GuestRam,
   pmpOfPage: Callable<'i32'>,
+  pmpAllowsEntry: Callable<'i32'>,
 ): Callable<'i32'> {
   const f = module.function(['i64', 'i32', 'i32'], 'i32', 'walk');
   const address = f.parameter(0, 'i64');
@@ -102,11 +103,15 @@ export function defineWalk(
   const has = (bits: number): Expr<'i32'> => i32.ne(flag(bits), i32.const(0));
   const isAccess = (type: number): Expr<'i32'> => i32.eq(access.get, i32.const(type));
 
-  /** Page tables are read and written with the rights of S-mode. -1 (boundary in the page) counts as no right. */
+  /** Page tables are read and written with the rights of S-mode. */
   const pteAllowed = (bit: number): Expr<'i32'> =>
     i32.and(
-      i32.and(i32.gt_s(pmp.get, i32.const(0)), inRam(ram, entryAddress.get)),
-      i32.ne(i32.and(pmp.get, i32.const(bit)), i32.const(0)),
+      inRam(ram, entryAddress.get),
+      choose(
+        i32.eq(pmp.get, i32.const(-1)),
+        callFor(pmpAllowsEntry, entryAddress.get, i32.const(bit)),
+        i32.ne(i32.and(pmp.get, i32.const(bit)), i32.const(0)),
+      ),
     );
 
   const bare: Stmt = seq(

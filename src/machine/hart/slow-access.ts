@@ -313,8 +313,7 @@ function defineAtomic(
     linear.set(callFor(translation.fillData, address.get, access.get)),
     when(
       i32.and(i32.eqz(linear.get), i32.eqz(state.load32('trapped'))),
-      // Atomics need memory.
-      call(imports.fault, cause(CAUSE.loadAccess, CAUSE.storeAccess), address.get),
+      returns(callFor(imports.slowAtomic, bytes.get, access.get)),
     ),
     when(
       i32.and(i32.ne(linear.get, i32.const(0)), i32.and(access.get, i32.ne(state.load32('codeRecords'), i32.const(0)))),

@@ -39,6 +39,8 @@ export interface TranslationImports {
   readonly fault: Callable<undefined>;
   /** (linear address of a page) → its records. */
   readonly recordsOfPage: Callable<'i32'>;
+  /** (physical address of a page table entry, PERMISSION) → 1 when S-mode may: for pages that PMP cuts. */
+  readonly pmpAllowsEntry: Callable<'i32'>;
   /** (virtual address) → record of one instruction whose bytes are checked by themselves; 0: trapped. */
   readonly checkedFetch: Callable<'i32'>;
 }
@@ -69,7 +71,7 @@ export function defineTranslation(
   imports: TranslationImports,
 ): Translation {
   const pmpOfPage = definePmpOfPage(module, state);
-  const walk = defineWalk(module, state, ram, pmpOfPage);
+  const walk = defineWalk(module, state, ram, pmpOfPage, imports.pmpAllowsEntry);
   const fillData = defineFillData(module, state, ram, imports, walk, pmpOfPage);
   const fillFetch = defineFillFetch(module, state, ram, imports, walk, pmpOfPage);
   return { walk, fillData, fillFetch };

@@ -57,8 +57,8 @@ export function checkAccess(state: ProtectionState, access: Access): AccessOutco
   for (const part of pageParts(access)) {
     const translated = translate(state, access, part.address);
     if ('cause' in translated) return { allowed: false, cause: translated.cause, tval: part.address };
-    const { type, privilege, atomic = false } = access;
-    const cause = checkPhysical(state, type, privilege, translated.physical, part.bytes, atomic);
+    const { type, privilege } = access;
+    const cause = checkPhysical(state, type, privilege, translated.physical, part.bytes);
     if (cause !== undefined) return { allowed: false, cause, tval: part.address };
     for (let byte = 0; byte < part.bytes; byte += 1) physical.push(translated.physical + BigInt(byte));
   }
@@ -82,7 +82,7 @@ function translate(state: ProtectionState, access: Access, address: bigint): Tra
   for (let level = 2n; level >= 0n; level -= 1n) {
     const pte = table + ((address >> (12n + 9n * level)) & 0x1ffn) * 8n;
     // "access-fault exception corresponding to the original access type": implicit reads are S-mode reads.
-    if (checkPhysical(state, 'load', 1, pte, 8, true) !== undefined) return { cause: ACCESS_FAULT[access.type] };
+    if (checkPhysical(state, 'load', 1, pte, 8) !== undefined) return { cause: ACCESS_FAULT[access.type] };
     const entry = readRam(state, pte);
     if ((entry & PTE.V) === 0n || (entry & (PTE.R | PTE.W)) === PTE.W || (entry & PTE_RESERVED) !== 0n)
       return pageFault;
@@ -95,7 +95,7 @@ function translate(state: ProtectionState, access: Access, address: bigint): Tra
     if (!leafAllows(entry, access) || ppn % (1n << (9n * level)) !== 0n) return pageFault;
     const updated = entry | PTE.A | (access.type === 'store' ? PTE.D : 0n);
     if (updated !== entry) {
-      if (checkPhysical(state, 'store', 1, pte, 8, true) !== undefined) return { cause: ACCESS_FAULT[access.type] };
+      if (checkPhysical(state, 'store', 1, pte, 8) !== undefined) return { cause: ACCESS_FAULT[access.type] };
       writeRam(state, pte, updated);
     }
     return { physical: ppn * PAGE_BYTES + (address & ((1n << (12n + 9n * level)) - 1n)) };
@@ -112,41 +112,18 @@ function leafAllows(entry: bigint, { type, privilege, sum, mxr }: Access): boole
   return type !== 'fetch' || (entry & PTE.X) !== 0n;
 }
 
-/**
- * Cause of the access fault, or undefined when PMP and the memory map allow the access. Atomics and page table accesses
- * (`isWhole`) go to pages that one PMP entry decides as a whole only: a rule of this hart.
- */
+/** Cause of the access fault, or undefined when PMP and the memory map allow the access. */
 function checkPhysical(
   state: ProtectionState,
   type: AccessType,
   privilege: Privilege,
   address: bigint,
   bytes: number,
-  isWhole: boolean,
 ): number | undefined {
   const inRam = address >= state.ramBase && address + BigInt(bytes) <= state.ramBase + BigInt(state.ram.length);
-  const allowed =
-    inRam && pmpAllows(state.pmp, type, privilege, address, bytes) && !(isWhole && isCut(state.pmp, address));
+  const allowed = inRam && pmpAllows(state.pmp, type, privilege, address, bytes);
   return allowed ? undefined : ACCESS_FAULT[type];
 }
-
-/** Whether PMP entries decide differently about two words of the page of `address`. */
-function isCut(pmp: readonly PmpEntry[], address: bigint): boolean {
-  const page = address - (address % PAGE_BYTES);
-  const decider = decidingEntry(pmp, page);
-  return boundaries(pmp).some((at) => at > page && at < page + PAGE_BYTES && decidingEntry(pmp, at) !== decider);
-}
-
-const decidingEntry = (pmp: readonly PmpEntry[], byte: bigint): number =>
-  pmp.findIndex((_, index) => entryMatches(pmp, index, byte));
-
-/** Where some entry begins or ends. */
-const boundaries = (pmp: readonly PmpEntry[]): bigint[] =>
-  pmp.flatMap(({ cfg, addr }) => {
-    if (((cfg >> 3) & 3) !== PMP_A.napot) return [addr << 2n, (addr + 1n) << 2n];
-    const ignored = addr ^ (addr + 1n);
-    return [(addr & ~ignored) << 2n, ((addr | ignored) + 1n) << 2n];
-  });
 
 /** "The lowest-numbered PMP entry that matches any byte of an access determines whether that access succeeds." */
 function pmpAllows(
