@@ -16,6 +16,7 @@ import {
 } from './hart/layout.ts';
 
 const WASM_PAGE_BYTES = 0x1_0000;
+const WASM_PAGES_MAX = 0x1_0000;
 /** Pages of guest code that are kept predecoded (16 KiB each): 16 MiB of code. */
 const CODE_PAGES_MAX = 4096;
 
@@ -56,6 +57,9 @@ export class GuestMemory implements PhysicalMemory {
     this.#poolOffset = alignUp(this.pageRecordsOffset + pages * 4, PAGE_BYTES);
     this.ramOffset = alignUp(this.#poolOffset + CODE_PAGES_MAX * PAGE_RECORDS_BYTES, WASM_PAGE_BYTES);
     const wasmPages = alignUp(this.ramOffset + bytes, WASM_PAGE_BYTES) / WASM_PAGE_BYTES;
+    if (wasmPages > WASM_PAGES_MAX) {
+      throw new RangeError(`${bytes} bytes of RAM: with the harts' own it must stay below 4 GiB`);
+    }
     this.wasm = new WebAssembly.Memory({ initial: wasmPages });
     this.#u8 = new Uint8Array(this.wasm.buffer);
     this.#words = new Int32Array(this.wasm.buffer);
@@ -135,7 +139,7 @@ export class GuestMemory implements PhysicalMemory {
 
   /** Linear address of the page that records were made from. */
   pageOfRecords(records: number): number {
-    return this.#words[(records + PAGE_FOOTER.page) >> 2] ?? 0;
+    return (this.#words[(records + PAGE_FOOTER.page) >> 2] ?? 0) >>> 0;
   }
 
   /** Gives up the records of a page; the harts are told to forget them. They are not used again before `reclaim`. */

@@ -106,7 +106,7 @@ export class HartArea {
     const filled = this.word('dataLogCount');
     const visit = (entry: number): void => {
       const words = (entry - this.base) >> 2;
-      if (this.#words[words + (DATA_ENTRY.memory >> 2)] === page)
+      if (this.#words[words + (DATA_ENTRY.memory >> 2)] === (page | 0))
         this.#setTag(entry + DATA_ENTRY.storeTag, entry, DATA_ENTRY_SHIFT);
     };
     if (filled <= FILL_LOG_ENTRIES) {

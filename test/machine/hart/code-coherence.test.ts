@@ -144,6 +144,37 @@ describe('a four-byte instruction that crosses a page', () => {
   });
 });
 
+test('code above 2 GiB of linear memory is executed and kept coherent', () => {
+  const top = 0xa000_0000;
+  const h = bareHart('jr t0', { ramBytes: top + 0x10_0000 });
+  const { bytes } = assemble(
+    `
+    loop:
+      sw t1, 0(t2)
+      addi a0, a0, 1
+      la t2, patched
+    patched:
+      addi a0, a0, 1
+      j loop
+    `,
+    { base: RAM + top },
+  );
+  h.memory.write(RAM + top, bytes);
+  h.setX('t0', RAM + top);
+  h.setX('t1', word('addi a0, a0, 100'));
+  // The first store is to another part of the page, which gets its store entry before the page is known as code.
+  h.setX('t2', RAM + top + 0x800);
+  h.run(1);
+  h.run(6);
+  expect(h.x('a0')).toBe(2n);
+  h.run(6);
+  expect(h.x('a0')).toBe(103n);
+});
+
+test('RAM that does not fit the address space of WebAssembly is refused', () => {
+  expect(() => bareHart('nop', { ramBytes: 0x1_0000_0000 })).toThrow(/below 4 GiB/);
+});
+
 test('more code than fits among predecoded records executes all the same, again and again', () => {
   const PAGE = 0x1000;
   const pages = 5000;
