@@ -40,8 +40,11 @@ export class RecordSemantics implements Semantics {
   readonly single2: Expr<'f32'>;
   readonly double1: Expr<'f64'>;
   readonly double2: Expr<'f64'>;
+  readonly single3: Expr<'f32'>;
+  readonly double3: Expr<'f64'>;
   readonly boxed1: Expr<'i32'>;
   readonly boxed2: Expr<'i32'>;
+  readonly boxed3: Expr<'i32'>;
   readonly inexactSilently: Expr<'i32'>;
   readonly inexactAccrued: Expr<'i32'>;
   readonly none: Stmt = nothing;
@@ -79,6 +82,11 @@ export class RecordSemantics implements Semantics {
     this.single2 = f32.reinterpret(i32.load(rs2, this.#f));
     this.double1 = f64.reinterpret(this.frs1);
     this.double2 = f64.reinterpret(this.frs2);
+    // rs3 is in the word: bits 31..27, scaled like the others.
+    const rs3 = i32.and(i32.shr_u(this.immw, i32.const(24)), i32.const(0xf8));
+    this.single3 = f32.reinterpret(i32.load(rs3, this.#f));
+    this.double3 = f64.reinterpret(i64.load(rs3, this.#f));
+    this.boxed3 = i32.eq(i32.load(rs3, this.#f + HIGH_WORD_OFFSET), i32.const(-1));
     this.boxed1 = i32.eq(i32.load(rs1, this.#f + HIGH_WORD_OFFSET), i32.const(-1));
     this.boxed2 = i32.eq(i32.load(rs2, this.#f + HIGH_WORD_OFFSET), i32.const(-1));
     this.inexactSilently = engine.state.load32('inexactSilently');

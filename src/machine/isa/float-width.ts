@@ -1,6 +1,7 @@
 /** What differs between the single and the double format: the rows of F and D are written once for both. */
 import { BINARY32, BINARY64, type FloatFormat, nanBox, nanUnbox } from '../fp/soft-float.ts';
 import { type Expr, f32, f64, i32, i64 } from '../wasm/code.ts';
+import { type FusedResult, fusedDouble, fusedSingle } from './fused-multiply-add.ts';
 import type { LoadOp, Semantics, StoreOp } from './instruction.ts';
 
 /** Upper half of an f register that holds a single. */
@@ -16,6 +17,7 @@ export interface FloatOps<T extends Float> {
   readonly mul: (a: Expr<T>, b: Expr<T>) => Expr<T>;
   readonly div: (a: Expr<T>, b: Expr<T>) => Expr<T>;
   readonly sqrt: (a: Expr<T>) => Expr<T>;
+  readonly neg: (a: Expr<T>) => Expr<T>;
   readonly eq: (a: Expr<T>, b: Expr<T>) => Expr<'i32'>;
   readonly lt: (a: Expr<T>, b: Expr<T>) => Expr<'i32'>;
   readonly le: (a: Expr<T>, b: Expr<T>) => Expr<'i32'>;
@@ -38,9 +40,12 @@ export interface Width<T extends Float> {
   readonly box: (pattern: bigint) => bigint;
   readonly value1: (c: Semantics) => Expr<T>;
   readonly value2: (c: Semantics) => Expr<T>;
+  readonly value3: (c: Semantics) => Expr<T>;
   /** frs1, or both operands, hold a value of this format. */
   readonly valid1: (c: Semantics) => Expr<'i32'>;
   readonly valid2: (c: Semantics) => Expr<'i32'>;
+  readonly valid3: (c: Semantics) => Expr<'i32'>;
+  readonly fused: (c: Semantics, a: Expr<T>, b: Expr<T>, addend: Expr<T>) => FusedResult<T>;
   readonly bits: (value: Expr<T>) => Expr<'i64'>;
   /** Neither zero, subnormal, infinite, NaN nor so small that rounding may have come from below the normal range. */
   readonly isPlain: (bits: Expr<'i64'>) => Expr<'i32'>;
@@ -62,8 +67,11 @@ export const SINGLE: Width<'f32'> = {
   box: nanBox,
   value1: (c) => c.single1,
   value2: (c) => c.single2,
+  value3: (c) => c.single3,
   valid1: (c) => c.boxed1,
   valid2: (c) => i32.and(c.boxed1, c.boxed2),
+  valid3: (c) => i32.and(i32.and(c.boxed1, c.boxed2), c.boxed3),
+  fused: fusedSingle,
   bits: (value) => i64.or(i64.extend_u(i32.reinterpret(value)), BOX),
   isPlain: (bits) =>
     i32.lt_u(i32.sub(i32.and(i32.shr_u(i32.wrap(bits), i32.const(23)), i32.const(0xff)), i32.const(2)), i32.const(252)),
@@ -84,8 +92,11 @@ export const DOUBLE: Width<'f64'> = {
   box: (pattern) => pattern,
   value1: (c) => c.double1,
   value2: (c) => c.double2,
+  value3: (c) => c.double3,
   valid1: () => TRUE,
   valid2: () => TRUE,
+  valid3: () => TRUE,
+  fused: fusedDouble,
   bits: i64.reinterpret,
   isPlain: (bits) =>
     i32.lt_u(

@@ -52,9 +52,12 @@ export interface Semantics {
   readonly single2: Expr<'f32'>;
   readonly double1: Expr<'f64'>;
   readonly double2: Expr<'f64'>;
+  readonly single3: Expr<'f32'>;
+  readonly double3: Expr<'f64'>;
   /** The single in frs1 is NaN-boxed properly. */
   readonly boxed1: Expr<'i32'>;
   readonly boxed2: Expr<'i32'>;
+  readonly boxed3: Expr<'i32'>;
   /** Rounding is to nearest even and NX is set already: an inexact result raises nothing new. */
   readonly inexactSilently: Expr<'i32'>;
   /** NX is set already. */

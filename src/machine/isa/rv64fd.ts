@@ -33,7 +33,7 @@ import {
   UINT32,
   UINT64,
 } from '../fp/soft-float.ts';
-import { choose, type Expr, f32, f64, i32, i64, select, type ValueType } from '../wasm/code.ts';
+import { choose, type Expr, f32, f64, i32, i64, select, type ValueType, valueAfter } from '../wasm/code.ts';
 import { BOX, DOUBLE, type Float, type FloatOps, SINGLE, type Width } from './float-width.ts';
 import type { ExactOperands, InstructionRow, Semantics } from './instruction.ts';
 import { OPCODE, opcode, row } from './row.ts';
@@ -87,22 +87,39 @@ function arithmeticRows<T extends Float>(w: Width<T>): readonly InstructionRow[]
 /** fmadd and its sign variants: negation of product or addend is exact, so it happens on the operands. */
 function fusedRows<T extends Float>(w: Width<T>): readonly InstructionRow[] {
   const fused = (name: string, major: number, negateProduct: boolean, negateAddend: boolean): InstructionRow =>
-    row(`${name}.${w.suffix}`, 'frd, frs1, frs2, frs3, rm', opcode(major, { fmt: w.fmt }), (c) => c.floatExact(), {
-      exact: (o) => {
-        const a = w.unbox(o.frs1);
-        const addend = w.unbox(o.frs3);
-        return w.box(
-          mulAdd(
-            w.format,
-            negateProduct ? negate(w.format, a) : a,
-            w.unbox(o.frs2),
-            negateAddend ? negate(w.format, addend) : addend,
-            o.env,
-          ),
+    row(
+      `${name}.${w.suffix}`,
+      'frd, frs1, frs2, frs3, rm',
+      opcode(major, { fmt: w.fmt }),
+      (c) => {
+        const bits = c.local('i64');
+        const a = negateProduct ? w.ops.neg(w.value1(c)) : w.value1(c);
+        const addend = negateAddend ? w.ops.neg(w.value3(c)) : w.value3(c);
+        const { statement, isCovered, value } = w.fused(c, a, w.value2(c), addend);
+        const certain = choose(
+          i32.and(c.inexactSilently, w.valid3(c)),
+          valueAfter(statement, choose(isCovered, w.isPlain(bits.tee(w.bits(value))), i32.const(0))),
+          i32.const(0),
         );
+        return c.floatTo(certain, bits.get);
       },
-      nativeRounding: [],
-    });
+      {
+        exact: (o) => {
+          const a = w.unbox(o.frs1);
+          const addend = w.unbox(o.frs3);
+          return w.box(
+            mulAdd(
+              w.format,
+              negateProduct ? negate(w.format, a) : a,
+              w.unbox(o.frs2),
+              negateAddend ? negate(w.format, addend) : addend,
+              o.env,
+            ),
+          );
+        },
+        nativeRounding: NEAREST,
+      },
+    );
   return [
     fused('fmadd', OPCODE.MADD, false, false),
     fused('fmsub', OPCODE.MSUB, false, true),
