@@ -1,6 +1,7 @@
 /** What differs between the single and the double format: the rows of F and D are written once for both. */
 import { BINARY32, BINARY64, type FloatFormat, nanBox, nanUnbox } from '../fp/soft-float.ts';
 import { type Expr, f32, f64, i32, i64 } from '../wasm/code.ts';
+import { isExactDoubleProduct, isExactDoubleSum, isExactSingleProduct, isExactSingleSum } from './error-free.ts';
 import { type FusedResult, fusedDouble, fusedSingle } from './fused-multiply-add.ts';
 import type { LoadOp, Semantics, StoreOp } from './instruction.ts';
 
@@ -45,6 +46,9 @@ export interface Width<T extends Float> {
   readonly valid1: (c: Semantics) => Expr<'i32'>;
   readonly valid2: (c: Semantics) => Expr<'i32'>;
   readonly valid3: (c: Semantics) => Expr<'i32'>;
+  /** Whether the sum or product of two values is exact; the operands are evaluated several times. */
+  readonly isExactSum: (c: Semantics, a: Expr<T>, b: Expr<T>) => Expr<'i32'>;
+  readonly isExactProduct: (c: Semantics, a: Expr<T>, b: Expr<T>) => Expr<'i32'>;
   readonly fused: (c: Semantics, a: Expr<T>, b: Expr<T>, addend: Expr<T>) => FusedResult<T>;
   readonly bits: (value: Expr<T>) => Expr<'i64'>;
   /** Neither zero, subnormal, infinite, NaN nor so small that rounding may have come from below the normal range. */
@@ -71,6 +75,8 @@ export const SINGLE: Width<'f32'> = {
   valid1: (c) => c.boxed1,
   valid2: (c) => i32.and(c.boxed1, c.boxed2),
   valid3: (c) => i32.and(i32.and(c.boxed1, c.boxed2), c.boxed3),
+  isExactSum: isExactSingleSum,
+  isExactProduct: isExactSingleProduct,
   fused: fusedSingle,
   bits: (value) => i64.or(i64.extend_u(i32.reinterpret(value)), BOX),
   isPlain: (bits) =>
@@ -96,6 +102,8 @@ export const DOUBLE: Width<'f64'> = {
   valid1: () => TRUE,
   valid2: () => TRUE,
   valid3: () => TRUE,
+  isExactSum: isExactDoubleSum,
+  isExactProduct: isExactDoubleProduct,
   fused: fusedDouble,
   bits: i64.reinterpret,
   isPlain: (bits) =>

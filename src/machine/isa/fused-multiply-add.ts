@@ -4,60 +4,11 @@
  * Source: [BoldoMelquiond08], algorithm Fmac: error-free product and sums, and the low parts added with rounding to odd,
  * so that the final rounding sees on which side of a tie the exact value lies.
  */
-import { type Expr, f32, f64, i32, i64, type Local, type Stmt, select, seq } from '../wasm/code.ts';
+import { type Expr, f32, f64, i32, i64, type Stmt, select, seq } from '../wasm/code.ts';
+import { type ErrorFree, exactProduct, exactSum, exponentWithin, FACTOR_EXPONENT_MAX } from './error-free.ts';
 import type { Semantics } from './instruction.ts';
 
 type Double = Expr<'f64'>;
-
-interface ErrorFree {
-  readonly statement: Stmt;
-  /** Rounded result and what rounding lost; result + error is exact. */
-  readonly result: Local<'f64'>;
-  readonly error: Local<'f64'>;
-}
-
-/** Operands are evaluated several times. */
-function exactSum(c: Semantics, a: Double, b: Double): ErrorFree {
-  const result = c.local('f64');
-  const error = c.local('f64');
-  const b1 = c.local('f64');
-  const statement = seq(
-    result.set(f64.add(a, b)),
-    b1.set(f64.sub(result.get, a)),
-    error.set(f64.add(f64.sub(a, f64.sub(result.get, b1.get)), f64.sub(b, b1.get))),
-  );
-  return { statement, result, error };
-}
-
-/** 2^27 + 1 splits a significand of 53 bits in halves whose products are exact. */
-const SPLITTER = f64.convert_i32_s(i32.const(0x800_0001));
-
-function exactProduct(c: Semantics, a: Double, b: Double): ErrorFree {
-  const result = c.local('f64');
-  const error = c.local('f64');
-  const halves = (v: Double): { readonly statement: Stmt; readonly high: Double; readonly low: Double } => {
-    const scaled = c.local('f64');
-    const high = c.local('f64');
-    const statement = seq(scaled.set(f64.mul(v, SPLITTER)), high.set(f64.sub(scaled.get, f64.sub(scaled.get, v))));
-    return { statement, high: high.get, low: f64.sub(v, high.get) };
-  };
-  const [ah, bh] = [halves(a), halves(b)];
-  const statement = seq(
-    result.set(f64.mul(a, b)),
-    ah.statement,
-    bh.statement,
-    error.set(
-      f64.add(
-        f64.add(
-          f64.add(f64.sub(f64.mul(ah.high, bh.high), result.get), f64.mul(ah.high, bh.low)),
-          f64.mul(ah.low, bh.high),
-        ),
-        f64.mul(ah.low, bh.low),
-      ),
-    ),
-  );
-  return { statement, result, error };
-}
 
 /** The sum rounded to odd: of the two neighbours of an inexact sum, the one with an odd significand. */
 function roundedToOdd(c: Semantics, { result, error }: ErrorFree): Double {
@@ -93,16 +44,8 @@ export interface FusedResult<T extends 'f32' | 'f64'> {
   readonly value: Expr<T>;
 }
 
-const BIAS = 1023;
-/** Exponents of factors, and of the addend, that the algorithm is used for. */
-const FACTOR_EXPONENT_MAX = 300;
+/** Exponents of the addend that the algorithm is used for. */
 const ADDEND_EXPONENT_MAX = 600;
-
-const exponentWithin = (v: Double, max: number): Expr<'i32'> =>
-  i32.lt_u(
-    i32.sub(i32.and(i32.wrap(i64.shr_u(i64.reinterpret(v), i64.const(52))), i32.const(0x7ff)), i32.const(BIAS - max)),
-    i32.const(2 * max),
-  );
 
 /** a × b + addend of doubles. */
 export function fusedDouble(c: Semantics, a: Double, b: Double, addend: Double): FusedResult<'f64'> {

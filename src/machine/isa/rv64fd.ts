@@ -42,15 +42,24 @@ const DYNAMIC = 7;
 const NEAREST: readonly number[] = [ROUNDING.RNE, DYNAMIC];
 const TRUE = i32.const(1);
 
-/** Native arithmetic: certain when the result is plain, so that at most NX could be raised, and NX is set already. */
+/**
+ * Native arithmetic: certain when the result is plain, so that at most NX could be raised, and NX is set already or the
+ * result is known to be exact.
+ */
 function arithmetic<T extends Float>(
   w: Width<T>,
   native: (c: Semantics) => Expr<T>,
   valid: (c: Semantics) => Expr<'i32'>,
+  isExact: (c: Semantics) => Expr<'i32'> = () => i32.const(0),
 ) {
   return (c: Semantics) => {
     const bits = c.local('i64');
-    const certain = choose(i32.and(c.inexactSilently, valid(c)), w.isPlain(bits.tee(w.bits(native(c)))), i32.const(0));
+    const raisesNothing = choose(c.inexactSilently, i32.const(1), isExact(c), 'likely');
+    const certain = choose(
+      valid(c),
+      choose(w.isPlain(bits.tee(w.bits(native(c)))), raisesNothing, i32.const(0)),
+      i32.const(0),
+    );
     return c.floatTo(certain, bits.get);
   };
 }
@@ -58,21 +67,27 @@ function arithmetic<T extends Float>(
 type Exact2 = (format: FloatFormat, a: bigint, b: bigint, env: FpEnvironment) => bigint;
 
 function arithmeticRows<T extends Float>(w: Width<T>): readonly InstructionRow[] {
-  const two = (name: string, funct5: number, native: FloatOps<T>['add'], exact: Exact2): InstructionRow =>
+  const two = (
+    name: string,
+    funct5: number,
+    native: FloatOps<T>['add'],
+    exact: Exact2,
+    isExact?: (c: Semantics) => Expr<'i32'>,
+  ): InstructionRow =>
     row(
       `${name}.${w.suffix}`,
       'frd, frs1, frs2, rm',
       opcode(OPCODE.OP_FP, { funct5, fmt: w.fmt }),
-      arithmetic(w, (c) => native(w.value1(c), w.value2(c)), w.valid2),
+      arithmetic(w, (c) => native(w.value1(c), w.value2(c)), w.valid2, isExact),
       {
         exact: (o) => w.box(exact(w.format, w.unbox(o.frs1), w.unbox(o.frs2), o.env)),
         nativeRounding: NEAREST,
       },
     );
   return [
-    two('fadd', 0x00, w.ops.add, add),
-    two('fsub', 0x01, w.ops.sub, sub),
-    two('fmul', 0x02, w.ops.mul, mul),
+    two('fadd', 0x00, w.ops.add, add, (c) => w.isExactSum(c, w.value1(c), w.value2(c))),
+    two('fsub', 0x01, w.ops.sub, sub, (c) => w.isExactSum(c, w.value1(c), w.ops.neg(w.value2(c)))),
+    two('fmul', 0x02, w.ops.mul, mul, (c) => w.isExactProduct(c, w.value1(c), w.value2(c))),
     two('fdiv', 0x03, w.ops.div, div),
     row(
       `fsqrt.${w.suffix}`,
