@@ -48,12 +48,23 @@ function withoutStepRules(schema: Schema): Schema {
 }
 
 async function types(schema: Schema, name: string): Promise<string> {
-  return compile(structuredClone(schema), name, {
+  return compile(forTypes(schema) as Schema, name, {
     bannerComment: NOTICE.trimEnd(),
     format: true,
+    ignoreMinAndMaxItems: true,
     strictIndexSignatures: true,
     style: { singleQuote: true, printWidth: 120 },
   });
+}
+
+/** In draft-07 what stands beside a $ref is ignored; left in, each use would become a type of its own. */
+function forTypes(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(forTypes);
+  if (schema === null || typeof schema !== 'object') return schema;
+  if ('$ref' in schema) return { $ref: schema.$ref };
+  const entries = Object.entries(schema).map(([key, value]) => [key, forTypes(value)] as const);
+  const isAnything = entries.every(([key]) => key === 'description');
+  return Object.fromEntries(isAnything && entries.length > 0 ? [...entries, ['tsType', 'unknown']] : entries);
 }
 
 function validator(schema: Schema): string {

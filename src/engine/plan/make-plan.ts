@@ -8,7 +8,7 @@ import { type ContextName, ExpressionFailure, Scope, type Values } from '../expr
 import type { Phase, Playbook, Step } from '../generated/playbook.ts';
 import type { Json } from '../node-port.ts';
 import type { SourceFile } from '../parse/parse-yaml.ts';
-import type { ArgSpec, StepKind } from '../steps/step-kind.ts';
+import { type ArgSpec, goesWithItsVm, type StepKind } from '../steps/step-kind.ts';
 import { stepKind } from '../steps/table.ts';
 import { type Outline, type OutlinedStep, outlineOf } from '../validate/outline.ts';
 import { variableTypes } from '../validate/playbook-expressions.ts';
@@ -240,7 +240,9 @@ class Planner {
   }
 
   #undo(step: Step, kind: StepKind, pointer: Pointer): PlannedStep['undo'] {
-    if (step.undo === undefined) return kind.undo.how === 'default' ? 'default' : 'none';
+    if (step.undo === undefined) {
+      return kind.undo.how === 'default' && !goesWithItsVm(kind, step.with?.['guest']) ? 'default' : 'none';
+    }
     if (step.undo === 'none') return 'none';
     const undoKind = stepKind(step.undo.uses);
     const at = [...pointer, 'undo'];

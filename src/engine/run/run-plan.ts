@@ -13,7 +13,7 @@ import { RunStore, type StoredRun } from '../journal/run-store.ts';
 import type { NodePort } from '../node-port.ts';
 import { type Plan, runIdOf } from '../plan/plan.ts';
 import { assembleReport } from './assemble-report.ts';
-import { RunDriver } from './run-driver.ts';
+import { type RecordSink, RunDriver } from './run-driver.ts';
 import type { ProgressListener } from './run-progress.ts';
 
 export interface RunOptions {
@@ -23,7 +23,14 @@ export interface RunOptions {
   /** Wall clock in milliseconds; only for what the report calls wall time. */
   readonly wallNow: () => number;
   readonly onProgress?: ProgressListener;
+  /** Stops the run between two effects. */
   readonly signal?: AbortSignal;
+  /** Opens the journal whose last record is number `seq`. */
+  readonly openJournal?: (path: string, seq: number) => Promise<Journal>;
+}
+
+export interface Journal extends RecordSink {
+  close(): Promise<void>;
 }
 
 export type RunEnd =
@@ -48,7 +55,7 @@ export async function runPlan(plan: Plan, options: RunOptions): Promise<RunEnd> 
     const { bootId, nowNs, clock, facts } = await options.port.status();
     const run = store.create(runIdOf(plan));
     const epoch = store.nextEpoch();
-    const writer = await JournalWriter.open(run.journalPath, 0);
+    const writer = await openJournal(options, run.journalPath, 0);
     const begin = {
       type: 'begin',
       version: 1,
@@ -78,7 +85,7 @@ export async function resumeRun(options: RunOptions): Promise<RunEnd> {
     truncateTornTail(run.journalPath, journal);
     const { bootId, nowNs } = await options.port.status();
     const epoch = store.nextEpoch();
-    const writer = await JournalWriter.open(run.journalPath, journal.records.length);
+    const writer = await openJournal(options, run.journalPath, journal.records.length);
     await writer.append({ type: 'attach', epoch, bootId, atNs: nowNs, wallMs: options.wallNow() });
     return drive(begin.plan as unknown as Plan, begin, epoch, journal.records, run, writer, options);
   });
@@ -90,7 +97,7 @@ async function drive(
   epoch: number,
   records: readonly JournalRecord[],
   run: StoredRun,
-  writer: JournalWriter,
+  writer: Journal,
   options: RunOptions,
 ): Promise<RunEnd> {
   const { port, wallNow, onProgress = () => {}, signal } = options;
@@ -134,6 +141,12 @@ async function drive(
     await writer.close();
   }
 }
+
+const openJournal = (
+  { openJournal: open = JournalWriter.open }: RunOptions,
+  path: string,
+  seq: number,
+): Promise<Journal> => open(path, seq);
 
 async function locked<Value>(
   playbook: string,

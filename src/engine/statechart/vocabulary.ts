@@ -40,7 +40,7 @@ export type RunEvent =
       readonly inFlight: DoneStep | null;
     };
 
-interface StepParams {
+export interface StepParams {
   readonly step: PlannedStep;
 }
 

@@ -107,6 +107,12 @@ export interface StepKind {
   readonly prior: { readonly ms: number; readonly downtimeMs?: number };
 }
 
+/**
+ * Whether what the step does ends with the guest it does it in: `new` exists because `vm.create` made it in this run, and
+ * taking that back destroys it. It may not even answer any more.
+ */
+export const goesWithItsVm = (kind: StepKind, guest: unknown): boolean => guest === 'new' && kind.name !== 'vm.create';
+
 export const textArg = (args: StepArgs, name: string): string => {
   const value = args[name];
   if (typeof value !== 'string') throw new TypeError(`argument ${name}: expected text, found ${JSON.stringify(value)}`);

@@ -1,6 +1,7 @@
 // MV04xx: what happens when a step fails.
 import type { Finding } from '../../diagnostics/diagnostic.ts';
 import { COMMIT } from '../../steps/node.ts';
+import { goesWithItsVm } from '../../steps/step-kind.ts';
 import { parseDuration } from '../../values/duration.ts';
 import { givenArg, type Outline, type OutlinedStep } from '../outline.ts';
 
@@ -21,8 +22,7 @@ function checkUndo(outlined: OutlinedStep): readonly Finding[] {
     const message = 'this undo never runs: nothing is undone after the commit';
     return [{ code: 'MV0402', message, hint: 'remove it', pointer: [...pointer, 'undo'], at: 'key' }];
   }
-  // What happens in a guest that this run created is taken back by destroying it.
-  if (step.undo !== undefined || kind.undo.how !== 'ask' || givenArg(outlined, 'guest') === 'new') return [];
+  if (step.undo !== undefined || kind.undo.how !== 'ask' || goesWithItsVm(kind, givenArg(outlined, 'guest'))) return [];
   const message = `expected an undo: what ${kind.name} does here is not taken back by itself`;
   const hint = 'add `undo:` with a step that takes it back, or `undo: none` if nothing has to be';
   return [{ code: 'MV0401', message, hint, pointer: [...pointer, 'uses'] }];
