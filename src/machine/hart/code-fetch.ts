@@ -95,30 +95,35 @@ export class CodeFetch {
     return record;
   }
 
-  /** The instruction at pc as it lies in memory; it was fetched, so its pages are mapped. */
+  /** The instruction at pc for mtval; 0 when its mapping is gone since it was fetched. */
   wordAtPc(): number {
     const pc = this.#area.double('pc');
-    const low = this.#halfword(pc) ?? 0;
-    return isLong(low) ? ((this.#halfword(BigInt.asUintN(64, pc + 2n)) ?? 0) << 16) | low : low;
+    const low = this.#read(pc);
+    if ('cause' in low) return 0;
+    if (!isLong(low.halfword)) return low.halfword;
+    const high = this.#read(BigInt.asUintN(64, pc + 2n));
+    return 'cause' in high ? 0 : ((high.halfword << 16) | low.halfword) >>> 0;
   }
 
-  /** Translates, checks and reads two bytes of code; undefined after a trap of the instruction at pc. */
+  /** Two bytes of code; undefined after a trap of the instruction at pc. */
   #halfword(address: bigint): number | undefined {
+    const read = this.#read(address);
+    if ('halfword' in read) return read.halfword;
+    this.#control.takeException(read.cause, address);
+    return undefined;
+  }
+
+  /** Translates, checks and reads two bytes of code, or says what exception that is. */
+  #read(address: bigint): { readonly halfword: number } | { readonly cause: number } {
     const { fetchClass } = this.#control;
     const cause = this.#walk(address, ACCESS.fetch, fetchClass);
-    if (cause !== 0) {
-      this.#control.takeException(cause, address);
-      return undefined;
-    }
+    if (cause !== 0) return { cause };
     const physical = this.#area.number('walkAddress');
     const isMachine = fetchClass === TLB_CLASS.machine;
-    if (
-      !this.#memory.contains(physical, 2) ||
-      !pmpAllows(this.#control.pmp.intervals, BigInt(physical), 2, PERMISSION.fetch, isMachine)
-    ) {
-      this.#control.takeException(CAUSE.instructionAccess, address);
-      return undefined;
-    }
-    return this.#area.memory.getUint16(this.#memory.toLinear(physical), true);
+    const isAllowed =
+      this.#memory.contains(physical, 2) &&
+      pmpAllows(this.#control.pmp.intervals, BigInt(physical), 2, PERMISSION.fetch, isMachine);
+    if (!isAllowed) return { cause: CAUSE.instructionAccess };
+    return { halfword: this.#area.memory.getUint16(this.#memory.toLinear(physical), true) };
   }
 }

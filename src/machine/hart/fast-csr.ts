@@ -10,44 +10,34 @@ import { MSTATUS, MSTATUS_SD, SSTATUS_UXL, SSTATUS_WRITABLE } from './mstatus.ts
 import type { StateAccess } from './state-access.ts';
 
 const SSTATUS = 0x100;
-/** S-mode registers that hold whatever is written; sepc loses bit 0. */
-const PLAIN: ReadonlyMap<number, CsrRegister> = new Map([
-  [0x140, 'sscratch'],
-  [0x141, 'sepc'],
-  [0x142, 'scause'],
-  [0x143, 'stval'],
-]);
-/** In imm, beside the offset of the register: writes clear bit 0. */
-const EVEN = 0x8000_0000 | 0;
+/** S-mode registers that hold whatever is written, but sepc, which loses bit 0: CSRs 0x140 to 0x143 in this order. */
+const PLAIN: readonly CsrRegister[] = ['sscratch', 'sepc', 'scause', 'stval'];
+const PLAIN_FIRST = 0x140;
+const SEPC = 0x141;
 
-export interface FastCsrRecord {
-  readonly handler: OwnHandler;
-  readonly imm: number;
-}
+/** Fields of the word. */
+const CSR_SHIFT = 20;
+const ZIMM_SHIFT = 15;
+/** funct3 bit 2: the immediate form, whose operand takes the place of rs1. */
+const IMMEDIATE_FORM = 1 << 14;
 
-/** The handler of a CSR instruction that needs no control plane, as far as its word tells. */
-export function fastCsr(name: string, { rd, rs1, imm: csr }: Operands): FastCsrRecord | undefined {
-  if (csr === SSTATUS) {
-    switch (name) {
-      case 'csrrs':
-        return { handler: 'sstatusSet', imm: 0 };
-      case 'csrrc':
-        return { handler: 'sstatusClear', imm: 0 };
-      // The immediate forms have it in place of rs1; their record names x0.
-      case 'csrrsi':
-        return { handler: 'sstatusSet', imm: rs1 };
-      case 'csrrci':
-        return { handler: 'sstatusClear', imm: rs1 };
-      default:
-        return undefined;
-    }
+/** The handler of a CSR instruction that needs no control plane, as far as its word tells. Its record's imm is the word. */
+export function fastCsr(name: string, { rd, rs1, imm: csr }: Operands): OwnHandler | undefined {
+  const isPlain = csr >= PLAIN_FIRST && csr < PLAIN_FIRST + PLAIN.length;
+  switch (name) {
+    case 'csrrw':
+      return isPlain ? 'csrSwap' : undefined;
+    case 'csrrs':
+      if (csr === SSTATUS) return 'sstatusSet';
+      return isPlain && rs1 === 0 && rd !== 0 ? 'csrRead' : undefined;
+    case 'csrrsi':
+      return csr === SSTATUS ? 'sstatusSet' : undefined;
+    case 'csrrc':
+    case 'csrrci':
+      return csr === SSTATUS ? 'sstatusClear' : undefined;
+    default:
+      return undefined;
   }
-  const register = PLAIN.get(csr);
-  if (register === undefined) return undefined;
-  const offset = csrOffset(register);
-  if (name === 'csrrw') return { handler: 'csrSwap', imm: register === 'sepc' ? offset | EVEN : offset };
-  if (name === 'csrrs' && rs1 === 0 && rd !== 0) return { handler: 'csrRead', imm: offset };
-  return undefined;
 }
 
 export interface FastCsrContext {
@@ -72,21 +62,28 @@ const rs1 = ({ ip, state }: FastCsrContext): Expr<'i64'> =>
 const writeRd = ({ ip, state }: FastCsrContext, value: Expr<'i64'>): Stmt =>
   i64.store(i32.load16_u(ip.get, RECORD.rd), value, state.base + STATE.x);
 
+const word = ({ ip }: FastCsrContext): Expr<'i32'> => i32.load(ip.get, RECORD.imm);
+/** Offset of the plain register in the hart's area: they lie one after the other. */
+const plainOffset = (c: FastCsrContext): Expr<'i32'> =>
+  i32.shl(i32.and(i32.shr_u(word(c), i32.const(CSR_SHIFT)), i32.const(PLAIN.length - 1)), i32.const(3));
+const PLAIN_OFFSET = csrOffset('sscratch');
+if (PLAIN.some((name, i) => csrOffset(name) !== PLAIN_OFFSET + 8 * i)) throw new Error('plain CSRs lie in a row');
+
 export function csrRead(c: FastCsrContext): Stmt {
-  return seq(needsSupervisor(c), writeRd(c, i64.load(i32.load(c.ip.get, RECORD.imm), c.state.base)));
+  return seq(needsSupervisor(c), writeRd(c, i64.load(plainOffset(c), c.state.base + PLAIN_OFFSET)));
 }
 
 export function csrSwap(c: FastCsrContext): Stmt {
   const written = c.scratch('i64', 1);
   const old = c.scratch('i64', 2);
-  const imm = c.scratch('i32', 1);
-  const offset = i32.and(imm.get, i32.const(~EVEN));
+  const offset = c.scratch('i32', 1);
+  const isSepc = i32.eq(i32.shr_u(word(c), i32.const(CSR_SHIFT)), i32.const(SEPC));
   return seq(
     needsSupervisor(c),
-    imm.set(i32.load(c.ip.get, RECORD.imm)),
-    written.set(i64.and(rs1(c), i64.xor(i64.extend_u(i32.shr_u(imm.get, i32.const(31))), i64.const(-1)))),
-    old.set(i64.load(offset, c.state.base)),
-    i64.store(offset, written.get, c.state.base),
+    offset.set(plainOffset(c)),
+    written.set(i64.and(rs1(c), i64.xor(i64.extend_u(isSepc), i64.const(-1)))),
+    old.set(i64.load(offset.get, c.state.base + PLAIN_OFFSET)),
+    i64.store(offset.get, written.get, c.state.base + PLAIN_OFFSET),
     writeRd(c, old.get),
   );
 }
@@ -96,7 +93,9 @@ export function sstatusModify(c: FastCsrContext, kind: 'set' | 'clear'): Stmt {
   const old = c.scratch('i32', 1);
   const changed = c.scratch('i32', 2);
   const now = c.scratch('i32', 3);
-  const operand = i32.or(i32.wrap(rs1(c)), i32.load(c.ip.get, RECORD.imm));
+  // The record of an immediate form names x0 as rs1.
+  const zimm = i32.and(i32.shr_u(word(c), i32.const(ZIMM_SHIFT)), i32.const(31));
+  const operand = choose(i32.and(word(c), i32.const(IMMEDIATE_FORM)), zimm, i32.wrap(rs1(c)));
   const affected = kind === 'set' ? i32.xor(old.get, i32.const(-1)) : old.get;
   const bank = choose(
     i32.and(now.get, i32.const(MSTATUS.SUM)),

@@ -16,8 +16,6 @@ export interface HartImports {
   illegal(word: number): void;
   /** Executes a SYSTEM instruction; 1: state pc says where to go on, 0: with the next instruction. */
   environment(word: number): number;
-  /** As `environment`, of the instruction at state pc. */
-  environmentAtPc(): number;
   /** Executes a floating-point instruction exactly; as `environment`. */
   floatExact(word: number): number;
   /** FS was not dirty: 1 when it was off and a trap was taken; otherwise it is dirty now if `write`. */
@@ -51,7 +49,6 @@ export interface ImportedFunctions {
   readonly crossing: Callable<'i32'>;
   readonly illegal: Callable<undefined>;
   readonly environment: Callable<'i32'>;
-  readonly environmentAtPc: Callable<'i32'>;
   readonly floatExact: Callable<'i32'>;
   readonly floatUse: Callable<'i32'>;
   readonly slowLoad: Callable<undefined>;
@@ -70,7 +67,6 @@ export function importFunctions(module: ModuleBuilder): ImportedFunctions {
     crossing: module.importFunction('crossing', ['i32'], 'i32'),
     illegal: module.importFunction('illegal', ['i32'], undefined),
     environment: module.importFunction('environment', ['i32'], 'i32'),
-    environmentAtPc: module.importFunction('environmentAtPc', [], 'i32'),
     floatExact: module.importFunction('floatExact', ['i32'], 'i32'),
     floatUse: module.importFunction('floatUse', ['i32'], 'i32'),
     slowLoad: module.importFunction('slowLoad', ['i32'], undefined),

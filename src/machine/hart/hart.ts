@@ -71,7 +71,6 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
       crossing: (record) => (this.#fetch.decodeCrossing(record) ? 1 : 0),
       illegal: (word) => this.#control.takeException(CAUSE.illegalInstruction, BigInt(word >>> 0)),
       environment: (word) => this.#environment(word),
-      environmentAtPc: () => this.#environment(this.#fetch.wordAtPc()),
       floatExact: (word) => this.#floatExact(word),
       floatUse: (write) => this.#floatUse(write),
       slowLoad: (bytes) => this.#access.load(bytes as AccessBytes),
@@ -273,7 +272,7 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
 
   #floatUse(write: number): number {
     if ((this.#control.mstatus & MSTATUS.FS) === 0) {
-      this.#control.takeException(CAUSE.illegalInstruction, BigInt(this.#fetch.wordAtPc() >>> 0));
+      this.#control.takeException(CAUSE.illegalInstruction, BigInt(this.#fetch.wordAtPc()));
       return 1;
     }
     if (write !== 0) this.#control.float.dirty();

@@ -128,15 +128,6 @@ function defineRun(
     br(next),
   );
   const done4 = seq(advance(ip, 4), engine.nextRecord);
-  const fastCsr: FastCsrContext = {
-    state,
-    ip,
-    dataBank,
-    scratch,
-    bankOf: (tlbClass) => state.base + AREA.dataBanks + tlbClass * DATA_BANK_BYTES,
-    slow: seq(engine.spill, when(callFor(imports.environmentAtPc), br(reload)), engine.refresh, done4),
-  };
-
   const byControlPlane = (execute: Callable<'i32'>, bytes: number): Stmt =>
     seq(
       engine.spill,
@@ -145,6 +136,15 @@ function defineRun(
       advance(ip, bytes),
       engine.nextRecord,
     );
+
+  const fastCsr: FastCsrContext = {
+    state,
+    ip,
+    dataBank,
+    scratch,
+    bankOf: (tlbClass) => state.base + AREA.dataBanks + tlbClass * DATA_BANK_BYTES,
+    slow: byControlPlane(imports.environment, 4),
+  };
 
   const own: Readonly<Record<OwnHandler, Stmt>> = {
     csrSwap: seq(csrSwap(fastCsr), done4),

@@ -62,7 +62,7 @@ function makeTemplate(word: number): Template {
   const fast = isSystem(row) ? fastCsr(row.name, operands) : undefined;
   if (fast !== undefined) {
     const source = row.name.endsWith('i') ? 0 : rs1;
-    return { head: headOf(ownOp(fast.handler), source, rd * 8, 0), imm: fast.imm, near: undefined };
+    return { head: headOf(ownOp(fast), source, rd * 8, 0), imm: word, near: undefined };
   }
   if (isSystem(row)) {
     return { head: headOf(ownOp(bytes === 2 ? 'environment2' : 'environment4'), 0, 0, 0), imm: word, near: undefined };

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { CSRS, csrPrivilege, csrReadOnly } from '../../../src/machine/hart/csr-table.ts';
 import { MSTATUS, MSTATUS_SD } from '../../../src/machine/hart/mstatus.ts';
-import { bareHart } from './bare-hart.ts';
+import { bareHart, RAM } from './bare-hart.ts';
 
 describe('the CSR table', () => {
   test('has one row an address and one a name', () => {
@@ -66,6 +66,20 @@ describe('a CSR instruction', () => {
     h.run(1);
     expect([h.x('a0'), h.csr('sscratch')]).toEqual([read, kept]);
   });
+
+  test.each(['csrrs a0, sstatus, a1', 'csrrci a0, sstatus, 2', 'csrrw a0, sepc, a1', 'csrrs a0, stval, zero'])(
+    '%s is illegal in U-mode, and mtval has the instruction',
+    (instruction) => {
+      const h = bareHart(`start: ${instruction}\n .balign 4\n m: j m`);
+      h.setCsr('pmpaddr0', (1n << 54n) - 1n);
+      h.setCsr('pmpcfg0', 0x1f);
+      h.setCsr('mtvec', h.label('m'));
+      h.setCsr('mepc', h.label('start'));
+      h.hart.mret();
+      h.run(1);
+      expect([h.csr('mcause'), h.csr('mtval')]).toEqual([2n, h.load64(RAM) & 0xffff_ffffn]);
+    },
+  );
 
   test('swaps a register with itself', () => {
     const h = bareHart('csrrw tp, sscratch, tp');
