@@ -181,14 +181,20 @@ export class HartControl implements CsrTarget {
 
   /** mip & mie is not zero. */
   wakePending(): boolean {
-    return (this.pendingInterrupts() & Number(this.register('mie'))) !== 0;
+    return this.#enabledPending() !== 0;
   }
 
-  /** Number of the interrupt to take now. Generated code relies on what this leaves in state. */
-  interruptToTake(): number | undefined {
+  /** mip & mie, left in state for generated code, which asks the control plane only when it is not zero. */
+  #enabledPending(): number {
     const mie = Number(this.register('mie'));
     const pending = mie === 0 ? 0 : this.pendingInterrupts() & mie;
     this.area.setWord('interruptsPending', pending);
+    return pending;
+  }
+
+  /** Number of the interrupt to take now. */
+  interruptToTake(): number | undefined {
+    const pending = this.#enabledPending();
     if (pending === 0) return undefined;
     const mideleg = Number(this.register('mideleg'));
     const machineEnabled = this.#privilege < 3 || (this.mstatus & MSTATUS.MIE) !== 0;

@@ -229,3 +229,20 @@ describe('an attached M-mode program', () => {
     expect(h.run(10)).toBe('budget');
   });
 });
+
+test('a timer that ran out during a slice is noticed by wfi, and taken when interrupts are enabled', () => {
+  const h = bareHart('start: nop\n wfi\n csrsi sstatus, 2\n after: j after\n .balign 4\n s: j s');
+  h.setCsr('mideleg', bit(INTERRUPT.STI));
+  h.setCsr('mie', bit(INTERRUPT.STI));
+  h.setCsr('menvcfg', 1n << 63n);
+  h.setCsr('stimecmp', 100);
+  h.setCsr('stvec', h.label('s'));
+  enter(h, 1, 'start');
+  h.clock.ticks = 50n;
+  h.run(1);
+  // Time moves on inside the next slice: by the time of wfi it has reached stimecmp.
+  let reads = 0;
+  Object.defineProperty(h.clock, 'ticks', { get: () => (reads++ === 0 ? 99n : 100n) });
+  expect(h.run(50)).toBe('budget');
+  expect([h.csr('scause'), h.csr('sepc')]).toEqual([INTERRUPT_BIT | BigInt(INTERRUPT.STI), BigInt(h.label('after'))]);
+});
