@@ -36,6 +36,10 @@ export type {
   ServiceSpec,
 } from './primitives.ts';
 export { FAILURE_CODES, GUEST_NAMES } from './primitives.ts';
+export { compareReports } from './report/compare-reports.ts';
+export { type Paint, paint } from './report/paint.ts';
+export { renderJson } from './report/render-json.ts';
+export { renderPretty } from './report/render-pretty.ts';
 export { dryRun, priorTiming } from './run/dry-run.ts';
 export { NothingToResume, type RunEnd, type RunOptions, resumeRun, runPlan, UnfinishedRun } from './run/run-plan.ts';
 export type { ProgressListener, RunProgress } from './run/run-progress.ts';

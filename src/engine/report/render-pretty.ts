@@ -1,0 +1,171 @@
+/** The report for a terminal: what happened, phase by phase, and what a client saw of it. */
+import type { Report, ReportGuestOs, ReportPhase, ReportStep } from '../generated/report.ts';
+import { formatMs } from '../values/duration.ts';
+import { type Paint, paint } from './paint.ts';
+
+export interface PrettyOptions {
+  readonly color: boolean;
+}
+
+export function renderPretty(report: Report, { color }: PrettyOptions): string {
+  const colors = paint(color);
+  const parts = [
+    headline(report, colors),
+    failureLines(report, colors),
+    phaseTable(report, colors),
+    clientLines(report, colors),
+    osLines(report),
+    microvisorLines(report, colors),
+    comparison(report, colors),
+  ];
+  return `${parts
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join('\n'))
+    .join('\n\n')}\n`;
+}
+
+const OUTCOME_WORDS: Readonly<Record<Report['run']['outcome'], string>> = {
+  succeeded: 'succeeded',
+  'rolled-back': 'failed and was rolled back: the node is as it was',
+  'failed-safe': 'failed after the commit: the service runs, the run is over',
+  'failed-dirty': 'failed, and so did taking it back',
+  paused: 'paused: resume it with mvctl apply --resume',
+};
+
+function headline({ run, clock }: Report, colors: Paint): string[] {
+  const word = run.outcome === 'succeeded' ? colors.good : run.outcome === 'failed-dirty' ? colors.bad : colors.notable;
+  const lines = [`${colors.strong(run.playbook)} ${word(OUTCOME_WORDS[run.outcome])}`];
+  if (run.dryRun) lines.push(colors.notable('dry run: durations and downtimes are priors, nothing was measured'));
+  const wall = run.dryRun ? '' : `, ${formatMs(run.wallMs)} on the wall`;
+  lines.push(colors.dim(`run ${run.id}, ${clock} clock, ${formatMs(run.nodeMs)} of node time${wall}`));
+  return lines;
+}
+
+function failureLines({ failure, undone, leftOver }: Report, colors: Paint): string[] {
+  if (!failure) return [];
+  const attempts = failure.attempts > 1 ? ` after ${failure.attempts} attempts` : '';
+  return [
+    colors.bad(`${failure.file}:${failure.line}: ${failure.phase}/${failure.step} failed${attempts}: ${failure.code}`),
+    `  ${failure.message.replaceAll('\n', '\n  ')}`,
+    ...(undone.length > 0 ? [`  taken back: ${undone.join(', ')}`] : []),
+    ...(leftOver.length > 0 ? [colors.bad(`  left on the node: ${leftOver.join(', ')}`)] : []),
+  ];
+}
+
+const COLUMNS = ['phase', 'took', 'down', 'longest gap', 'failed', 'p99'] as const;
+
+function phaseTable({ phases }: Report, colors: Paint): string[] {
+  const rows = phases.map((phase) => ({ phase, cells: phaseCells(phase) }));
+  const widths = COLUMNS.map((title, column) =>
+    Math.max(title.length, ...rows.map(({ cells }) => cells[column]!.length)),
+  );
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]! + 2) : cell.padStart(widths[column]! + 2)))
+      .join('');
+  return [
+    colors.dim(`  ${line(COLUMNS)}`),
+    ...rows.flatMap(({ phase, cells }) => [
+      `${mark(phase.outcome, colors)} ${line(cells)}`,
+      ...phase.steps
+        .filter(isTelling)
+        .map((step) => colors.dim(`    ${step.outcome}: ${step.id} (${step.attempts} attempts)`)),
+    ]),
+  ];
+}
+
+/** A step that went as planned is told by its phase. */
+const isTelling = ({ outcome, attempts }: ReportStep): boolean => outcome === 'failed' || attempts > 1;
+
+function phaseCells(phase: ReportPhase): string[] {
+  if (phase.outcome === 'not-reached') return [phase.id, 'not reached', '', '', '', ''];
+  const ms = (value: number | null | undefined): string =>
+    value === null || value === undefined ? '?' : formatMs(value);
+  return [
+    phase.id,
+    formatMs(phase.nodeMs),
+    ms(phase.downtimeMs),
+    ms(phase.longestGapMs),
+    phase.requests === null ? '?' : `${phase.failed}/${phase.requests}`,
+    phase.latencyMs ? formatMs(phase.latencyMs.p99) : '-',
+  ];
+}
+
+function mark(outcome: ReportPhase['outcome'], colors: Paint): string {
+  switch (outcome) {
+    case 'succeeded':
+      return colors.good('✔');
+    case 'failed':
+      return colors.bad('✘');
+    case 'paused':
+      return colors.notable('‖');
+    case 'not-reached':
+      return colors.dim('·');
+  }
+}
+
+function clientLines({ service }: Report, colors: Paint): string[] {
+  if (!service) return ['service    not measured'];
+  const latency = service.latencyMs
+    ? `, latency p50 ${formatMs(service.latencyMs.p50)}, p99 ${formatMs(service.latencyMs.p99)}, max ${formatMs(service.latencyMs.max)}`
+    : '';
+  return [
+    `service    ${colors.strong(`down ${formatMs(service.downtimeMs)}`)}, longest gap ${formatMs(service.longestGapMs)}, ` +
+      `${service.failed} of ${service.requests} requests failed${latency}`,
+    colors.dim(`           a request every ${formatMs(service.resolutionMs)}: shorter gaps are not seen`),
+  ];
+}
+
+function osLines({ os }: Report): string[] {
+  if (!os.before && !os.after) return [];
+  const names = [...new Set([...Object.keys(os.before?.packages ?? {}), ...Object.keys(os.after?.packages ?? {})])];
+  return [
+    `system     ${nameOf(os.before)} → ${nameOf(os.after)}`,
+    `kernel     ${os.before?.kernel ?? '?'} → ${os.after?.kernel ?? '?'}`,
+    ...names.map(
+      (name) => `${name.padEnd(10)} ${os.before?.packages[name] ?? '?'} → ${os.after?.packages[name] ?? '?'}`,
+    ),
+  ];
+}
+
+const nameOf = (os: ReportGuestOs | null): string => os?.osRelease['PRETTY_NAME'] ?? os?.osRelease['ID'] ?? '?';
+
+function microvisorLines({ microvisor }: Report, colors: Paint): string[] {
+  if (!microvisor) return [];
+  const { virtualizeUs, devirtualizeUs, virtualizedMs, overheadPercent, bareTrapsExtra, stateIdentical } = microvisor;
+  const us = (value: number | null): string => (value === null ? '?' : formatMs(value / 1_000));
+  const verdict =
+    stateIdentical === null
+      ? 'not checked'
+      : stateIdentical
+        ? colors.good('state bit for bit as before')
+        : colors.bad('STATE DIFFERS');
+  return [
+    `Microvisor in ${us(virtualizeUs)}, out ${us(devirtualizeUs)}, there for ${virtualizedMs === null ? '?' : formatMs(virtualizedMs)}, ` +
+      `overhead ${overheadPercent === null ? '?' : `${overheadPercent}%`}`,
+    `           afterwards: ${verdict}, ${bareTrapsExtra ?? '?'} extra M-mode entries`,
+  ];
+}
+
+function comparison({ service, baseline, improvement, run }: Report, colors: Paint): string[] {
+  if (!service || !baseline || !improvement) return [];
+  const rows = [
+    ['', run.playbook, baseline.playbook],
+    ['down', formatMs(service.downtimeMs), formatMs(baseline.downtimeMs)],
+    ['longest gap', formatMs(service.longestGapMs), formatMs(baseline.longestGapMs)],
+    ['failed requests', `${service.failed}/${service.requests}`, `${baseline.failed}/${baseline.requests}`],
+    ['took', formatMs(run.nodeMs), formatMs(baseline.nodeMs)],
+  ];
+  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const factor = `${improvement.factor}`;
+  return [
+    ...rows.map((row) =>
+      row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]! + 3))).join(''),
+    ),
+    improvement.isLowerBound
+      ? colors.strong(
+          `more than ${factor} times less downtime: none was seen at a resolution of ${formatMs(service.resolutionMs)}`,
+        )
+      : colors.strong(`${factor} times less downtime`),
+  ];
+}
