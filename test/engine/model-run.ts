@@ -98,7 +98,8 @@ export async function runUntilCrash(
       append(record) {
         records += 1;
         if (records < stopBefore) return writer.append(record);
-        crash?.();
+        // What a process holds open ends with it.
+        void writer.close().then(crash);
         return new Promise(() => {});
       },
       close: () => writer.close(),

@@ -54,7 +54,7 @@ describe('the online upgrade', () => {
     });
     await runPlan(online, options(model, stateDir));
     expect(new Set(journalled).size).toBe(journalled.length);
-    expect(journalled.length).toBe(nodeSteps(online).length + 2);
+    expect(journalled.length).toBe(nodeSteps(online).length + 3);
   });
 });
 

@@ -1,7 +1,7 @@
 /**
  * Stage 4: a plan to the statechart of its run.
  *
- *   beginning ─► phase ─► phase ─► … ─► ending(succeeded) ─► finished
+ *   powering-on ─► beginning ─► phase ─► phase ─► … ─► ending(succeeded) ─► finished
  *                  │ a step fails
  *                  ├─ before the commit ─► rollback, latest step first ─► ending(rolled-back | failed-dirty)
  *                  ├─ after it ─► paused inside the phase, until run.resume
@@ -50,12 +50,13 @@ export function compileChart(plan: Plan) {
       failure: null,
       outcome: null,
     }),
-    initial: 'beginning',
+    initial: 'powering-on',
     output: ({ context }) => context.outcome ?? 'paused',
     on: {
       'node.lost-power': { target: '.recovery', actions: { type: 'losePower', params: { steps } } },
     },
     states: {
+      'powering-on': poweringOnState(),
       beginning: {
         invoke: {
           id: 'begin',
@@ -241,6 +242,45 @@ function rollbackState(titles: readonly string[]): StateConfig {
         },
       },
       backoff: { after: { undoDelay: { target: 'undoing', actions: 'noteTime' } } },
+    },
+  };
+}
+
+/** A run starts on a server that serves: a node that is off is booted, and given the time to come up. */
+function poweringOnState(): StateConfig {
+  const failed = {
+    target: '#run.finished',
+    actions: [
+      'noteTime' as const,
+      'failBegin' as const,
+      { type: 'decide' as const, params: { outcome: 'rolled-back' as const } },
+    ],
+  };
+  return {
+    initial: 'booting',
+    states: {
+      booting: {
+        invoke: {
+          id: 'power on',
+          src: 'effect',
+          input: { kind: 'boot', attempt: 1 },
+          onDone: [
+            { guard: 'wasBooted', target: 'checking', actions: ['noteTime', 'beginEffect'] },
+            { target: '#run.beginning', actions: 'noteTime' },
+          ],
+          onError: failed,
+        },
+      },
+      checking: {
+        invoke: {
+          id: 'check after power on',
+          src: 'effect',
+          input: ({ context }) => ({ kind: 'check', attempt: context.attempts + 1 }),
+          onDone: { target: '#run.beginning', actions: 'noteTime' },
+          onError: [{ guard: 'canRetryRecovery', target: 'backoff', actions: 'countAttempt' }, failed],
+        },
+      },
+      backoff: { after: { recoveryDelay: { target: 'checking', actions: 'noteTime' } } },
     },
   };
 }

@@ -81,6 +81,7 @@ export function vocabulary(evaluator: Evaluator) {
       canRetryRecovery: ({ context }) => context.attempts + 1 < RECOVERY_ATTEMPTS,
       hasMoreToUndo: ({ context }) => context.done.length > 0,
       isCommitted: ({ context }) => context.isCommitted,
+      wasBooted: ({ event }) => (outputOf(event).result as { readonly booted?: boolean } | null)?.booted === true,
     },
     delays: {
       undoDelay: () => UNDO_DELAY_MS,
