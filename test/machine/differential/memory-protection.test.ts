@@ -135,8 +135,12 @@ function writeBytes(state: ProtectionState, physical: readonly bigint[], value: 
 }
 
 /** A misaligned access that touches two PMP entries may be split into smaller ones or not. */
-const hasSmallRanges = (state: ProtectionState): boolean =>
-  state.pmp.some(({ cfg, addr }) => (cfg & 0x18) !== 0x18 && addr % 1024n !== 0n);
+const hasSmallRanges = ({ pmp }: ProtectionState): boolean =>
+  pmp.some(({ cfg, addr }, index) => {
+    const isInPage = addr % 1024n !== 0n || (pmp[index - 1]?.addr ?? 0n) % 1024n !== 0n;
+    const isLessThanPage = (addr & 0x1ffn) !== 0x1ffn;
+    return [false, isInPage, true, isLessThanPage][(cfg >> 3) & 3];
+  });
 
 /** A misaligned access to what is no RAM may raise the one exception or the other. */
 const isMisalignedInstead = ({ address, bytes, type }: Access, cause: number, found: string): boolean =>
