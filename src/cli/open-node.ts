@@ -1,0 +1,63 @@
+/** The seam between a command and the emulated node: builds the disks a playbook asks for and connects to its node. */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { EXIT } from '../engine/exit-codes.ts';
+import type { NodePort, PlannedNode } from '../engine/index.ts';
+import { CommandError } from './command-error.ts';
+import { ImageProgress } from './image-progress.ts';
+import type { CliIo } from './io.ts';
+
+export interface OpenNodeOptions {
+  readonly stateDir: string;
+  readonly clock: 'virtual' | 'realtime';
+  readonly seed: number;
+  /** Absent: the node must exist, as for a resume. */
+  readonly node?: PlannedNode;
+  /** Replaces the image of a disk, by the disk's name. */
+  readonly disks?: { readonly [name: string]: string };
+}
+
+const MIB = 0x10_0000;
+const BANK_BYTES_DEFAULT = 512 * MIB;
+const RECIPES = fileURLToPath(new URL('../../recipes/', import.meta.url));
+const DEFAULT_IMAGE = 'web-server';
+
+/** Rejects with NodeUnreachable, ImageError or CommandError. */
+export async function openNode(options: OpenNodeOptions, io: CliIo): Promise<NodePort & { shutDown(): Promise<void> }> {
+  const { connectNode } = await import('../node/index.ts');
+  const { stateDir, clock, seed, node } = options;
+  // A node that exists keeps what it was made of.
+  if (!node || existsSync(`${stateDir}/node.json`)) return connectNode({ stateDir });
+  const { system, upgrades } = await buildDisks(node, options.disks ?? {}, io);
+  const bankMib = (node.bankBytes ?? BANK_BYTES_DEFAULT) / MIB;
+  return connectNode({ stateDir, spec: { bankMib, clock, seed, systemImage: system, images: upgrades } });
+}
+
+async function buildDisks(
+  node: PlannedNode,
+  replaced: { readonly [name: string]: string },
+  io: CliIo,
+): Promise<{ readonly system: string; readonly upgrades: { readonly [disk: string]: string } }> {
+  const path = `${RECIPES}${node.image ?? DEFAULT_IMAGE}.yaml`;
+  if (!existsSync(path)) throw new CommandError(EXIT.images.code, `node.image: there is no recipe ${path}`);
+  const { buildImages, loadRecipe } = await import('../images/index.ts');
+  const wanted = node.disks.map(({ name, image }) => ({ name, image: replaced[name] ?? image }));
+  const progress = new ImageProgress(io.stderr);
+  try {
+    const built = await buildImages(loadRecipe(path), {
+      upgrades: [...new Set(wanted.map(({ image }) => image))],
+      onProgress: (event) => progress.update(event),
+    });
+    const pathOf = (image: string): string => {
+      const found = built.upgrades[image];
+      if (!found) throw new CommandError(EXIT.images.code, `node.disks: the recipe ${path} has no disk ${image}`);
+      return found.path;
+    };
+    return {
+      system: built.system.path,
+      upgrades: Object.fromEntries(wanted.map(({ name, image }) => [name, pathOf(image)])),
+    };
+  } finally {
+    progress.clear();
+  }
+}

@@ -1,0 +1,65 @@
+/** The command line of mvctl. An error has a message and an exit code, never a stack trace. */
+import { Command, CommanderError } from 'commander';
+import { EXIT } from '../engine/exit-codes.ts';
+import { applyCommand, type OpenNode } from './apply-command.ts';
+import { CommandError } from './command-error.ts';
+import type { CliIo } from './io.ts';
+import { reportCommand } from './report-command.ts';
+import { validateCommand } from './validate-command.ts';
+
+/** `extend` adds commands of other parts. */
+export async function runProgram(
+  argv: readonly string[],
+  io: CliIo,
+  { open, extend = [] }: { readonly open?: OpenNode; readonly extend?: readonly Command[] } = {},
+): Promise<void> {
+  const program = new Command('mvctl')
+    .description('Maintenance of a live server without downtime')
+    .addHelpText('after', '\nExample:\n  mvctl apply playbooks/online-os-upgrade.yaml --dry-run');
+  for (const command of [validateCommand(io), applyCommand(io, open), reportCommand(io), ...extend]) {
+    program.addCommand(command);
+  }
+  for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
+    command.exitOverride().configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+    });
+  }
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+  } catch (error) {
+    io.setExitCode(report(error, io));
+  }
+}
+
+const BY_NAME: { readonly [name: string]: number } = {
+  LockHeld: EXIT.lockHeld.code,
+  NodeUnreachable: EXIT.nodeUnreachable.code,
+  JournalError: EXIT.journal.code,
+  UnfinishedRun: EXIT.unfinishedRun.code,
+  NothingToResume: EXIT.nothingToResume.code,
+  ImageError: EXIT.images.code,
+  RecipeError: EXIT.images.code,
+};
+
+const HINTS: { readonly [name: string]: string } = {
+  UnfinishedRun: 'mvctl apply --resume',
+  NodeUnreachable: 'mvctl apply --resume goes on once the node answers',
+};
+
+/** Says what went wrong and gives the exit code. Errors of other layers are told by name: their modules stay unloaded. */
+function report(error: unknown, { stderr }: CliIo): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok.code : EXIT.usage.code;
+  if (!(error instanceof Error)) {
+    stderr.write(`mvctl: ${String(error)}\n`);
+    return EXIT.internal.code;
+  }
+  const known = error instanceof CommandError ? error.exitCode : BY_NAME[error.name];
+  const own = (error as { readonly hint?: string }).hint;
+  const hint = own ?? HINTS[error.name];
+  stderr.write(`mvctl: ${known === undefined ? 'internal error: ' : ''}${error.message}\n`);
+  if (hint !== undefined) stderr.write(`  hint: ${hint}\n`);
+  if (known === undefined)
+    stderr.write(process.env['MVCTL_DEBUG'] ? `${error.stack}\n` : '  hint: MVCTL_DEBUG=1 shows where\n');
+  return known ?? EXIT.internal.code;
+}

@@ -1,0 +1,60 @@
+/**
+ * The course of a run on a terminal: what is over stays as lines, what goes on is one live line below them, with what
+ * the node says at the moment.
+ */
+import type { ProgressListener } from '../engine/index.ts';
+import { paint } from '../engine/report/paint.ts';
+import type { CliIo } from './io.ts';
+import { describe } from './run-lines.ts';
+
+const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'] as const;
+const FRAME_MS = 100;
+/** ECMA-48: back to the first column, erase the line. */
+const ERASE_LINE = '\r\x1b[K';
+
+export interface RunTree extends Disposable {
+  readonly listener: ProgressListener;
+  /** A line of the node, e.g. of a guest's console. */
+  nodeSays(line: string): void;
+}
+
+export function runTree({ stderr, wallNow, isColor }: CliIo): RunTree {
+  const colors = paint(isColor);
+  let current: string | undefined;
+  let detail = '';
+  let sinceMs = 0;
+  const draw = (): void => {
+    if (current === undefined) return;
+    const elapsedMs = wallNow() - sinceMs;
+    const frame = FRAMES[Math.floor(elapsedMs / FRAME_MS) % FRAMES.length]!;
+    const text = `  ${frame} ${current} ${Math.floor(elapsedMs / 1_000)}s ${detail}`;
+    stderr.write(`${ERASE_LINE}${text.slice(0, (stderr.columns ?? 80) - 1)}`);
+  };
+  const timer = setInterval(draw, FRAME_MS);
+  timer.unref();
+  const start = (what: string): void => {
+    current = what;
+    detail = '';
+    sinceMs = wallNow();
+    draw();
+  };
+  return {
+    listener(progress) {
+      if (progress.type === 'step-start') return start(progress.step.title);
+      if (progress.type === 'undo-start') return start(`taking back ${progress.step.id}`);
+      if (progress.type === 'waiting') return start('waiting');
+      const line = describe(progress, colors);
+      current = undefined;
+      if (line !== undefined) stderr.write(`${ERASE_LINE}${line}\n`);
+    },
+    nodeSays(line) {
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: a console may send them, a terminal would obey them
+      detail = line.replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ').trim();
+      draw();
+    },
+    [Symbol.dispose]() {
+      clearInterval(timer);
+      stderr.write(ERASE_LINE);
+    },
+  };
+}

@@ -1,0 +1,132 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { OpenNode } from '../../src/cli/apply-command.ts';
+import { runProgram } from '../../src/cli/program.ts';
+import { type Interference, NodeUnreachable, type Report } from '../../src/engine/index.ts';
+import { modelFor, OFFLINE, ONLINE, planOf } from '../engine/model-run.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'mvctl-cli-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Ran {
+  readonly out: string;
+  readonly err: string;
+  readonly exitCode: number;
+}
+
+/** Runs a command line as `mvctl` would, on a model node where it needs one. */
+async function mvctl(argv: readonly string[], open?: OpenNode): Promise<Ran> {
+  let [out, err, exitCode] = ['', '', 0];
+  await runProgram(
+    argv,
+    {
+      stdout: { write: (text) => (out += text) },
+      stderr: { write: (text) => (err += text) },
+      isColor: false,
+      wallNow: () => 0,
+      setExitCode: (code) => {
+        exitCode = code;
+      },
+    },
+    open ? { open } : {},
+  );
+  expect(err).not.toMatch(/\n\s+at .*:\d+:\d+/);
+  return { out, err, exitCode };
+}
+
+const MODEL = ['--var', 'expectedKernel=2.'];
+
+function modelNode(fails?: { readonly step: string }): OpenNode {
+  const interfere = ({ key }: { readonly key: string }): Interference | undefined =>
+    fails && key.split('/')[2] === fails.step && !key.includes('/undo/') ? { fails: 'refused' } : undefined;
+  const model = modelFor(planOf(ONLINE), interfere);
+  return () => Promise.resolve(model);
+}
+
+describe('mvctl validate', () => {
+  it('accepts the playbooks that are shipped', async () => {
+    expect(await mvctl(['validate', ONLINE, OFFLINE])).toMatchObject({ exitCode: 0, err: '' });
+  });
+
+  it('tells mistakes on standard output and exits with 1', async () => {
+    const path = join(folder, 'bad.yaml');
+    writeFileSync(path, readFileSync(ONLINE, 'utf8').replace('uses: vm.create', 'uses: vm.crate'));
+    const { out, exitCode } = await mvctl(['validate', path]);
+    expect(exitCode).toBe(1);
+    expect(out).toContain('error MV0112: unknown step kind "vm.crate"');
+    expect(out).toContain('hint: did you mean "vm.create"?');
+    const json = await mvctl(['validate', path, '--output', 'json']);
+    expect(JSON.parse(json.out)).toMatchObject([{ code: 'MV0112', severity: 'error' }]);
+  });
+});
+
+describe('mvctl apply', () => {
+  it('runs a playbook and writes the report in every form asked for', async () => {
+    const path = join(folder, 'reports/online.json');
+    const output = ['--output', 'pretty', '--output', `json=${path}`];
+    const { out, err, exitCode } = await mvctl(
+      ['apply', ONLINE, ...MODEL, '--state-dir', folder, ...output],
+      modelNode(),
+    );
+    expect(exitCode).toBe(0);
+    expect(out).toContain('online-os-upgrade succeeded');
+    expect(err).toContain('cut-over\n  … moveService\n  ✔ moveService 60ms');
+    expect((JSON.parse(readFileSync(path, 'utf8')) as Report).run.outcome).toBe('succeeded');
+  });
+
+  it('exits with 20 when it was rolled back', async () => {
+    const { out, exitCode } = await mvctl(
+      ['apply', ONLINE, ...MODEL, '--state-dir', folder],
+      modelNode({ step: 'install' }),
+    );
+    expect(exitCode).toBe(20);
+    expect(out).toContain('failed and was rolled back');
+    expect(out).toMatch(/online-os-upgrade\.yaml:\d+: upgrade\/install failed: refused/);
+  });
+
+  it('pauses after the commit with 30, keeps other runs away, and resumes', async () => {
+    const open = modelNode({ step: 'takeUpMemory' });
+    const args = ['--state-dir', folder];
+    expect(await mvctl(['apply', ONLINE, ...MODEL, ...args], open)).toMatchObject({ exitCode: 30 });
+    expect(await mvctl(['apply', ONLINE, ...MODEL, ...args], open)).toMatchObject({ exitCode: 31 });
+    expect(await mvctl(['apply', '--resume', ...args], open)).toMatchObject({ exitCode: 30 });
+  });
+
+  it('exits with 26 where the node does not answer, and with 32 where there is nothing to resume', async () => {
+    const open: OpenNode = () => Promise.reject(new NodeUnreachable('nobody there'));
+    expect(await mvctl(['apply', ONLINE, '--state-dir', folder], open)).toMatchObject({ exitCode: 26 });
+    expect(await mvctl(['apply', '--resume', '--state-dir', folder], modelNode())).toMatchObject({ exitCode: 32 });
+  });
+
+  it('rehearses on a model and says that nothing was measured', async () => {
+    const { out, exitCode } = await mvctl(['apply', ONLINE, '--dry-run']);
+    expect(exitCode).toBe(0);
+    expect(out).toContain('dry run: durations and downtimes are priors, nothing was measured');
+  });
+
+  it.each([
+    ['no playbook', ['apply']],
+    ['an unknown option', ['apply', ONLINE, '--nope']],
+    ['a malformed variable', ['apply', ONLINE, '--var', 'x']],
+    ['an unknown format', ['apply', ONLINE, '--output', 'xml']],
+    ['a file that is not there', ['apply', 'nowhere.yaml']],
+    ['a playbook with --resume', ['apply', ONLINE, '--resume']],
+  ])('exits with 2 for %s', async (_, argv) => {
+    expect(await mvctl(argv)).toMatchObject({ exitCode: 2 });
+  });
+});
+
+describe('mvctl report', () => {
+  it('puts the ordinary way beside the other', async () => {
+    const paths = { online: join(folder, 'online.json'), offline: join(folder, 'offline.json') };
+    await mvctl(['apply', ONLINE, '--dry-run', '--output', `json=${paths.online}`]);
+    await mvctl(['apply', OFFLINE, '--dry-run', '--output', `json=${paths.offline}`]);
+    const { out } = await mvctl(['report', paths.online, paths.offline]);
+    expect(out).toMatch(/\d+(\.\d)? times less downtime/);
+  });
+});
