@@ -6,6 +6,7 @@ import { Ajv } from 'ajv';
 import standalone from 'ajv/dist/standalone/index.js';
 import { compile } from 'json-schema-to-typescript';
 import { STEP_KINDS } from '../../src/engine/steps/table.ts';
+import { checksPage, playbookPage } from './docs.ts';
 import { stepRule } from './step-schemas.ts';
 
 export interface Artifact {
@@ -29,6 +30,8 @@ export async function generate(root: string): Promise<readonly Artifact[]> {
     { path: generated('report.ts'), text: format(root, 'a.ts', await types(read('report'), 'Report')) },
     { path: generated('journal.ts'), text: format(root, 'a.ts', await types(read('journal'), 'JournalRecord')) },
     { path: generated('validate-playbook.ts'), text: validator(playbook) },
+    { path: join(root, 'docs/checks.md'), text: format(root, 'checks.md', checksPage(root)) },
+    { path: join(root, 'docs/playbook.md'), text: format(root, 'playbook.md', playbookPage(root)) },
   ];
 }
 

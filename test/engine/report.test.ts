@@ -1,0 +1,71 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv } from 'ajv';
+import { describe, expect, it } from 'vitest';
+import { compareReports, dryRun, type Report, readJournal, renderPretty } from '../../src/engine/index.ts';
+import { modelFor, OFFLINE, ONLINE, options, planOf, reportOf, runPlan, TestFolders } from './model-run.ts';
+
+const root = join(import.meta.dirname, '../..');
+const schema = (name: string) => JSON.parse(readFileSync(join(root, `schemas/${name}.schema.json`), 'utf8'));
+const ajv = new Ajv({ allErrors: true, strictTypes: false });
+
+async function modelReport(file: string): Promise<Report> {
+  using folders = new TestFolders();
+  const plan = planOf(file);
+  return reportOf(await runPlan(plan, options(modelFor(plan), folders.make())));
+}
+
+describe('a report', () => {
+  it('is a document of its schema, whatever the outcome', async () => {
+    using folders = new TestFolders();
+    const validate = ajv.compile(schema('report'));
+    const plan = planOf(ONLINE);
+    for (const step of ['', 'install', 'takeUpMemory']) {
+      const model = modelFor(plan, ({ key }) =>
+        step !== '' && key.split('/')[2] === step ? { fails: 'refused' } : undefined,
+      );
+      const end = await runPlan(plan, options(model, folders.make()));
+      expect(validate(reportOf(end)), ajv.errorsText(validate.errors)).toBe(true);
+    }
+    const compared = compareReports(await modelReport(ONLINE), await modelReport(OFFLINE));
+    expect(validate(compared), ajv.errorsText(validate.errors)).toBe(true);
+  });
+
+  it('of the online upgrade beside the offline one is this', async () => {
+    const compared = compareReports(await modelReport(ONLINE), await modelReport(OFFLINE));
+    const golden = join(import.meta.dirname, 'golden/online-beside-offline.txt');
+    // The run id changes with every word of the playbook.
+    const text = renderPretty(compared, { color: false }).replace(compared.run.id, '<run id>');
+    if (process.env['UPDATE_GOLDEN']) writeFileSync(golden, text);
+    expect(text).toBe(readFileSync(golden, 'utf8'));
+  });
+
+  it('takes the resolution of the prober for downtime where none was seen', async () => {
+    const [online, offline] = [await modelReport(ONLINE), await modelReport(OFFLINE)];
+    const spotless = { ...online, service: { ...online.service!, downtimeMs: 0 } };
+    const { improvement } = compareReports(spotless, offline);
+    expect(improvement).toEqual({ factor: offline.service!.downtimeMs / 10, isLowerBound: true });
+  });
+
+  it('of a dry run makes nothing up', async () => {
+    const report = await dryRun(planOf(ONLINE));
+    expect(report.run.dryRun).toBe(true);
+    expect(report.os).toEqual({ before: null, after: null });
+    expect(report.microvisor).toBeNull();
+  });
+});
+
+describe('a journal', () => {
+  it('holds records of its schema', async () => {
+    using folders = new TestFolders();
+    const validate = ajv.compile(schema('journal'));
+    const plan = planOf(ONLINE);
+    const end = await runPlan(plan, options(modelFor(plan), folders.make()));
+    const { records } = readJournal(end.journalPath);
+    expect(new Set(records.map(({ type }) => type))).toEqual(
+      new Set(['begin', 'intent', 'event', 'timer', 'phase', 'end']),
+    );
+    for (const record of records)
+      expect(validate(record), `${record.seq}: ${ajv.errorsText(validate.errors)}`).toBe(true);
+  });
+});
