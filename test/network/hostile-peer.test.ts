@@ -22,6 +22,22 @@ describe('whatever a peer sends', () => {
     expect(scene.clock.pending).toBeLessThan(EVENTS_PENDING_MAX);
   });
 
+  test('in a buffer it uses again, a paused reader gets what was in it', () => {
+    const scene = Scene.opened();
+    scene.connection.pause();
+    const frames: Uint8Array[] = [];
+    const { receive } = scene.stack;
+    scene.stack.receive = (frame) => {
+      frames.push(frame);
+      receive.call(scene.stack, frame);
+    };
+    scene.send('.', 1, 1, 'abc');
+    scene.run(1);
+    for (const frame of frames) frame.fill(0);
+    scene.connection.resume();
+    expect(scene.takeEvents()).toEqual(['data abc']);
+  });
+
   test('as segments in any order, a connection delivers each byte of the stream once, in order', () => {
     const stream = Array.from({ length: 200 }, (_, index) => String.fromCharCode(97 + (index % 26))).join('');
     const piece = fc.record({

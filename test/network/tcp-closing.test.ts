@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { Scene } from './hand-peer.ts';
+import { ClientStack } from '../../src/network/client-stack.ts';
+import { EthernetSwitch } from '../../src/network/ethernet-switch.ts';
+import type { TcpConnection } from '../../src/network/tcp-connection.ts';
+import { CLIENT_IP, CLIENT_MAC, PEER_IP, Scene } from './hand-peer.ts';
+import { HandServer } from './hand-server.ts';
+import { VirtualClock } from './virtual-clock.ts';
 
 describe('a connection that closes', () => {
   test('from our side goes through FIN_WAIT_2 to TIME_WAIT and is gone a second later', () => {
@@ -105,6 +110,34 @@ describe('a connection that closes', () => {
     scene.send('.', 1, 1, 'abc');
     scene.run(1);
     expect(scene.takeEvents()).toEqual(['data abc', 'data def', 'end']);
+  });
+
+  test('takes no data after the FIN', () => {
+    const scene = Scene.opened();
+    scene.send('F.', 1, 1, 'abc');
+    scene.send('.', 5, 1, 'zzz');
+    scene.run(100);
+    expect(scene.takeEvents()).toEqual(['data abc', 'end']);
+    expect(scene.received().at(-1)?.ack).toBe(5);
+  });
+
+  test('leaves at most 1024 in TIME_WAIT, the latest', () => {
+    const clock = new VirtualClock();
+    const ethernet = new EthernetSwitch({ clock, latencyNs: 10_000 });
+    const stack = new ClientStack({ clock, mac: CLIENT_MAC, address: `${CLIENT_IP}/24`, seed: 1 });
+    ethernet.attach(stack);
+    ethernet.attach(new HandServer({ clock, respond: () => undefined }));
+    const connections = Array.from({ length: 1030 }, () => {
+      const connection: TcpConnection = stack.connect(
+        { address: PEER_IP, port: 80 },
+        { onOpen: () => connection.end() },
+      );
+      clock.run(clock.now() + 200_000);
+      return connection;
+    });
+    const states = connections.map(({ state }) => state);
+    expect(new Set(states.slice(0, 6))).toEqual(new Set(['CLOSED']));
+    expect(new Set(states.slice(6))).toEqual(new Set(['TIME_WAIT']));
   });
 
   test('gives a paused reader the rest before the end', () => {
