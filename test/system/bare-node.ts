@@ -30,6 +30,7 @@ export class BareNode {
   readonly side: Side;
   readonly client: ClientStack;
   readonly agent: PluggedDevice;
+  readonly ethernet: EthernetSwitch;
   /** All that the side's UART sent. */
   console = '';
 
@@ -54,10 +55,10 @@ export class BareNode {
     this.machine.slot(bootSide, 3).plug({ kind: 'rng' });
 
     const clock = this.machine.scheduler;
-    const ethernet = new EthernetSwitch({ clock, latencyNs: TIMING.ethernetLatencyNs });
+    this.ethernet = new EthernetSwitch({ clock, latencyNs: TIMING.ethernetLatencyNs });
     this.client = new ClientStack({ clock, mac: '02:00:00:00:00:01', address: CLIENT_ADDRESS, seed: 1 });
-    ethernet.attach(this.client);
-    if (net.ethernet !== undefined) ethernet.attach(net.ethernet);
+    this.ethernet.attach(this.client);
+    if (net.ethernet !== undefined) this.ethernet.attach(net.ethernet);
     this.machine.reset(FIRMWARE_ENTRY);
   }
 
