@@ -1,8 +1,12 @@
-import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { buildImages, loadRecipe } from '../../src/images/index.ts';
 
-/** The disk that system tests boot, from the environment: MICROVISOR_SYSTEM_DISK. */
+const RECIPE = resolve(import.meta.dirname, '../../recipes/web-server.yaml');
+
+/** The system disk of the recipe: from the cache, or built now. `MICROVISOR_SYSTEM_DISK` names another one. */
 export async function systemDisk(): Promise<string> {
   const path = process.env['MICROVISOR_SYSTEM_DISK'];
-  if (path === undefined || !existsSync(path)) throw new Error('expected MICROVISOR_SYSTEM_DISK to name a disk image');
-  return path;
+  if (path !== undefined) return path;
+  const { system } = await buildImages(loadRecipe(RECIPE), { upgrades: [] });
+  return system.path;
 }
