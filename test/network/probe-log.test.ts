@@ -53,6 +53,12 @@ describe('a measurement', () => {
       { requests: 3, failed: 3, longestGapMs: 20 },
     ],
     [
+      'an interval into which an earlier answer falls',
+      [2, 29, 'timeout', 'timeout', 'timeout'],
+      [20, 53],
+      { failed: 3, longestGapMs: 12 },
+    ],
+    [
       'an interval without slots',
       steady,
       [500, 600],
