@@ -84,6 +84,8 @@ export class ModelNode implements NodePort {
 
   /** Everything volatile is gone; the committed OS is what boots next. */
   losePower(): void {
+    this.#fall();
+    this.nowNs = 0;
     this.isOn = false;
     this.boots += 1;
     this.isVirtualized = false;
@@ -91,7 +93,6 @@ export class ModelNode implements NodePort {
     this.attached.clear();
     for (const key of this.#running.keys()) this.#lost.add(key);
     this.#running.clear();
-    this.#fall();
   }
 
   get bootId(): string {

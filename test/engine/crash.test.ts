@@ -112,6 +112,9 @@ describe('a node that lost its power', { timeout: 300_000 }, () => {
       if (isFinished) continue;
       expect(report.failure?.code, `power lost before record ${record}`).toBe('lost-power');
       expect(report.run.outcome).toBe(wasCommitted ? 'failed-safe' : 'rolled-back');
+      expect(report.service).toBeNull();
+      expect(report.run.nodeMs).toBeGreaterThanOrEqual(0);
+      for (const phase of report.phases) expect(phase.nodeMs).toBeGreaterThanOrEqual(0);
       expect(model.isVirtualized).toBe(false);
       expect([...model.guests.keys()]).toEqual(['old']);
       expect(model.guests.get('old')?.booted).toBe(wasCommitted ? 2 : 1);

@@ -47,12 +47,13 @@ export async function assembleReport(source: ReportSource): Promise<Report> {
       outcome,
       exitCode: exitCodeOf(outcome),
       startedAt: new Date(source.startedMs).toISOString(),
-      nodeMs: (toNs - fromNs) / MS,
+      nodeMs: ledgers.reduce((sum, { startNs, endNs }) => sum + ((endNs ?? context.nowNs) - startNs) / MS, 0),
       wallMs: Math.round(source.wallNow() - source.startedMs),
       dryRun: source.isDryRun,
     },
     clock: source.clock,
-    service: context.hasBegun ? await measured(() => serviceOf(port, fromNs, toNs)) : null,
+    // What the prober saw before a loss of power is gone, and the rest is not the whole.
+    service: context.hasBegun && context.powerLosses === 0 ? await measured(() => serviceOf(port, fromNs, toNs)) : null,
     os: { before: guestOs(context.osBefore), after: guestOs(context.osAfter) },
     phases: await phasesOf(source, wallMs),
     microvisor: microvisorOf(plan, context),
@@ -89,8 +90,10 @@ interface PhaseParts {
 async function phaseOf(source: ReportSource, { id, title, ledger, steps, wallMs }: PhaseParts): Promise<ReportPhase> {
   const { port, context, outcome } = source;
   const endNs = ledger ? (ledger.endNs ?? context.nowNs) : 0;
-  const seen = ledger && (await measured(() => port.measureService(ledger.startNs, endNs)));
-  const entries = ledger && (await measured(() => port.measureMicrovisor(ledger.startNs, endNs)));
+  // The prober starts with a run: after a loss of power nobody asks any more.
+  const isKnown = context.powerLosses === 0;
+  const seen = ledger && isKnown ? await measured(() => port.measureService(ledger.startNs, endNs)) : null;
+  const entries = ledger && isKnown ? await measured(() => port.measureMicrovisor(ledger.startNs, endNs)) : null;
   return {
     id,
     title,

@@ -37,6 +37,7 @@ export function compileChart(plan: Plan) {
       osBefore: null,
       osAfter: null,
       isCommitted: false,
+      powerLosses: 0,
       attempts: 0,
       attemptsBefore: 0,
       delayMs: 0,

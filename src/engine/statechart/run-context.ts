@@ -82,6 +82,8 @@ export interface RunContext {
   readonly osBefore: GuestFacts | null;
   readonly osAfter: GuestFacts | null;
   readonly isCommitted: boolean;
+  /** A node's time and its measurements begin anew with each. */
+  readonly powerLosses: number;
   /** Attempts of the current effect that are over. */
   readonly attempts: number;
   /** Attempts of the current step that were over when the run was last resumed from a pause. */

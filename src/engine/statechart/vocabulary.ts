@@ -108,7 +108,8 @@ export function vocabulary(evaluator: Evaluator) {
       closePhase: assign(({ context, event }) => ({
         nowNs: atNsOf(event) ?? context.nowNs,
         phases: context.phases.map((phase) =>
-          phase.endNs === null ? { ...phase, endNs: atNsOf(event) ?? context.nowNs } : phase,
+          // After a loss of power the node's time begins anew: what was open ended when it was last seen.
+          phase.endNs === null ? { ...phase, endNs: Math.max(context.nowNs, atNsOf(event) ?? context.nowNs) } : phase,
         ),
       })),
       startStep: assign({ attempts: 0, attemptsBefore: 0 }),
@@ -281,6 +282,7 @@ function losePower(
   };
   return {
     nowNs: event.atNs,
+    powerLosses: context.powerLosses + 1,
     attempts: 0,
     attemptsBefore: 0,
     failure,
