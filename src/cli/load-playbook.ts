@@ -5,7 +5,7 @@ import type { Plan, Validation } from '../engine/index.ts';
 import { CommandError } from './command-error.ts';
 import type { CliIo } from './io.ts';
 
-export function readPlaybookFile(path: string): Uint8Array {
+function readPlaybookFile(path: string): Uint8Array {
   try {
     return readFileSync(path);
   } catch (error) {

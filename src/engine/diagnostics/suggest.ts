@@ -1,5 +1,5 @@
 /** The candidate closest to what was written, if it is close enough to be meant: at most a third of it differs. */
-export function closest(written: string, candidates: readonly string[]): string | undefined {
+function closest(written: string, candidates: readonly string[]): string | undefined {
   const limit = Math.max(1, Math.floor(Math.max(written.length, 3) / 3));
   let best: string | undefined;
   let bestDistance = limit + 1;

@@ -17,10 +17,10 @@ import type { DiagnosticCode } from '../diagnostics/codes.ts';
 import { type Diagnostic, type Finding, severityOf } from '../diagnostics/diagnostic.ts';
 import { findPlace, type SourceMap } from './source-map.ts';
 
-export const FILE_BYTES_MAX = 1 << 20;
-export const DEPTH_MAX = 64;
+const FILE_BYTES_MAX = 1 << 20;
+const DEPTH_MAX = 64;
 /** Nodes after aliases are expanded. */
-export const NODES_MAX = 100_000;
+const NODES_MAX = 100_000;
 
 export interface SourceFile {
   readonly file: string;

@@ -62,7 +62,7 @@ function joinTexts(
 }
 
 /** Throws ExpressionFailure where an expression has no value. */
-export function resolveValue(planned: PlannedValue, scope: Scope, values: Values): Json {
+function resolveValue(planned: PlannedValue, scope: Scope, values: Values): Json {
   switch (planned.as) {
     case 'value':
       return planned.value;

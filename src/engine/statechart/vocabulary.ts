@@ -23,10 +23,10 @@ import type {
 } from './run-context.ts';
 
 /** Attempts to take a step back, and node time between two. */
-export const UNDO_ATTEMPTS = 3;
+const UNDO_ATTEMPTS = 3;
 const UNDO_DELAY_MS = 1_000;
 /** After a loss of power the service is asked so often before the node counts as down. */
-export const RECOVERY_ATTEMPTS = 30;
+const RECOVERY_ATTEMPTS = 30;
 const RECOVERY_DELAY_MS = 2_000;
 
 export type RunEvent =

@@ -22,8 +22,6 @@ export const STEP_KINDS: readonly StepKind[] = [
 
 const BY_NAME = new Map(STEP_KINDS.map((kind) => [kind.name, kind]));
 
-export const findStepKind = (name: string): StepKind | undefined => BY_NAME.get(name);
-
 /** For names that were checked. */
 export function stepKind(name: string): StepKind {
   const kind = BY_NAME.get(name);

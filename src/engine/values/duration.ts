@@ -9,7 +9,7 @@ const GO_PART = /(\d+(?:\.\d+)?)(ms|s|m|h)/g;
 const ISO_STYLE = /^PT(?=.)(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?$/;
 
 /** Longest duration of anything in a playbook: a week. */
-export const DURATION_MS_MAX = 7 * 24 * UNIT_MS.h;
+const DURATION_MS_MAX = 7 * 24 * UNIT_MS.h;
 
 export type DurationProblem = 'no-unit' | 'negative' | 'calendar' | 'malformed' | 'too-long';
 
