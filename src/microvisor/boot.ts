@@ -1,6 +1,7 @@
 /** Loading a guest's OS, a step at a time, while another guest runs. */
 import { BootError } from '../firmware/boot/boot-error.ts';
 import { loadOs, sideMemory } from '../firmware/boot/load-os.ts';
+import { HART_STATE } from '../firmware/sbi/hart-group.ts';
 import type { MachineModeHart } from '../machine/index.ts';
 import type { Guest } from './guest.ts';
 import { freshContext } from './hart-context.ts';
@@ -18,6 +19,7 @@ export function ownsBootMemory({ partition }: Virtualized, guest: Guest): boolea
 export function beginBoot(hart: MachineModeHart, node: Virtualized, guest: Guest): void {
   const memory = sideMemory(node.partition.board, guest.side);
   const os = { side: guest.side, memory, service: guest.side === node.production };
+  guest.sbi.harts.resetHart(hart.hartId);
   guest.phase = { kind: 'booting', loader: loadOs(hart, os, node.rom), waits: false };
   guest.wait = undefined;
   guest.context = undefined;
@@ -36,6 +38,8 @@ export function continueBoot(hart: MachineModeHart, guest: Guest): void {
     }
     const { entry, deviceTree } = step.value;
     guest.context = freshContext(hart, { address: BigInt(entry), opaque: BigInt(deviceTree) });
+    // Only a started hart is sent the interrupts its OS asks for, those to itself included.
+    guest.sbi.harts.setState(hart.hartId, HART_STATE.started);
     guest.phase = { kind: 'running' };
     guest.boots += 1;
   } catch (error) {

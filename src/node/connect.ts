@@ -1,6 +1,6 @@
 /** Finds the process of a node, or starts it, and gives the engine its port. */
 import { spawn } from 'node:child_process';
-import { existsSync, openSync } from 'node:fs';
+import { existsSync, openSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { NodeUnreachable } from '../engine/index.ts';
 import { connectToNode, type RemoteNode } from './client.ts';
@@ -33,6 +33,7 @@ export async function connectNode({ stateDir, spec }: ConnectOptions): Promise<R
   const state = createStateDirectory(stateDir);
   if (readNodeConfig(state.config) === undefined) {
     if (spec === undefined) throw new NodeUnreachable(`there is no node in ${state.path}`);
+    await endOrphan(state);
     writeNodeConfig(state.config, newNode(spec, state));
   }
   if (existsSync(state.socket)) {
@@ -44,6 +45,19 @@ export async function connectNode({ stateDir, spec }: ConnectOptions): Promise<R
   }
   await startProcess(state);
   return connectToNode(state.socket);
+}
+
+/** The folder of a node that still runs was removed under it: it has no disks any more, and ends. */
+async function endOrphan(state: StateDirectory): Promise<void> {
+  if (!existsSync(state.socket)) return;
+  try {
+    const orphan = await connectToNode(state.socket);
+    await orphan.shutDown();
+    await orphan.close();
+  } catch (error) {
+    if (!(error instanceof NodeUnreachable)) throw error;
+  }
+  rmSync(state.socket, { force: true });
 }
 
 function newNode(spec: NodeSpec, state: StateDirectory): NodeConfig {

@@ -7,6 +7,9 @@ import { allSlots, BOARD, resultsOf, TinyNode } from './tiny-node.ts';
 
 const SRST = 0x5352_5354;
 const BASE = 0x10;
+const HSM = 0x48_534d;
+const HART_GET_STATUS = 2;
+const STARTED = 0n;
 const SHUTDOWN = 0;
 const COLD_REBOOT = 1;
 
@@ -78,6 +81,16 @@ describe('a guest', () => {
     node.runUntilConsole('B', 'C');
     expect(node.dwords(resultsOf('B'), 2)).toEqual([0n, 1n]);
     expect(node.status().guests.B?.exits).toMatchObject({ sbi: 1 });
+  });
+
+  it('that was created has its hart started, so that it can interrupt itself', () => {
+    const node = virtualized({
+      A: spinner(resultsOf('A')),
+      B: caller('B', resultsOf('B'), { extension: HSM, function: HART_GET_STATUS, args: [0] }),
+    });
+    node.bootVm('B');
+    node.runUntilConsole('B', 'C');
+    expect(node.dwords(resultsOf('B'), 2)).toEqual([0n, STARTED]);
   });
 
   it('without an OS on its disk stays off and says why, and the other runs on', () => {
