@@ -14,5 +14,6 @@ async function furtherCommands([verb]: readonly string[]): Promise<readonly Comm
   const setExitCode = (code: number): void => {
     process.exitCode = code;
   };
-  return [imageCommand({ stdout, stderr, now: () => new Date(), setExitCode })];
+  const { nodeCommand } = await import('./node-command.ts');
+  return [nodeCommand(processIo()), imageCommand({ stdout, stderr, now: () => new Date(), setExitCode })];
 }

@@ -62,6 +62,8 @@ export class EmulatedNode {
   /** Sides whose network device the OS of the other side has. */
   readonly movedIn = new Set<Side>();
   servicePort = 80;
+  /** Local TCP port that leads to the service, when there is one. */
+  forwardedPort: number | undefined;
   readonly #state: StateDirectory;
   #config: NodeConfig;
   readonly #firmware: Firmware;
@@ -375,6 +377,7 @@ export class EmulatedNode {
       bankMib: this.#config.bankMib,
       seed: this.#config.seed,
       disks: this.disks.names(),
+      forwardedPort: this.forwardedPort ?? null,
     };
   }
 

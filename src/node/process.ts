@@ -3,7 +3,9 @@
  * until it is told to shut down. Ending it in any other way is a loss of power.
  */
 import { appendFileSync, writeSync } from 'node:fs';
+import { Forwarder } from '../network/index.ts';
 import { EmulatedNode } from './emulated-node.ts';
+import { NETWORK } from './guest.ts';
 import { readNodeConfig, writeNodeConfig } from './node-config.ts';
 import { LocalNode } from './node-port.ts';
 import { serveNode } from './server.ts';
@@ -34,7 +36,17 @@ async function main(path: string): Promise<void> {
     server.close();
     process.exit(0);
   });
-  if (config.clock === 'realtime') node.executive.start();
+  if (config.clock === 'realtime') {
+    const { executive } = node;
+    const forwarder = await Forwarder.start({
+      stack: node.probe.stack,
+      target: { address: NETWORK.service, port: node.servicePort },
+      listen: { port: config.forwardPort ?? 0 },
+      onActivity: () => executive.kick(),
+    });
+    node.forwardedPort = forwarder.port;
+    executive.start();
+  }
   writeSync(1, `${READY_LINE}\n`);
   logDeath(state);
 }
