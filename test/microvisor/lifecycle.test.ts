@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Side } from '../../src/machine/index.ts';
 import type { ControlRequest, RefusalCode } from '../../src/microvisor/index.ts';
 import { readRequest } from './block-request.ts';
-import { caller, poker, spinner, ticker } from './tiny-guests.ts';
+import { caller, ipi, poker, spinner, ticker } from './tiny-guests.ts';
 import { allSlots, BOARD, resultsOf, TinyNode } from './tiny-node.ts';
 
 const SRST = 0x5352_5354;
@@ -91,6 +91,18 @@ describe('a guest', () => {
     node.bootVm('B');
     node.runUntilConsole('B', 'C');
     expect(node.dwords(resultsOf('B'), 2)).toEqual([0n, STARTED]);
+  });
+
+  it.each(['A', 'B'] as const)('on side %s interrupts itself through SBI', (side) => {
+    const other = side === 'A' ? 'B' : 'A';
+    const node = virtualized({
+      A: spinner(resultsOf('A')),
+      B: spinner(resultsOf('B')),
+      [side]: `${delay(1000)}${ipi(side)}`,
+    });
+    if (side === 'B') node.bootVm(side);
+    node.runUntilConsole(side, 'I');
+    expect(node.console[other]).toBe('');
   });
 
   it('without an OS on its disk stays off and says why, and the other runs on', () => {

@@ -10,6 +10,7 @@
  * | prober   | loads, stores or jumps at each address of a list and notes value, scause, stval           |
  * | poker    | stores a list of values at addresses, prints `K`, waits                                   |
  * | caller   | makes one SBI call, notes error and value, prints `C`, waits                              |
+ * | ipi      | sends itself an interrupt by SBI, waits for it, prints `I`                                |
  */
 import { IRQ, plicContext, SIDE_IO, SIDE_IO_BASE, type Side } from '../../src/machine/index.ts';
 
@@ -198,3 +199,19 @@ ${(call.args ?? []).map((arg, index) => `  li a${index}, ${arg}`).join('\n')}
   sd a1, 8(s0)
   ${print(side, 'C')}
   ${waitForever('done')}`;
+
+export const ipi = (side: Side): string => `
+  la t0, handler
+  csrw stvec, t0
+  csrrsi zero, sie, 2
+  csrrsi zero, sstatus, 2
+  li a0, 1
+  li a1, 0
+  li a6, 0
+  li a7, 0x735049
+  ecall
+${waitForever('idle')}
+handler:
+  csrrci zero, sip, 2
+  ${print(side, 'I')}
+  sret`;
