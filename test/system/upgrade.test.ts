@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { connectNode } from '../../src/node/index.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -11,8 +11,12 @@ const MAIN = join(ROOT, 'src/cli/main.ts');
 const scratch = mkdtempSync(join(tmpdir(), 'mvctl-upgrade-'));
 const used = new Set<string>();
 
-afterAll(async () => {
+afterEach(async () => {
   for (const stateDir of used) await powerOff(stateDir);
+  used.clear();
+});
+
+afterAll(() => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
@@ -37,11 +41,18 @@ function start(args: readonly string[]): { readonly child: ChildProcess; readonl
   return { child, finished };
 }
 
-function argsFor(name: string, more: readonly string[] = []): { args: string[]; stateDir: string; report: string } {
+interface Prepared {
+  readonly args: string[];
+  readonly resume: string[];
+  readonly report: string;
+}
+
+function argsFor(name: string, more: readonly string[] = []): Prepared {
   const [stateDir, report] = [join(scratch, name), join(scratch, `${name}.json`)];
   used.add(stateDir);
   const playbook = join(ROOT, 'playbooks/online-os-upgrade.yaml');
-  return { args: [playbook, '--state-dir', stateDir, '--output', `json=${report}`, ...more], stateDir, report };
+  const where = ['--state-dir', stateDir, '--output', `json=${report}`];
+  return { args: [playbook, ...where, ...more], resume: ['--resume', ...where], report };
 }
 
 const readReport = (path: string) => JSON.parse(readFileSync(path, 'utf8'));
@@ -70,10 +81,9 @@ describe('an online upgrade of the OS of a live server', () => {
   });
 
   it('killed again and again is resumed and measures what a run that was never killed does', async () => {
-    const { args, report } = argsFor('killed');
+    const { args, resume, report } = argsFor('killed');
     for (const step of ['giveUpMemory', 'bootCopy', 'install', 'rebootCopy', 'moveService', 'shutDownOld', 'slipOut']) {
-      const resume = step === 'giveUpMemory' ? [] : ['--resume'];
-      const { child, finished } = start([...args, ...resume]);
+      const { child, finished } = start(step === 'giveUpMemory' ? args : resume);
       await new Promise<void>((resolve) => {
         child.stderr?.on('data', (chunk: Buffer) => {
           if (chunk.toString().includes(step)) resolve();
@@ -83,7 +93,7 @@ describe('an online upgrade of the OS of a live server', () => {
       child.kill('SIGKILL');
       await finished;
     }
-    const { exitCode, printed } = await start([...args, '--resume']).finished;
+    const { exitCode, printed } = await start(resume).finished;
     expect(exitCode, printed).toBe(0);
     expect(withoutWallClock(readReport(report).os)).toBe(withoutWallClock((first as { os: unknown }).os));
     expect(withoutWallClock(readReport(report).service)).toBe(
