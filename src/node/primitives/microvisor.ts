@@ -1,5 +1,6 @@
 /** virtualize, devirtualize, and the proof that nothing of it is left. */
 import type { MachineCounters } from '../../machine/index.ts';
+import type { MicrovisorStatus } from '../../microvisor/index.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
 import { NodeError } from '../node-error.ts';
 import type { Primitive } from './table.ts';
@@ -16,19 +17,22 @@ const QUIET_NS_MAX = 2_000_000_000;
 const QUIET_POLL_NS = 100_000;
 
 export const devirtualize: Primitive<'microvisor.devirtualize'> = async (node, _args, context) => {
-  if (!node.virtualized) return { switchNs: 0, pauseNs: 0, stateIdentical: true, differences: [] };
+  if (!node.virtualized) {
+    const { status } = await node.monitor.request({ op: 'status' });
+    return { switchNs: 0, pauseNs: 0, ...bareStateOf(status) };
+  }
   await quiet(node, Math.min(context.deadlineNs, node.machine.now() + QUIET_NS_MAX));
   const startNs = node.machine.now();
   const answer = await node.monitor.request({ op: 'devirtualize' });
   node.virtualized = false;
-  const { stateIdentical, differences } = answer.status;
-  return {
-    switchNs: answer.switchNs,
-    pauseNs: node.machine.now() - startNs,
-    stateIdentical: stateIdentical === true,
-    differences: differences.map(({ name, expected, found }) => `${name}: expected ${expected}, found ${found}`),
-  };
+  return { switchNs: answer.switchNs, pauseNs: node.machine.now() - startNs, ...bareStateOf(answer.status) };
 };
+
+/** What the machine itself says of its bare state, read by M-mode at that instant. */
+const bareStateOf = ({ stateIdentical, differences }: MicrovisorStatus) => ({
+  stateIdentical: stateIdentical === true,
+  differences: differences.map(({ name, expected, found }) => `${name}: expected ${expected}, found ${found}`),
+});
 
 async function quiet(node: EmulatedNode, untilNs: number): Promise<void> {
   while (node.requestsInFlight() > 0) {
