@@ -1,8 +1,9 @@
 /**
  * Boots a disk on a bare node and prints its console: `node tools/boot.ts DISK [--side B] [--seconds 30] [--bank-mib 256]
- * [--until TEXT] [--get ADDRESS/PATH] [--type TEXT]`.
+ * [--until TEXT] [--get ADDRESS/PATH] [--type TEXT] [--translate hot|all|off]`.
  */
 import { parseArgs } from 'node:util';
+import type { Translate } from '../src/machine/index.ts';
 import { BareNode } from '../test/system/bare-node.ts';
 
 const NS_PER_MS = 1_000_000;
@@ -16,6 +17,7 @@ const { values, positionals } = parseArgs({
     until: { type: 'string' },
     get: { type: 'string' },
     type: { type: 'string' },
+    translate: { type: 'string', default: 'hot' },
   },
 });
 const [systemDisk] = positionals;
@@ -25,6 +27,7 @@ const node = new BareNode({
   systemDisk,
   bootSide: values.side === 'B' ? 'B' : 'A',
   bankMib: Number(values['bank-mib']),
+  translate: values.translate as Translate,
   onConsole: (bytes) => process.stdout.write(bytes),
 });
 const { machine } = node;

@@ -5,7 +5,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import type { Translate } from '../src/machine/door.ts';
 import { describeResult, type NamedResult, runNamedTest, summarize, testNames } from './riscv-tests/suite.ts';
 import { traceTest } from './riscv-tests/trace.ts';
 
@@ -15,6 +16,7 @@ interface Options {
   readonly filter: string;
   readonly json?: true;
   readonly trace?: number;
+  readonly translate: Translate;
 }
 
 function positiveInteger(text: string): number {
@@ -40,7 +42,7 @@ function runSuite(folder: string, options: Options): number {
   }
   const results: NamedResult[] = [];
   for (const name of names) {
-    const result = runNamedTest(folder, name);
+    const result = runNamedTest(folder, name, { translate: options.translate });
     results.push(result);
     print(describeResult(result));
     if (result.verdict.outcome !== 'passed' && options.trace !== undefined) {
@@ -65,6 +67,7 @@ const command = new Command('riscv-tests')
   .description('Runs a folder of riscv-tests programs (ELF files) on the hart.')
   .argument('<folder>', 'folder that holds the programs, e.g. rv64ui-p-add')
   .option('--filter <glob>', 'only programs whose name matches', '*')
+  .addOption(new Option('--translate <what>', 'what is translated').choices(['hot', 'all', 'off']).default('hot'))
   .option('--json', 'print one JSON document instead of lines')
   .option('--trace <count>', 'on failure, print the last instructions through the disassembler', positiveInteger)
   .addHelpText('after', '\nExit code: 0 all passed, 1 some failed, 2 wrong usage or no programs.')

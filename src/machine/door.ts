@@ -190,12 +190,20 @@ export const PARTITION_REGISTERS = {
 
 // ------------------------------------------------------------------------------------------------------- machine
 
+/**
+ * What is turned into machine code of its own: what is executed often, everything at its first execution (for tests),
+ * or nothing. The guest cannot tell: instruction counts, traps and memory are the same.
+ */
+export type Translate = 'hot' | 'all' | 'off';
+
 export interface MachineOptions {
   readonly harts: 1 | 2 | 3 | 4;
   readonly bankBytes: number;
   readonly clock: MachineClock;
   /** Bytes for the entropy device and the device tree's rng-seed; deterministic when the caller's is. */
   readonly random: (bytes: number) => Uint8Array;
+  /** `hot` unless said otherwise. */
+  readonly translate?: Translate | undefined;
 }
 
 export type RunStop =

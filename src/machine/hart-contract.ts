@@ -8,7 +8,7 @@
  *    changed mie, mip, mideleg, mstatus, sstatus, stimecmp or privilege; a wire that changes inside a bus callback ends
  *    the slice after that instruction (`requestYield`).
  */
-import type { AccessBytes, MachineModeHart, PhysicalMemory, Snapshotted } from './door.ts';
+import type { AccessBytes, MachineModeHart, PhysicalMemory, Snapshotted, Translate } from './door.ts';
 
 /** MMIO as a hart sees it. `undefined` and `false`: nothing answers, the hart takes an access fault. */
 export interface HartBus {
@@ -37,6 +37,8 @@ export interface HartOptions {
   readonly time: () => bigint;
   /** Entry addresses of attached M-mode programs. */
   readonly machineModeEntries: ReadonlySet<number>;
+  /** `hot` unless said otherwise. */
+  readonly translate?: Translate | undefined;
 }
 
 export interface Hart extends Snapshotted {

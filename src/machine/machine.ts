@@ -76,6 +76,7 @@ class BoardMachine implements Machine {
         bus: this.#board.bus,
         time: () => this.#runner.ticks(),
         machineModeEntries: this.#entries,
+        translate: options.translate,
       }),
     );
     for (const hart of this.#harts) this.#runner.addHart(hart, this.#machineModeHart(hart));

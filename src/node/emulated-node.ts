@@ -18,6 +18,7 @@ import {
   type Side,
   SLOTS_PER_SIDE,
   TIMING,
+  type Translate,
 } from '../machine/index.ts';
 import { type GuestStatus, Microvisor, type SlotName } from '../microvisor/index.ts';
 import { EthernetSwitch } from '../network/index.ts';
@@ -47,6 +48,7 @@ export interface EmulatedNodeOptions {
   readonly config: NodeConfig;
   readonly state: StateDirectory;
   readonly clock: MachineClock;
+  readonly translate?: Translate | undefined;
   /** Bytes of a side's UART as the guest sends them. */
   readonly onConsole: (side: Side, bytes: Uint8Array) => void;
 }
@@ -73,12 +75,12 @@ export class EmulatedNode {
   #made = new Map<GuestName, Side>();
   #powered = false;
 
-  constructor({ config, state, clock, onConsole }: EmulatedNodeOptions) {
+  constructor({ config, state, clock, translate, onConsole }: EmulatedNodeOptions) {
     this.#config = config;
     this.#state = state;
     const bankBytes = config.bankMib * MIB;
     const harts = 1;
-    this.machine = createMachine({ harts, bankBytes, clock, random: seededRandom(config.seed) });
+    this.machine = createMachine({ harts, bankBytes, clock, random: seededRandom(config.seed), translate });
     this.executive = new Executive(this.machine);
     this.monitor = new MonitorClient(this.machine, this.executive);
     this.disks = new Disks(state.disks, config.disks);

@@ -3,6 +3,7 @@
  * until it is told to shut down. Ending it in any other way is a loss of power.
  */
 import { appendFileSync, writeSync } from 'node:fs';
+import type { Translate } from '../machine/index.ts';
 import { Forwarder } from '../network/index.ts';
 import { EmulatedNode } from './emulated-node.ts';
 import { NETWORK } from './guest.ts';
@@ -25,6 +26,7 @@ async function main(path: string): Promise<void> {
   const node = new EmulatedNode({
     config,
     state,
+    translate: translateSetting(process.env['MVCTL_TRANSLATE']),
     clock: config.clock === 'virtual' ? { kind: 'virtual' } : { kind: 'realtime', nowNs: wallClockNs() },
     onConsole: (side, bytes) => {
       appendFileSync(state.console(side), bytes);
@@ -49,6 +51,16 @@ async function main(path: string): Promise<void> {
   }
   writeSync(1, `${READY_LINE}\n`);
   logDeath(state);
+}
+
+const TRANSLATE: readonly Translate[] = ['hot', 'all', 'off'];
+
+/** MVCTL_TRANSLATE: what the node's harts translate. It changes how fast a node is, nothing else. */
+function translateSetting(text: string | undefined): Translate | undefined {
+  if (text === undefined || text === '') return undefined;
+  const setting = TRANSLATE.find((each) => each === text);
+  if (setting === undefined) throw new Error(`MVCTL_TRANSLATE: expected ${TRANSLATE.join(', ')}, found ${text}`);
+  return setting;
 }
 
 function logDeath(state: StateDirectory): void {

@@ -7,6 +7,7 @@ import {
   type PluggedDevice,
   type Side,
   TIMING,
+  type Translate,
 } from '../../src/machine/index.ts';
 import { ClientStack, EthernetSwitch, type HttpResult, httpGet } from '../../src/network/index.ts';
 import { OverlayStore } from './overlay-store.ts';
@@ -15,6 +16,7 @@ export interface BareNodeOptions {
   readonly systemDisk: string | BlockStore;
   readonly bootSide?: Side;
   readonly bankMib?: number;
+  readonly translate?: Translate | undefined;
   readonly onConsole?: (bytes: Uint8Array) => void;
 }
 
@@ -34,10 +36,16 @@ export class BareNode {
   /** All that the side's UART sent. */
   console = '';
 
-  constructor({ systemDisk, bootSide = 'A', bankMib = 256, onConsole }: BareNodeOptions) {
+  constructor({ systemDisk, bootSide = 'A', bankMib = 256, translate, onConsole }: BareNodeOptions) {
     this.side = bootSide;
     const bankBytes = bankMib * MIB;
-    this.machine = createMachine({ harts: 1, bankBytes, clock: { kind: 'virtual' }, random: countingBytes() });
+    this.machine = createMachine({
+      harts: 1,
+      bankBytes,
+      clock: { kind: 'virtual' },
+      random: countingBytes(),
+      translate,
+    });
     this.firmware = new Firmware({ bankBytes, harts: 1, rom: this.machine, bootSide });
     this.machine.attach(this.firmware);
     const text = new TextDecoder('latin1');

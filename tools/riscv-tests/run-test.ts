@@ -5,7 +5,7 @@
  * 0x0101 in the two upper bytes is a character for the console, which the reader acknowledges by clearing the word.
  * Source: riscv-tests, env/p/riscv_test.h and env/v/vm.c.
  */
-import type { PhysicalMemory } from '../../src/machine/door.ts';
+import type { PhysicalMemory, Translate } from '../../src/machine/door.ts';
 import { createHart } from '../../src/machine/hart/hart.ts';
 import type { Hart } from '../../src/machine/hart-contract.ts';
 import { createPhysicalMemory } from '../../src/machine/memory.ts';
@@ -52,7 +52,7 @@ const VM_ABORTS: Readonly<Record<number, string>> = {
 };
 
 /** A hart in its reset state at the entry of the program `file` holds. */
-function loadProgram(file: Uint8Array): TestProgram {
+function loadProgram(file: Uint8Array, translate: Translate | undefined): TestProgram {
   const elf = parseElf64(file);
   const tohost = elf.symbols.get('tohost');
   if (tohost === undefined) throw new ElfError('expected a symbol tohost, found none');
@@ -69,6 +69,7 @@ function loadProgram(file: Uint8Array): TestProgram {
     bus: { read: () => undefined, write: () => false },
     time: () => BigInt(hart.retired) / INSTRUCTIONS_PER_TICK,
     machineModeEntries: new Set(),
+    translate,
   });
   hart.reset(elf.entry);
   return { hart, memory, elf, tohost };
@@ -78,6 +79,7 @@ function loadProgram(file: Uint8Array): TestProgram {
 export interface RunOptions {
   readonly instructionsMax?: number;
   readonly sliceInstructions?: number;
+  readonly translate?: Translate | undefined;
   readonly beforeSlice?: (program: TestProgram) => void;
 }
 
@@ -90,7 +92,7 @@ export function runTest(file: Uint8Array, options: RunOptions = {}): TestResult 
     console: written.join(''),
   });
   try {
-    program = loadProgram(file);
+    program = loadProgram(file, options.translate);
     return finish(runToVerdict(program, written, options));
   } catch (error) {
     return finish({

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, matchesGlob } from 'node:path';
 import { isElf } from './elf64.ts';
-import { runTest, type TestResult } from './run-test.ts';
+import { type RunOptions, runTest, type TestResult } from './run-test.ts';
 
 export interface NamedResult extends TestResult {
   readonly name: string;
@@ -23,9 +23,9 @@ export function testNames(folder: string, glob = '*'): string[] {
     .sort();
 }
 
-export const runNamedTest = (folder: string, name: string): NamedResult => ({
+export const runNamedTest = (folder: string, name: string, options: RunOptions = {}): NamedResult => ({
   name,
-  ...runTest(readFileSync(join(folder, name))),
+  ...runTest(readFileSync(join(folder, name)), options),
 });
 
 export const groupOf = (name: string): string => name.split('-').slice(0, 2).join('-');
