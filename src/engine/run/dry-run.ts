@@ -6,6 +6,7 @@ import type { Report } from '../generated/report.ts';
 import { ModelNode, type ModelTiming } from '../model-node.ts';
 import type { ActRequest } from '../node-port.ts';
 import { type Plan, type PlannedStep, runIdOf, stepsOf } from '../plan/plan.ts';
+import { compilePlan } from '../statechart/compiled-plan.ts';
 import { stepKind } from '../steps/table.ts';
 import { assembleReport } from './assemble-report.ts';
 import { RunDriver } from './run-driver.ts';
@@ -19,7 +20,7 @@ export async function dryRun(plan: Plan, onProgress: ProgressListener = () => {}
   const { bootId, nowNs, clock, facts } = await port.status();
   onProgress({ type: 'run-start', plan, isResumed: false, journalPath: '' }, false);
   const driver = new RunDriver({
-    plan,
+    compiled: compilePlan(plan),
     port,
     sink: { append: () => Promise.resolve() },
     wallNow: () => 0,

@@ -24,8 +24,13 @@ interface ActionDescriptor {
 }
 
 export class Outstanding {
-  readonly effects = new Map<string, EffectInput>();
-  readonly timers = new Map<string, Timer>();
+  readonly effects: Map<string, EffectInput>;
+  readonly timers: Map<string, Timer>;
+
+  constructor(from?: Outstanding) {
+    this.effects = new Map(from?.effects);
+    this.timers = new Map(from?.timers);
+  }
 
   /** Takes in the actions of a transition made at `atNs`; gives back those that are not bookkeeping, in order. */
   apply(actions: readonly ActionDescriptor[], atNs: number): readonly Announcement[] {

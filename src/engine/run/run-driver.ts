@@ -14,9 +14,10 @@ import type { IntentRecord, JournalRecord, PhaseRecord, TimerRecord } from '../g
 import { JournalError } from '../journal/journal-error.ts';
 import type { NewRecord } from '../journal/record-line.ts';
 import type { ActOutcome, ActRequest, Json, NodePort } from '../node-port.ts';
-import { type Plan, type PlannedStep, stepsOf } from '../plan/plan.ts';
-import { compileChart, type RunChart } from '../statechart/compile-chart.ts';
-import { Evaluator } from '../statechart/evaluator.ts';
+import type { PlannedStep } from '../plan/plan.ts';
+import type { RunChart } from '../statechart/compile-chart.ts';
+import type { CompiledPlan } from '../statechart/compiled-plan.ts';
+import type { Evaluator } from '../statechart/evaluator.ts';
 import type { DoneStep, EffectError, EffectInput, EffectOutput, RunContext } from '../statechart/run-context.ts';
 import type { NodeCall, StepArgs } from '../steps/step-kind.ts';
 import { stepKind } from '../steps/table.ts';
@@ -30,7 +31,7 @@ export interface RecordSink {
 }
 
 export interface DriverOptions {
-  readonly plan: Plan;
+  readonly compiled: CompiledPlan;
   readonly port: NodePort;
   readonly sink: RecordSink;
   /** Wall clock in milliseconds, for people who read the journal. */
@@ -45,6 +46,17 @@ export interface DriverOptions {
   readonly assumesAssertions?: boolean;
   /** Stops the run before its next effect. */
   readonly signal?: AbortSignal | undefined;
+  /** Goes on from here in place of from the beginning. */
+  readonly from?: DriverState;
+}
+
+/** All that a driver knows. A driver that goes on from it leaves it as it is. */
+export interface DriverState {
+  readonly snapshot: SnapshotFrom<RunChart>;
+  readonly outstanding: Outstanding;
+  /** Intents of earlier processes whose event never came, by effect. */
+  readonly openIntents: ReadonlyMap<string, IntentRecord>;
+  readonly bootId: string;
 }
 
 type Note = Omit<TimerRecord, 'seq' | 'crc' | 'wallMs'> | Omit<PhaseRecord, 'seq' | 'crc' | 'wallMs'>;
@@ -63,19 +75,25 @@ export class RunDriver {
   readonly #steps: readonly PlannedStep[];
   readonly #evaluator: Evaluator;
   readonly #chart: RunChart;
-  readonly #outstanding = new Outstanding();
-  /** Intents of earlier processes whose event never came, by effect. */
-  readonly #openIntents = new Map<string, IntentRecord>();
+  readonly #outstanding: Outstanding;
+  readonly #openIntents: Map<string, IntentRecord>;
   #snapshot: SnapshotFrom<RunChart>;
   #bootId: string;
   #isReplay = true;
 
   constructor(options: DriverOptions) {
+    const { compiled, from } = options;
     this.#options = options;
-    this.#steps = stepsOf(options.plan);
-    this.#evaluator = new Evaluator(options.plan);
-    this.#chart = compileChart(options.plan);
-    this.#bootId = options.bootId;
+    this.#steps = compiled.steps;
+    this.#evaluator = compiled.evaluator;
+    this.#chart = compiled.chart;
+    this.#bootId = from?.bootId ?? options.bootId;
+    this.#openIntents = new Map(from?.openIntents);
+    this.#outstanding = new Outstanding(from?.outstanding);
+    if (from) {
+      this.#snapshot = from.snapshot;
+      return;
+    }
     const [snapshot, actions] = initialTransition(this.#chart, { atNs: options.beginNs, facts: options.facts });
     this.#snapshot = snapshot;
     this.#announce(this.#outstanding.apply(actions, options.beginNs), options.beginNs);
@@ -87,6 +105,16 @@ export class RunDriver {
 
   get isPaused(): boolean {
     return this.#snapshot.hasTag('paused');
+  }
+
+  /** What the driver knows now; a later round does not change it. */
+  get state(): DriverState {
+    return {
+      snapshot: this.#snapshot,
+      outstanding: new Outstanding(this.#outstanding),
+      openIntents: new Map(this.#openIntents),
+      bootId: this.#bootId,
+    };
   }
 
   /** Takes in what an earlier process wrote. */
@@ -103,17 +131,30 @@ export class RunDriver {
   /** Goes on until the run is over, pauses, or is told to stop. Rejects with NodeUnreachable or JournalError. */
   async drive(): Promise<DriveEnd> {
     this.#isReplay = false;
-    if (this.isPaused) await this.#happen({ type: 'run.resume', atNs: (await this.#options.port.status()).nowNs });
+    if (this.isPaused) await this.resume();
     for (;;) {
-      if (this.#snapshot.status === 'done') return 'finished';
-      if (this.#options.signal?.aborted) return 'interrupted';
-      const [effect] = this.#outstanding.effects;
-      const [timer] = this.#outstanding.timers.values();
-      if (effect) await this.#happen(await this.#bringAbout(...effect));
-      else if (timer) await this.#happen(await this.#wait(timer));
-      else if (this.isPaused) return 'paused';
-      else throw new Error(`the statechart waits for nothing in ${JSON.stringify(this.#snapshot.value)}`);
+      const end = await this.advance();
+      if (end !== undefined) return end;
     }
+  }
+
+  /** The operator asks a paused run to go on. */
+  async resume(): Promise<void> {
+    await this.#happen({ type: 'run.resume', atNs: (await this.#options.port.status()).nowNs });
+  }
+
+  /** One effect or one timer, and the transition it causes; or why there is none. */
+  async advance(): Promise<DriveEnd | undefined> {
+    this.#isReplay = false;
+    if (this.#snapshot.status === 'done') return 'finished';
+    if (this.#options.signal?.aborted) return 'interrupted';
+    const [effect] = this.#outstanding.effects;
+    const [timer] = this.#outstanding.timers.values();
+    if (effect) await this.#happen(await this.#bringAbout(...effect));
+    else if (timer) await this.#happen(await this.#wait(timer));
+    else if (this.isPaused) return 'paused';
+    else throw new Error(`the statechart waits for nothing in ${JSON.stringify(this.#snapshot.value)}`);
+    return undefined;
   }
 
   async #happen(event: Happening): Promise<void> {
@@ -288,8 +329,8 @@ export class RunDriver {
   }
 
   #requestContext(): Parameters<typeof effectRequest>[2] {
-    const { plan, keyPrefix } = this.#options;
-    return { plan, steps: this.#steps, evaluator: this.#evaluator, keyPrefix, bootId: this.#bootId };
+    const { compiled, keyPrefix } = this.#options;
+    return { plan: compiled.plan, steps: this.#steps, evaluator: this.#evaluator, keyPrefix, bootId: this.#bootId };
   }
 
   /** Whichever comes first, the timeout of the step or that of its phase. */
@@ -297,7 +338,7 @@ export class RunDriver {
     const deadlineNs = nowNs + timeoutMs * 1e6;
     if (effect.kind !== 'step') return deadlineNs;
     const { phase } = this.#steps[effect.index]!;
-    const planned = this.#options.plan.phases.find(({ id }) => id === phase);
+    const planned = this.#options.compiled.plan.phases.find(({ id }) => id === phase);
     const open = this.context.phases.findLast(({ id }) => id === phase);
     if (planned?.timeoutMs == null || !open) return deadlineNs;
     return Math.min(deadlineNs, open.startNs + planned.timeoutMs * 1e6);

@@ -12,6 +12,7 @@ import { readJournal, truncateTornTail } from '../journal/read-journal.ts';
 import { RunStore, type StoredRun } from '../journal/run-store.ts';
 import type { NodePort } from '../node-port.ts';
 import { type Plan, runIdOf } from '../plan/plan.ts';
+import { compilePlan } from '../statechart/compiled-plan.ts';
 import { assembleReport } from './assemble-report.ts';
 import { type RecordSink, RunDriver } from './run-driver.ts';
 import type { ProgressListener } from './run-progress.ts';
@@ -105,7 +106,7 @@ async function drive(
   try {
     onProgress({ type: 'run-start', plan, isResumed: records.length > 0, journalPath }, false);
     const driver = new RunDriver({
-      plan,
+      compiled: compilePlan(plan),
       port,
       sink: writer,
       wallNow,

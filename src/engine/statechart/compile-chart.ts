@@ -12,7 +12,7 @@
  */
 import type { Plan, PlannedPhase, PlannedStep } from '../plan/plan.ts';
 import { RECOVERY_PHASE, ROLLBACK_PHASE, stepsOf } from '../plan/plan.ts';
-import { Evaluator } from './evaluator.ts';
+import type { Evaluator } from './evaluator.ts';
 import type { DoneStep, RunInput } from './run-context.ts';
 import { vocabulary } from './vocabulary.ts';
 
@@ -23,8 +23,8 @@ type States = { [key: string]: StateConfig };
 
 export type RunChart = ReturnType<typeof compileChart>;
 
-export function compileChart(plan: Plan) {
-  const words = vocabulary(new Evaluator(plan));
+export function compileChart(plan: Plan, evaluator: Evaluator) {
+  const words = vocabulary(evaluator);
   const steps = stepsOf(plan);
   const titles = steps.map(({ id }) => id);
   const config: ChartConfig = {
