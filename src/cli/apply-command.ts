@@ -49,7 +49,11 @@ export function applyCommand(io: CliIo, open: OpenNode = openNode): Command {
     .argument('[playbook]', 'playbook file; none with --resume')
     .option('--dry-run', 'run it on a model of the node: no node, no change, durations are priors')
     .option('--resume', 'go on with the run that was left on the node')
-    .option('-o, --output <format[=path]>', 'pretty or json, to standard output or a file; repeatable', parseOutput)
+    .option(
+      '-o, --output <format[=path]>',
+      'pretty, json or junit, to standard output or a file; repeatable',
+      parseOutput,
+    )
     .addOption(new Option('--clock <clock>', 'clock of a new node').choices(['virtual', 'realtime']).default('virtual'))
     .option('--seed <number>', 'moves every random choice of a new node', wholeNumber, 1)
     .option('--var <name=value>', 'value of a variable; repeatable', nameValue)

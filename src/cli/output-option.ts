@@ -6,7 +6,7 @@ import type { Report } from '../engine/index.ts';
 import { CommandError } from './command-error.ts';
 import type { CliIo } from './io.ts';
 
-const FORMATS = ['pretty', 'json'] as const;
+const FORMATS = ['pretty', 'json', 'junit'] as const;
 type Format = (typeof FORMATS)[number];
 
 export interface OutputTarget {
@@ -17,21 +17,29 @@ export interface OutputTarget {
 export function parseOutput(text: string, previous: readonly OutputTarget[] = []): readonly OutputTarget[] {
   const [name = '', ...rest] = text.split('=');
   const format = FORMATS.find((known) => known === name);
-  if (!format) throw new CommandError(EXIT.usage.code, `--output: expected ${FORMATS.join(' or ')}, found ${name}`);
+  if (!format) throw new CommandError(EXIT.usage.code, `--output: expected ${FORMATS.join(', ')}, found ${name}`);
   return [...previous, { format, path: rest.length > 0 ? rest.join('=') : undefined }];
 }
 
 export async function writeReport(report: Report, targets: readonly OutputTarget[], io: CliIo): Promise<void> {
-  const { renderPretty } = await import('../engine/report/render-pretty.ts');
-  const { renderJson } = await import('../engine/report/render-json.ts');
   for (const { format, path } of targets.length > 0 ? targets : DEFAULT_TARGETS) {
-    const color = path === undefined && io.isColor;
-    const text = format === 'json' ? renderJson(report) : renderPretty(report, { color });
+    const text = await render(report, format, path === undefined && io.isColor);
     if (path === undefined) io.stdout.write(text);
     else {
       mkdirSync(dirname(path), { recursive: true });
       writeFileSync(path, text);
     }
+  }
+}
+
+async function render(report: Report, format: Format, color: boolean): Promise<string> {
+  switch (format) {
+    case 'pretty':
+      return (await import('../engine/report/render-pretty.ts')).renderPretty(report, { color });
+    case 'json':
+      return (await import('../engine/report/render-json.ts')).renderJson(report);
+    case 'junit':
+      return (await import('../engine/report/render-junit.ts')).renderJunit(report);
   }
 }
 

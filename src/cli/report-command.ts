@@ -14,7 +14,11 @@ export function reportCommand(io: CliIo): Command {
     .description('show a report, or the report of an online run with an offline run as its baseline')
     .argument('<report>', 'JSON report')
     .argument('[baseline]', 'JSON report of the ordinary way')
-    .option('-o, --output <format[=path]>', 'pretty or json, to standard output or a file; repeatable', parseOutput)
+    .option(
+      '-o, --output <format[=path]>',
+      'pretty, json or junit, to standard output or a file; repeatable',
+      parseOutput,
+    )
     .addHelpText('after', EXAMPLES)
     .action(
       async (path: string, baseline: string | undefined, flags: { readonly output?: readonly OutputTarget[] }) => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { describe, expect, it } from 'vitest';
 import { compareReports, dryRun, type Report, readJournal, renderPretty } from '../../src/engine/index.ts';
+import { renderJunit } from '../../src/engine/report/render-junit.ts';
 import { modelFor, OFFLINE, ONLINE, options, planOf, reportOf, runPlan, TestFolders } from './model-run.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -52,6 +53,27 @@ describe('a report', () => {
     expect(report.run.dryRun).toBe(true);
     expect(report.os).toEqual({ before: null, after: null });
     expect(report.microvisor).toBeNull();
+  });
+});
+
+describe('a report as JUnit XML', () => {
+  it('has a suite a phase, a case a step, and the failure where it was', async () => {
+    using folders = new TestFolders();
+    const plan = planOf(ONLINE);
+    const model = modelFor(plan, ({ key }) =>
+      key.split('/')[2] === 'install' ? { fails: 'refused', message: 'a <bad> "disk" & \u0007' } : undefined,
+    );
+    const report = reportOf(await runPlan(plan, options(model, folders.make())));
+    const xml = renderJunit(report);
+    expect(xml.match(/<testsuite /g)).toHaveLength(report.phases.length);
+    const steps = report.phases.flatMap(({ steps }) => steps);
+    // Taking back is a phase without steps and one case.
+    expect(xml.match(/<testcase /g)).toHaveLength(steps.length + 1);
+    expect(xml.match(/<skipped message="not reached"\/>/g)).toHaveLength(
+      steps.filter(({ outcome }) => outcome === 'not-reached').length,
+    );
+    expect(xml).toContain('<failure type="refused" message="a &lt;bad&gt; &quot;disk&quot; &amp; \ufffd">');
+    expect(xml.match(/<failure /g)).toHaveLength(1);
   });
 });
 
