@@ -127,9 +127,9 @@ export interface Primitives {
     readonly args: { readonly guest: GuestName; readonly packages: readonly string[] };
     readonly result: GuestFacts;
   };
-  /** Runs a fixed piece of work in a guest and accounts for it: what the overhead is computed from. */
+  /** Runs a fixed piece of work in a guest, `times` in a row, and accounts for it: what the overhead is computed from. */
   'guest.sample-work': {
-    readonly args: { readonly guest: GuestName; readonly argv: readonly string[] };
+    readonly args: { readonly guest: GuestName; readonly argv: readonly string[]; readonly times: number };
     readonly result: {
       readonly virtualized: boolean;
       readonly nodeNs: number;

@@ -125,14 +125,21 @@ export const GUEST_STEPS: readonly StepKind[] = [
     args: {
       guest: GUEST,
       argv: { type: 'list<string>', summary: 'the work: a command that does the same each time', required: true },
+      times: {
+        type: 'int',
+        summary: 'how often in a row; what else the guest does averages out',
+        default: 1,
+        min: 1,
+        max: 1000,
+      },
     },
     does: node((args) => ({
       primitive: 'guest.sample-work',
-      args: { guest: guestArg(args), argv: listArg<string>(args, 'argv') },
+      args: { guest: guestArg(args), argv: listArg<string>(args, 'argv'), times: args['times'] as number },
     })),
     outputs: {
       virtualized: { type: 'bool', summary: 'whether the Microvisor was there' },
-      nodeNs: { type: 'int', summary: 'node time' },
+      nodeNs: { type: 'int', summary: 'node time of all of it' },
       instructions: { type: 'int', summary: 'instructions the guest retired' },
       traps: { type: 'json', summary: 'M-mode entries by cause' },
     },

@@ -80,12 +80,15 @@ function pair(line: string, separator: string, value: (text: string) => string):
   return at < 0 ? [line, ''] : [line.slice(0, at), value(line.slice(at + 1))];
 }
 
-/** Runs "$@" and says how long it took by the guest's own clock, which counts the node's time. */
-const TIMED_SCRIPT = 'start=$(date +%s%N); "$@" >/dev/null || exit; echo $(($(date +%s%N) - start))';
+/** Runs "$@" so many times and says how long it took by the guest's own clock, which counts the node's time. */
+const TIMED_SCRIPT =
+  'left=$1; shift; start=$(date +%s%N); while [ $left -gt 0 ]; do "$@" >/dev/null || exit; left=$((left - 1)); done; echo $(($(date +%s%N) - start))';
 
 export const sampleWork: Primitive<'guest.sample-work'> = async (node, args, { deadlineNs }) => {
   const before = structuredClone(node.machine.counters);
-  const run = await node.run(args.guest, ['/bin/sh', '-c', TIMED_SCRIPT, 'work', ...args.argv], { deadlineNs });
+  const run = await node.run(args.guest, ['/bin/sh', '-c', TIMED_SCRIPT, 'work', String(args.times), ...args.argv], {
+    deadlineNs,
+  });
   const nodeNs = Number(run.stdout.trim());
   if (run.exitCode !== 0 || !Number.isSafeInteger(nodeNs) || nodeNs <= 0) {
     throw new NodeError(
