@@ -127,7 +127,7 @@ export interface Primitives {
     readonly args: { readonly guest: GuestName; readonly packages: readonly string[] };
     readonly result: GuestFacts;
   };
-  /** Runs a fixed piece of work in a guest, `times` in a row, and accounts for it: what the overhead is computed from. */
+  /** Runs a fixed piece of work in a guest, `times` in a row, and accounts for it (`nodeNs` is the median, the rest the sum): what the overhead is computed from. */
   'guest.sample-work': {
     readonly args: { readonly guest: GuestName; readonly argv: readonly string[]; readonly times: number };
     readonly result: {

@@ -127,7 +127,7 @@ export const GUEST_STEPS: readonly StepKind[] = [
       argv: { type: 'list<string>', summary: 'the work: a command that does the same each time', required: true },
       times: {
         type: 'int',
-        summary: 'how often in a row; what else the guest does averages out',
+        summary: 'how often in a row',
         default: 1,
         min: 1,
         max: 1000,
@@ -139,7 +139,7 @@ export const GUEST_STEPS: readonly StepKind[] = [
     })),
     outputs: {
       virtualized: { type: 'bool', summary: 'whether the Microvisor was there' },
-      nodeNs: { type: 'int', summary: 'node time of all of it' },
+      nodeNs: { type: 'int', summary: 'node time of one, the median' },
       instructions: { type: 'int', summary: 'instructions the guest retired' },
       traps: { type: 'json', summary: 'M-mode entries by cause' },
     },
