@@ -18,10 +18,14 @@ export type {
   NodeFailure,
   NodePort,
   NodeStatus,
+  NodeTimeline,
+  OwnerSpan,
   ProbeAnswer,
+  RequestSeries,
   ServiceMeasurement,
 } from './node-port.ts';
 export { NodeUnreachable } from './node-port.ts';
+export { OwnerSpans } from './owner-spans.ts';
 export { parseYaml, type SourceFile } from './parse/parse-yaml.ts';
 export { makePlan, type Planned, type PlanOptions } from './plan/make-plan.ts';
 export type { Plan, PlannedNode, PlannedPhase, PlannedStep } from './plan/plan.ts';

@@ -10,9 +10,12 @@ import type {
   NodeFailure,
   NodePort,
   NodeStatus,
+  NodeTimeline,
   ProbeAnswer,
+  RequestSeries,
   ServiceMeasurement,
 } from './node-port.ts';
+import { OwnerSpans } from './owner-spans.ts';
 import { FAILURE_CODES, type FailureCode, type GuestName, type PrimitiveName, type ServiceSpec } from './primitives.ts';
 
 export interface ModelTiming {
@@ -51,6 +54,7 @@ type Effect = () => Json;
 
 const MS = 1_000_000;
 const LATENCY_MS = 1;
+const BINS_MAX = 1_000;
 const BANK_BYTES = 512 * 2 ** 20;
 
 export class ModelNode implements NodePort {
@@ -71,6 +75,7 @@ export class ModelNode implements NodePort {
   readonly #running = new Map<string, () => ActOutcome>();
   readonly #lost = new Set<string>();
   readonly #down: Interval[] = [];
+  readonly #owners = new OwnerSpans();
   #service: ServiceSpec | undefined;
   #probingFromNs = 0;
   #epoch = 0;
@@ -103,6 +108,11 @@ export class ModelNode implements NodePort {
     return Promise.resolve({ bootId: this.bootId, nowNs: this.nowNs, clock: 'virtual', facts: {} });
   }
 
+  fence(epoch: number): Promise<void> {
+    this.#epoch = Math.max(this.#epoch, epoch);
+    return Promise.resolve();
+  }
+
   async act(request: ActRequest): Promise<ActOutcome> {
     if (request.epoch < this.#epoch)
       return this.#fail(request, 'stale-epoch', `epoch ${request.epoch} < ${this.#epoch}`);
@@ -116,6 +126,7 @@ export class ModelNode implements NodePort {
       this.#running.delete(request.key);
       const outcome = this.#perform(request, interference);
       this.#outcomes.set(request.key, outcome);
+      this.#owners.note(this.nowNs, this.#ownersNow());
       return outcome;
     };
     if (interference && 'hangs' in interference) {
@@ -163,6 +174,10 @@ export class ModelNode implements NodePort {
       resolutionMs: intervalMs,
       latencyMs,
     });
+  }
+
+  measureTimeline(fromNs: number, toNs: number): Promise<NodeTimeline> {
+    return Promise.resolve({ requests: this.#requests(fromNs, toNs), owners: this.#owners.between(fromNs, toNs) });
   }
 
   measureMicrovisor(): Promise<MicrovisorMeasurement> {
@@ -403,6 +418,30 @@ export class ModelNode implements NodePort {
 
   #isDownAt(ns: number): boolean {
     return this.#down.some(({ fromNs, toNs }) => ns >= fromNs && ns < toNs);
+  }
+
+  #requests(fromNs: number, toNs: number): RequestSeries | null {
+    if (!this.#service) return null;
+    const intervalNs = this.#service.intervalMs * MS;
+    const firstNs =
+      this.#probingFromNs + Math.max(0, Math.ceil((fromNs - this.#probingFromNs) / intervalNs)) * intervalNs;
+    const slots = Math.max(0, Math.ceil((toNs - firstNs) / intervalNs));
+    const slotsPerBin = Math.max(1, Math.ceil(slots / BINS_MAX));
+    const requests: number[] = [];
+    const failed: number[] = [];
+    for (let slot = 0; slot < slots; slot++) {
+      const bin = Math.floor(slot / slotsPerBin);
+      requests[bin] = (requests[bin] ?? 0) + 1;
+      failed[bin] = (failed[bin] ?? 0) + (this.#isDownAt(firstNs + slot * intervalNs) ? 1 : 0);
+    }
+    const latencyMs = requests.map((count, bin) => (failed[bin] === count ? null : LATENCY_MS));
+    return { fromNs: firstNs, binNs: slotsPerBin * intervalNs, requests, failed, p50Ms: latencyMs, maxMs: latencyMs };
+  }
+
+  #ownersNow(): ReadonlyMap<string, string> {
+    const owners = new Map([['M-mode', this.isVirtualized ? 'Microvisor' : 'firmware']]);
+    if (this.isOn) owners.set('service', this.serving);
+    return owners;
   }
 
   #facts(

@@ -68,6 +68,32 @@ export interface MicrovisorMeasurement {
   readonly traps: { readonly [cause: string]: number };
 }
 
+/** How an interval went, for a picture: bounded in size however long it was. */
+export interface NodeTimeline {
+  /** null: nobody asked for the service. */
+  readonly requests: RequestSeries | null;
+  /** By part, then by time. */
+  readonly owners: readonly OwnerSpan[];
+}
+
+/** The prober's requests in bins of equal width, a column a figure; latencies are null where a bin has no correct answer. */
+export interface RequestSeries {
+  readonly fromNs: number;
+  readonly binNs: number;
+  readonly requests: readonly number[];
+  readonly failed: readonly number[];
+  readonly p50Ms: readonly (number | null)[];
+  readonly maxMs: readonly (number | null)[];
+}
+
+/** Of a part of the node (the service, a bank of memory, a device) who had it when; a part nobody has is left out. */
+export interface OwnerSpan {
+  readonly part: string;
+  readonly owner: string;
+  readonly fromNs: number;
+  readonly toNs: number;
+}
+
 /** The node's process is gone or does not answer. The run stops where it is and can be resumed. */
 export class NodeUnreachable extends Error {
   override readonly name = 'NodeUnreachable';
@@ -75,12 +101,15 @@ export class NodeUnreachable extends Error {
 
 export interface NodePort {
   status(): Promise<NodeStatus>;
+  /** From now on the node refuses acts of a lower epoch: whoever had it before has lost it. */
+  fence(epoch: number): Promise<void>;
   act(request: ActRequest, signal?: AbortSignal): Promise<ActOutcome>;
   probe(key: string): Promise<ProbeAnswer>;
   /** Lets the node run until `ns` of node time; for pauses, soaks, retry delays. */
   waitUntil(ns: number, signal?: AbortSignal): Promise<void>;
   measureService(fromNs: number, toNs: number): Promise<ServiceMeasurement>;
   measureMicrovisor(fromNs: number, toNs: number): Promise<MicrovisorMeasurement>;
+  measureTimeline(fromNs: number, toNs: number): Promise<NodeTimeline>;
   /** Live lines for a person (guest console, progress); never part of a report. */
   onProgress(listener: (line: string) => void): () => void;
   close(): Promise<void>;

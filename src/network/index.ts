@@ -1,12 +1,13 @@
 /** The door of the network: what a node is wired up with. */
 export { ClientStack, type ClientStackOptions } from './client-stack.ts';
 export { type NetworkClock, NS_PER_MS, NS_PER_S } from './clock.ts';
-export type { EthernetPort } from './ethernet.ts';
+export { type EthernetPort, parseMac } from './ethernet.ts';
 export { EthernetSwitch, type EthernetSwitchOptions } from './ethernet-switch.ts';
 export { Forwarder, type ForwarderOptions } from './forwarder.ts';
 export { type HttpGetRequest, type HttpResult, httpGet } from './http-client.ts';
 export { type PcapOptions, PcapWriter } from './pcap.ts';
 export { ProbeLog, type ProbeOutcome, type ProbeRecord } from './probe-log.ts';
 export { measureProbe, type ProbeMeasurement } from './probe-measurement.ts';
+export { type ProbeSeries, probeSeries } from './probe-series.ts';
 export { Prober, type ProberOptions, type ProbeTarget } from './prober.ts';
 export type { TcpCloseReason, TcpConnection, TcpHandlers } from './tcp-connection.ts';

@@ -58,7 +58,8 @@ export function measureProbe(log: ProbeLog, fromNs: number, toNs: number): Probe
   };
 }
 
-function nearestRank(sorted: readonly number[], percent: number): number {
+/** Of numbers in ascending order; 0 when there is none. */
+export function nearestRank(sorted: readonly number[], percent: number): number {
   return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)] ?? 0;
 }
 

@@ -7,6 +7,7 @@ import {
   type MicrovisorMeasurement,
   type NodePort,
   type NodeStatus,
+  type NodeTimeline,
   NodeUnreachable,
   type ProbeAnswer,
   type ServiceMeasurement,
@@ -65,11 +66,13 @@ export async function connectToNode(socketPath: string): Promise<RemoteNode> {
 
   return {
     status: () => call<NodeStatus>('status'),
+    fence: (epoch) => call('fence', { epoch }),
     act: (request: ActRequest, signal) => call<ActOutcome>('act', request, signal),
     probe: (key) => call<ProbeAnswer>('probe', { key }),
     waitUntil: (ns, signal) => call('waitUntil', { ns }, signal),
     measureService: (fromNs, toNs) => call<ServiceMeasurement>('measureService', { fromNs, toNs }),
     measureMicrovisor: (fromNs, toNs) => call<MicrovisorMeasurement>('measureMicrovisor', { fromNs, toNs }),
+    measureTimeline: (fromNs, toNs) => call<NodeTimeline>('measureTimeline', { fromNs, toNs }),
     onProgress: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);

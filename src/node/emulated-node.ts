@@ -21,7 +21,7 @@ import {
   type Translate,
 } from '../machine/index.ts';
 import { type GuestStatus, Microvisor, type SlotName } from '../microvisor/index.ts';
-import { EthernetSwitch } from '../network/index.ts';
+import { EthernetSwitch, parseMac } from '../network/index.ts';
 import { Disks } from './disks.ts';
 import { Executive } from './executive.ts';
 import { AGENT_PORT, type Guest, NETWORK, SLOT } from './guest.ts';
@@ -164,9 +164,16 @@ export class EmulatedNode {
     return guest;
   }
 
-  nameOf(side: Side): GuestName {
+  findName(side: Side): GuestName | undefined {
     for (const [name, named] of this.#names) if (named === side) return name;
-    throw new NodeError('no-such-guest', `side ${side} has no guest`);
+    return undefined;
+  }
+
+  /** @throws NodeError `no-such-guest` */
+  nameOf(side: Side): GuestName {
+    const name = this.findName(side);
+    if (name === undefined) throw new NodeError('no-such-guest', `side ${side} has no guest`);
+    return name;
   }
 
   freeSide(): Side {
@@ -369,6 +376,12 @@ export class EmulatedNode {
       if (!(error instanceof NodeError && error.code === 'refused')) throw error;
     }
     this.guest(name).agent.drop(`the guest was asked to ${mode}`);
+  }
+
+  /** The side to which the client sends what it has for the service. */
+  serves(): Side | undefined {
+    const mac = this.probe.stack.neighborOf(NETWORK.service);
+    return SIDES.find((side) => mac !== undefined && parseMac(NETWORK.mac[side]) === mac);
   }
 
   facts(): { readonly [name: string]: Json } {

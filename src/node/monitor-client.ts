@@ -1,6 +1,12 @@
 /** Speaks to the Microvisor through the service mailbox, as the board's service processor would. */
 import type { Machine } from '../machine/index.ts';
-import { type ControlRequest, type ControlResponse, decodeResponse, encodeRequest } from '../microvisor/index.ts';
+import {
+  type ControlRequest,
+  type ControlResponse,
+  decodeResponse,
+  encodeRequest,
+  type MicrovisorStatus,
+} from '../microvisor/index.ts';
 import type { Executive } from './executive.ts';
 import { NodeError } from './node-error.ts';
 
@@ -9,6 +15,8 @@ export type ControlAnswer = Extract<ControlResponse, { ok: true }>;
 export class MonitorClient {
   readonly #machine: Machine;
   readonly #executive: Executive;
+  /** What the last answer said of the node; every change of hands is an answer. */
+  lastStatus: MicrovisorStatus | undefined;
 
   constructor(machine: Machine, executive: Executive) {
     this.#machine = machine;
@@ -25,7 +33,10 @@ export class MonitorClient {
         );
       }),
     );
-    if (response.ok) return response;
+    if (response.ok) {
+      this.lastStatus = response.status;
+      return response;
+    }
     const { code, message } = response.error;
     switch (code) {
       case 'not-virtualized':

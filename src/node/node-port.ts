@@ -5,6 +5,7 @@ import type {
   Json,
   MicrovisorMeasurement,
   NodeStatus,
+  NodeTimeline,
   PrimitiveName,
   ProbeAnswer,
   ServiceMeasurement,
@@ -14,6 +15,7 @@ import { ActRecord } from './act-record.ts';
 import type { EmulatedNode } from './emulated-node.ts';
 import { NodeOffError } from './executive.ts';
 import { NodeError } from './node-error.ts';
+import { OwnershipLog } from './ownership-log.ts';
 import { LIMIT_S, PRIMITIVES, type Primitive } from './primitives/table.ts';
 import type { ServedNode } from './server.ts';
 import { TrapLog } from './trap-log.ts';
@@ -29,6 +31,7 @@ export class LocalNode implements ServedNode {
   readonly #bootId: string;
   readonly #acts: ActRecord;
   readonly #traps: TrapLog;
+  readonly #owners: OwnershipLog;
   readonly #listeners = new Set<(line: string) => void>();
   readonly #consoles = new Set<(side: Side, bytes: Uint8Array) => void>();
   #epoch = 0;
@@ -38,6 +41,7 @@ export class LocalNode implements ServedNode {
     this.#bootId = bootId;
     this.#acts = new ActRecord(actsPath, bootId);
     this.#traps = new TrapLog(node.machine);
+    this.#owners = new OwnershipLog(node);
   }
 
   async status(): Promise<NodeStatus> {
@@ -48,6 +52,10 @@ export class LocalNode implements ServedNode {
       clock: machine.options.clock.kind,
       facts: this.#node.facts(),
     };
+  }
+
+  async fence(epoch: number): Promise<void> {
+    this.#epoch = Math.max(this.#epoch, epoch);
   }
 
   async act(request: ActRequest): Promise<ActOutcome> {
@@ -84,6 +92,7 @@ export class LocalNode implements ServedNode {
       };
     } finally {
       this.#traps.mark();
+      this.#owners.mark();
     }
   }
 
@@ -103,6 +112,10 @@ export class LocalNode implements ServedNode {
 
   async measureMicrovisor(fromNs: number, toNs: number): Promise<MicrovisorMeasurement> {
     return { traps: this.#traps.between(fromNs, toNs) };
+  }
+
+  async measureTimeline(fromNs: number, toNs: number): Promise<NodeTimeline> {
+    return { requests: this.#node.probe.series(fromNs, toNs), owners: this.#owners.between(fromNs, toNs) };
   }
 
   onProgress(listener: (line: string) => void): () => void {

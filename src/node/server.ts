@@ -61,6 +61,8 @@ function dispatch(node: ServedNode, method: string, params: { readonly [name: st
   switch (method) {
     case 'status':
       return node.status();
+    case 'fence':
+      return node.fence(params['epoch']!);
     case 'act':
       return node.act(params as unknown as ActRequest);
     case 'probe':
@@ -71,6 +73,8 @@ function dispatch(node: ServedNode, method: string, params: { readonly [name: st
       return node.measureService(params['fromNs']!, params['toNs']!);
     case 'measureMicrovisor':
       return node.measureMicrovisor(params['fromNs']!, params['toNs']!);
+    case 'measureTimeline':
+      return node.measureTimeline(params['fromNs']!, params['toNs']!);
     case 'shutDown':
       return node.shutDown();
     case 'consoleInput':

@@ -10,6 +10,8 @@ import {
   NS_PER_MS,
   type ProbeLog,
   Prober,
+  type ProbeSeries,
+  probeSeries,
 } from '../network/index.ts';
 import { NETWORK } from './guest.ts';
 
@@ -63,6 +65,11 @@ export class ServiceProbe {
 
   measure(fromNs: number, toNs: number): ServiceMeasurement {
     return this.#log === undefined ? NOTHING_MEASURED : measureProbe(this.#log, fromNs, toNs);
+  }
+
+  /** Null: the service was never asked. */
+  series(fromNs: number, toNs: number): ProbeSeries | null {
+    return this.#log === undefined ? null : probeSeries(this.#log, fromNs, toNs);
   }
 
   /** One request beside the schedule. */

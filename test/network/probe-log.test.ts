@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ProbeLog, ProbeLogFormatError, type ProbeOutcome } from '../../src/network/probe-log.ts';
 import { measureProbe } from '../../src/network/probe-measurement.ts';
+import { probeSeries } from '../../src/network/probe-series.ts';
 
 const MS = 1_000_000;
 const schedule = { intervalNs: 10 * MS, deadlineNs: 50 * MS };
@@ -19,6 +20,33 @@ function logOf(...slots: readonly (number | ProbeOutcome)[]): ProbeLog {
   }
   return log;
 }
+
+describe('a series', () => {
+  test('has a bin a slot where there are few', () => {
+    const log = logOf(2, 'timeout', 4);
+    expect(probeSeries(log, 0, 200 * MS)).toEqual({
+      fromNs: 3 * MS,
+      binNs: 10 * MS,
+      requests: [1, 1, 1],
+      failed: [0, 1, 0],
+      p50Ms: [2, null, 4],
+      maxMs: [2, null, 4],
+    });
+    expect(probeSeries(log, 10 * MS, 20 * MS)).toMatchObject({ fromNs: 13 * MS, requests: [1], failed: [1] });
+    expect(probeSeries(log, 40 * MS, 90 * MS)).toMatchObject({ fromNs: 40 * MS, requests: [] });
+  });
+
+  test('loses no request and no failure where there are many', () => {
+    const log = logOf(...Array.from({ length: 2_500 }, (_, slot) => (slot % 7 === 0 ? 'reset' : (slot % 5) + 1)));
+    const series = probeSeries(log, 0, 1e12);
+    expect(series.binNs).toBe(30 * MS);
+    expect(series.requests).toHaveLength(Math.ceil(2_500 / 3));
+    const sum = (column: readonly number[]): number => column.reduce((total, value) => total + value, 0);
+    const measured = measureProbe(log, 0, 1e12);
+    expect([sum(series.requests), sum(series.failed)]).toEqual([measured.requests, measured.failed]);
+    expect(Math.max(...series.maxMs.map((ms) => ms ?? 0))).toBe(measured.latencyMs?.max);
+  });
+});
 
 describe('a measurement', () => {
   const steady = Array.from({ length: 10 }, () => 2);
