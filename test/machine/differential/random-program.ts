@@ -5,11 +5,11 @@
  * writes the registers back into the record; records and a scratch buffer for loads and stores are the program's
  * result. It ends in system calls of Linux: write(1, result, bytes) and exit(0).
  */
-import { findCompressedRow } from '../../../src/machine/isa/decode.ts';
 import { encode } from '../../../src/machine/isa/encode.ts';
-import type { CompressedRow, InstructionRow } from '../../../src/machine/isa/instruction.ts';
-import { noOperands, type Operand, type Operands, valueBits } from '../../../src/machine/isa/operand.ts';
+import type { InstructionRow } from '../../../src/machine/isa/instruction.ts';
+import type { Operands } from '../../../src/machine/isa/operand.ts';
 import { COMPRESSED, INSTRUCTION_BY_NAME, INSTRUCTIONS } from '../../../src/machine/isa/table.ts';
+import { baseOf, isMemory, type OperandChoices, type Row, randomWord } from './random-instruction.ts';
 import type { RandomSource } from './random-source.ts';
 
 export const PROGRAM_BASE = 0x8000_0000;
@@ -24,6 +24,8 @@ const PAGE_BYTES = 0x1000;
 const POINTERS: readonly number[] = [2, 15, 30];
 const RECORD_POINTER = 31;
 const isReserved = (register: number): boolean => POINTERS.includes(register) || register === RECORD_POINTER;
+const CSR_FFLAGS = 1;
+const CSR_FCSR = 3;
 
 export interface RandomProgram {
   readonly bytes: Uint8Array;
@@ -36,14 +38,6 @@ export interface RandomProgram {
   readonly blocks: readonly (readonly number[])[];
 }
 
-type Row = InstructionRow | CompressedRow;
-
-const baseOf = (row: Row): InstructionRow =>
-  'base' in row ? (INSTRUCTION_BY_NAME.get(row.base) as InstructionRow) : row;
-const isMemory = (row: Row): boolean => baseOf(row).syntax.includes('(');
-const CSR_FFLAGS = 1;
-const CSR_FCSR = 3;
-
 /** What a straight line cannot hold, or what two implementations may do differently. */
 function isSuitable(row: Row): boolean {
   const base = baseOf(row);
@@ -54,50 +48,17 @@ function isSuitable(row: Row): boolean {
 
 export const SUITABLE_ROWS: readonly Row[] = [...INSTRUCTIONS, ...COMPRESSED].filter(isSuitable);
 
-/** A random word of `row`. */
-function randomWord(row: Row, random: RandomSource): number {
-  for (;;) {
-    const operands = noOperands();
-    for (const operand of row.operands) {
-      const value = randomOperand(row, operand, random);
-      for (const slot of operand.slots) operands[slot] = value;
+const CHOICES: OperandChoices = {
+  csr: () => CSR_FFLAGS,
+  register: (row, operand, random) => {
+    const short = operand.bias !== 0;
+    if (isMemory(row) && operand.slots.includes('rs1')) return short ? 15 : 30;
+    for (;;) {
+      const register = short ? 8 + random.below(8) : random.below(32);
+      if (!operand.slots.includes('rd') || !isReserved(register)) return register;
     }
-    const word = encode(row, operands);
-    if (!('base' in row) || findCompressedRow(word) === row) return word;
-  }
-}
-
-function randomOperand(row: Row, operand: Operand, random: RandomSource): number {
-  const bits = valueBits(operand);
-  switch (operand.kind) {
-    case 'rm':
-      return random.pick([0, 1, 2, 3, 4, 7]);
-    case 'csr':
-      return CSR_FFLAGS;
-    case 'x':
-      return randomRegister(row, operand, random);
-    default:
-      return randomBits(operand, bits, random);
-  }
-}
-
-function randomRegister(row: Row, operand: Operand, random: RandomSource): number {
-  const short = operand.bias !== 0;
-  if (isMemory(row) && operand.slots.includes('rs1')) return short ? 15 : 30;
-  for (;;) {
-    const register = short ? 8 + random.below(8) : random.below(32);
-    if (!operand.slots.includes('rd') || !isReserved(register)) return register;
-  }
-}
-
-/** Any value of the operand's field: its lowest piece says what it is a multiple of. */
-function randomBits(operand: Operand, bits: number, random: RandomSource): number {
-  const lowest = Math.min(...operand.pieces.map((piece) => piece.valueLow));
-  const raw = (random.word() >>> 0) % 2 ** (bits - lowest);
-  const value = raw * 2 ** lowest;
-  const signed = operand.kind === 'signed' && value >= 2 ** (bits - 1) ? value - 2 ** bits : value;
-  return operand.kind === 'f' ? signed + operand.bias : signed;
-}
+  },
+};
 
 /** Writes instructions one after the other. */
 class Assembly {
@@ -164,7 +125,7 @@ export function randomProgram(
   random: RandomSource,
 ): RandomProgram {
   const blocks = Array.from({ length: blockCount }, () =>
-    Array.from({ length: blockInstructions }, () => randomWord(random.pick(rows), random)),
+    Array.from({ length: blockInstructions }, () => randomWord(random.pick(rows), random, CHOICES)),
   );
   const codeBytesMax = blockCount * 4 * (2 + 2 * 64 + blockInstructions) + 64;
   const pageUp = (bytes: number): number => Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
