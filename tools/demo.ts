@@ -17,8 +17,10 @@ function mvctl(what: string, args: readonly string[]): void {
   }
 }
 
+const stateOf = (playbook: string): string => `.mvctl/demo/${playbook}`;
+
 function apply(playbook: string, more: readonly string[]): readonly string[] {
-  const state = `.mvctl/demo/${playbook}`;
+  const state = stateOf(playbook);
   // The demo is about a server as it was installed; whatever an earlier demo left is of no use.
   rmSync(join(root, state), { recursive: true, force: true });
   const outputs = ['--output', 'pretty', '--output', `json=reports/${playbook}.json`];
@@ -32,6 +34,8 @@ mvctl(
   'The online way: upgrade beside the running OS, move the service over',
   apply('online', ['--compare', 'reports/offline.json']),
 );
+// A node goes on after mvctl; nobody needs these two any more.
+for (const playbook of ['offline', 'online']) mvctl('Power off', ['node', 'down', '--state-dir', stateOf(playbook)]);
 console.log(
   `\nReports: reports/offline.json, reports/online.json (${Math.round((Date.now() - startedAt) / 1000)} s in all)`,
 );

@@ -14,6 +14,8 @@ const UP_HELP = `
 Examples:
   $ mvctl node up                      boot a node, print its URL, attach its console (Ctrl-] detaches)
   $ mvctl node up --no-console         the same without a console
+  $ mvctl apply playbooks/online-os-upgrade.yaml --state-dir .mvctl/live
+                                       upgrade it while you watch (its console and its page go on)
   $ mvctl node down                    power it off
 `;
 
@@ -37,10 +39,7 @@ export function nodeCommand(io: CliIo): Command {
 
 async function up(io: CliIo, options: { readonly stateDir: string; readonly console: boolean }): Promise<void> {
   const made = { image: 'web-server', bankBytes: null, disks: [] };
-  const node = (await openNode(
-    { stateDir: options.stateDir, clock: 'realtime', seed: 1, node: made },
-    io,
-  )) as RemoteNode;
+  const node = await openNode({ stateDir: options.stateDir, clock: 'realtime', seed: 1, node: made }, io);
   const attached = options.console && process.stdin.isTTY;
   if (options.console) node.onConsole((_side, bytes) => process.stdout.write(bytes));
   const status = await node.status();

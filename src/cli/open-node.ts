@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { EXIT } from '../engine/exit-codes.ts';
-import type { NodePort, PlannedNode } from '../engine/index.ts';
+import type { PlannedNode } from '../engine/index.ts';
+import type { RemoteNode } from '../node/index.ts';
 import { CommandError } from './command-error.ts';
 import { ImageProgress } from './image-progress.ts';
 import type { CliIo } from './io.ts';
@@ -23,14 +24,46 @@ const RECIPES = fileURLToPath(new URL('../../recipes/', import.meta.url));
 const DEFAULT_IMAGE = 'web-server';
 
 /** Rejects with NodeUnreachable, ImageError or CommandError. */
-export async function openNode(options: OpenNodeOptions, io: CliIo): Promise<NodePort & { shutDown(): Promise<void> }> {
+export async function openNode(options: OpenNodeOptions, io: CliIo): Promise<RemoteNode> {
   const { connectNode } = await import('../node/index.ts');
   const { stateDir, clock, seed, node } = options;
-  // A node that exists keeps what it was made of.
-  if (!node || existsSync(`${stateDir}/node.json`)) return connectNode({ stateDir });
+  if (!node) return connectNode({ stateDir });
   const { system, upgrades } = await buildDisks(node, options.disks ?? {}, io);
   const bankMib = (node.bankBytes ?? BANK_BYTES_DEFAULT) / MIB;
-  return connectNode({ stateDir, spec: { bankMib, clock, seed, systemImage: system, images: upgrades } });
+  const exists = existsSync(`${stateDir}/node.json`);
+  const port = await connectNode({ stateDir, spec: { bankMib, clock, seed, systemImage: system, images: upgrades } });
+  try {
+    if (exists) await prepare(port, { stateDir, bankMib: node.bankBytes === null ? null : bankMib, disks: upgrades });
+  } catch (error) {
+    await port.close();
+    throw error;
+  }
+  return port;
+}
+
+interface Wanted {
+  readonly stateDir: string;
+  /** Null: the playbook leaves it to the node. */
+  readonly bankMib: number | null;
+  readonly disks: { readonly [name: string]: string };
+}
+
+/** A node that exists keeps its memory and its OS; disks that a playbook brings along are put in. */
+async function prepare(port: RemoteNode, { stateDir, bankMib, disks }: Wanted): Promise<void> {
+  const { facts } = await port.status();
+  if (bankMib !== null && facts['bankMib'] !== bankMib) {
+    throw new CommandError(
+      EXIT.usage.code,
+      `node.bank: expected banks of ${bankMib} MiB, found ${facts['bankMib']} MiB in the node of ${stateDir}`,
+    );
+  }
+  for (const [name, image] of Object.entries(disks)) {
+    if (await port.insertDisk(name, image)) continue;
+    throw new CommandError(
+      EXIT.usage.code,
+      `node.disks: the node in ${stateDir} has another disk ${name}, and one of its guests uses it`,
+    );
+  }
 }
 
 async function buildDisks(

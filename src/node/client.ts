@@ -20,6 +20,8 @@ export interface RemoteNode extends NodePort {
   shutDown(): Promise<void>;
   onConsole(listener: (side: Side, bytes: Uint8Array) => void): () => void;
   consoleInput(side: Side, text: string): Promise<void>;
+  /** `image` is the path of a read-only disk image. A disk of that name and another image is replaced, unless it is in use: false. */
+  insertDisk(name: string, image: string): Promise<boolean>;
 }
 
 export async function connectToNode(socketPath: string): Promise<RemoteNode> {
@@ -83,6 +85,7 @@ export async function connectToNode(socketPath: string): Promise<RemoteNode> {
     },
     shutDown: () => call('shutDown'),
     consoleInput: (side, text) => call('consoleInput', { side, text }),
+    insertDisk: (name, image) => call('insertDisk', { name, image }),
     close: async () => {
       socket.destroy();
     },

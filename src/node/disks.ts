@@ -60,6 +60,21 @@ export class Disks {
     this.onChange();
   }
 
+  /**
+   * A disk from outside: what the image holds, and an empty overlay. One of that name with another image is thrown out,
+   * unless a guest has it. Gives false when that is so.
+   */
+  insert(name: string, base: string): boolean {
+    const present = this.#config.get(name);
+    if (present?.base === base) return true;
+    if (this.#open.has(name)) return false;
+    const overlay = join(this.#directory, `${name}.overlay`);
+    rmSync(overlay, { force: true });
+    this.#config.set(name, { base, overlay });
+    this.onChange();
+    return true;
+  }
+
   /** Nothing happens to a disk that is not there. */
   remove(name: string): void {
     const entry = this.#config.get(name);

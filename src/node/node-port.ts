@@ -142,6 +142,10 @@ export class LocalNode implements ServedNode {
     this.#node.executive.kick();
   }
 
+  insertDisk(name: string, image: string): boolean {
+    return this.#node.disks.insert(name, image);
+  }
+
   async shutDown(): Promise<void> {
     this.#node.executive.close();
     this.#node.disks.closeAll();

@@ -15,6 +15,8 @@ export interface ServedNode extends NodePort {
   /** What a side's UART sends; returns how to stop listening. */
   onConsole(listener: (side: Side, bytes: Uint8Array) => void): () => void;
   consoleInput(side: Side, text: string): void;
+  /** Puts a disk made from an image into the node, under a name that guests may attach it by; false: one of that name is in use. */
+  insertDisk(name: string, image: string): boolean;
 }
 
 export function serveNode(node: ServedNode, socketPath: string, onShutDown: () => void): Promise<Server> {
@@ -79,6 +81,8 @@ function dispatch(node: ServedNode, method: string, params: { readonly [name: st
       return node.shutDown();
     case 'consoleInput':
       return Promise.resolve(node.consoleInput(params['side']!, params['text']!));
+    case 'insertDisk':
+      return Promise.resolve(node.insertDisk(params['name']!, params['image']!));
     default:
       return Promise.reject(new Error(`a node has no method ${method}`));
   }
