@@ -10,36 +10,10 @@ export { LockHeld } from './journal/node-lock.ts';
 export { type ReadJournal, readJournal } from './journal/read-journal.ts';
 export { RunStore, type StoredRun } from './journal/run-store.ts';
 export { type Interference, ModelNode, type ModelOptions, type ModelTiming } from './model-node.ts';
-export type {
-  ActOutcome,
-  ActRequest,
-  Json,
-  MicrovisorMeasurement,
-  NodeFailure,
-  NodePort,
-  NodeStatus,
-  NodeTimeline,
-  OwnerSpan,
-  ProbeAnswer,
-  RequestSeries,
-  ServiceMeasurement,
-} from './node-port.ts';
-export { NodeUnreachable } from './node-port.ts';
-export { OwnerSpans } from './owner-spans.ts';
 export { parseYaml, type SourceFile } from './parse/parse-yaml.ts';
 export { makePlan, type Planned, type PlanOptions } from './plan/make-plan.ts';
 export type { Plan, PlannedNode, PlannedPhase, PlannedStep } from './plan/plan.ts';
-export type {
-  FailureCode,
-  GuestFacts,
-  GuestName,
-  PrimitiveArgs,
-  PrimitiveName,
-  PrimitiveResult,
-  Primitives,
-  ServiceSpec,
-} from './primitives.ts';
-export { FAILURE_CODES, GUEST_NAMES } from './primitives.ts';
+export * from './port.ts';
 export { compareReports } from './report/compare-reports.ts';
 export { type Paint, paint } from './report/paint.ts';
 export { renderJson } from './report/render-json.ts';

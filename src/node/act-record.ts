@@ -4,7 +4,7 @@
  * is `lost`, because what it did to memory, guests and the Microvisor is gone.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
-import type { ActOutcome, ProbeAnswer } from '../engine/index.ts';
+import type { ActOutcome, ProbeAnswer } from '../engine/port.ts';
 
 interface ActLine {
   readonly key: string;

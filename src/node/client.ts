@@ -11,7 +11,7 @@ import {
   NodeUnreachable,
   type ProbeAnswer,
   type ServiceMeasurement,
-} from '../engine/index.ts';
+} from '../engine/port.ts';
 import type { Side } from '../machine/index.ts';
 import { receiveLines, sendLine, type WireReply } from './wire.ts';
 

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, openSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { NodeUnreachable } from '../engine/index.ts';
+import { NodeUnreachable } from '../engine/port.ts';
 import { connectToNode, type RemoteNode } from './client.ts';
 import { type NodeConfig, readNodeConfig, writeNodeConfig } from './node-config.ts';
 import { createStateDirectory, type StateDirectory } from './state-directory.ts';

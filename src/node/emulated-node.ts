@@ -5,7 +5,7 @@
  * Invariant: the machine advances only inside `executive.drive`, so that what a primitive does between two waits takes
  * no node time.
  */
-import type { FailureCode, GuestName, Json, ServiceSpec } from '../engine/index.ts';
+import type { FailureCode, GuestName, Json, ServiceSpec } from '../engine/port.ts';
 import { FIRMWARE_ENTRY, Firmware } from '../firmware/index.ts';
 import {
   createMachine,

@@ -1,5 +1,5 @@
 /** What the world did, on its way to the engine: becomes the `error` of an act's outcome. */
-import { FAILURE_CODES, type FailureCode, type Json } from '../engine/index.ts';
+import { FAILURE_CODES, type FailureCode, type Json } from '../engine/port.ts';
 
 export class NodeError extends Error {
   override readonly name = 'NodeError';

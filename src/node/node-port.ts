@@ -9,7 +9,7 @@ import type {
   PrimitiveName,
   ProbeAnswer,
   ServiceMeasurement,
-} from '../engine/index.ts';
+} from '../engine/port.ts';
 import type { Side } from '../machine/index.ts';
 import { ActRecord } from './act-record.ts';
 import type { EmulatedNode } from './emulated-node.ts';

@@ -2,7 +2,7 @@
  * Who owns what, as the parts themselves say: memory and devices as the Microvisor last told, the service as the client's
  * neighbour table has it. Noted at the ends of acts: within one, only its end is known.
  */
-import { OwnerSpans } from '../engine/index.ts';
+import { OwnerSpans } from '../engine/port.ts';
 import { memoryMap, SIDES, type Side } from '../machine/index.ts';
 import type { EmulatedNode } from './emulated-node.ts';
 import { SLOT } from './guest.ts';

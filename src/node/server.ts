@@ -5,7 +5,7 @@
 import { Buffer } from 'node:buffer';
 import { existsSync, unlinkSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import type { ActRequest, NodePort } from '../engine/index.ts';
+import type { ActRequest, NodePort } from '../engine/port.ts';
 import type { Side } from '../machine/index.ts';
 import { receiveLines, sendLine, type WireRequest } from './wire.ts';
 

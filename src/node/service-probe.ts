@@ -1,5 +1,5 @@
 /** The node's own client: a computer on the node's network that asks for the service as a customer would. */
-import type { ServiceMeasurement, ServiceSpec } from '../engine/index.ts';
+import type { ServiceMeasurement, ServiceSpec } from '../engine/port.ts';
 import {
   ClientStack,
   type EthernetSwitch,

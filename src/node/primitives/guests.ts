@@ -1,6 +1,6 @@
 /** What is done inside a guest, through the agent that runs there. */
 import { Buffer } from 'node:buffer';
-import type { GuestFacts, GuestName } from '../../engine/index.ts';
+import type { GuestFacts, GuestName } from '../../engine/port.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
 import { NodeError } from '../node-error.ts';
 import type { Primitive } from './table.ts';

@@ -1,5 +1,5 @@
 /** Which function does which primitive. The engine's table gives the shapes; a missing row does not compile. */
-import type { PrimitiveArgs, PrimitiveName, PrimitiveResult } from '../../engine/index.ts';
+import type { PrimitiveArgs, PrimitiveName, PrimitiveResult } from '../../engine/port.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
 import { attachDisk, cloneDisk, detachDisk, moveDevice, removeDisk } from './devices.ts';
 import { copyToGuest, guestFacts, runInGuest, sampleWork, shutDownGuest, waitForGuest } from './guests.ts';
