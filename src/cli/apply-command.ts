@@ -16,8 +16,6 @@ interface ApplyFlags {
   readonly output?: readonly OutputTarget[];
   readonly clock: 'virtual' | 'realtime';
   readonly seed: number;
-  readonly input: boolean;
-  readonly yes?: boolean;
   readonly var?: Values;
   readonly disk?: Values;
   readonly stateDir: string;
@@ -45,7 +43,6 @@ const DEFAULT_STATE_DIR = '.mvctl/node';
 
 export function applyCommand(io: CliIo, open: OpenNode = openNode): Command {
   return new Command('apply')
-    .description('run a playbook on a node')
     .argument('[playbook]', 'playbook file; none with --resume')
     .option('--dry-run', 'run it on a model of the node: no node, no change, durations are priors')
     .option('--resume', 'go on with the run that was left on the node')
@@ -60,8 +57,6 @@ export function applyCommand(io: CliIo, open: OpenNode = openNode): Command {
     .option('--disk <name=image>', 'another image for a disk of a new node; repeatable', nameValue)
     .option('--state-dir <folder>', 'where the node and its runs are kept', DEFAULT_STATE_DIR)
     .option('--compare <report>', 'JSON report of an offline run, to put beside this one')
-    .option('--no-input', 'never ask (mvctl asks nothing yet)')
-    .option('-y, --yes', 'answer every question with yes (mvctl asks nothing yet)')
     .addHelpText('after', EXAMPLES)
     .action((playbook: string | undefined, flags: ApplyFlags) => apply(playbook, flags, io, open));
 }

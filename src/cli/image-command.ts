@@ -40,7 +40,7 @@ interface ListFlags extends CacheOption {
 
 /** The command, for `program.addCommand`. */
 export function imageCommand(io: ImageCommandIo): Command {
-  const image = new Command('image').description('build the disks of a server from Debian packages');
+  const image = new Command('image');
   image
     .command('build')
     .description('build the disks of a recipe; what is in the cache already is not built again')

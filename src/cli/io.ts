@@ -10,6 +10,7 @@ export interface CliIo {
 /** NO_COLOR (https://no-color.org): any value but the empty one turns colours off. */
 export function processIo(): CliIo {
   const { stdout, stderr, env } = process;
+  for (const stream of [stdout, stderr]) stream.on('error', ignoreClosedPipe);
   return {
     stdout,
     stderr,
@@ -19,4 +20,9 @@ export function processIo(): CliIo {
       process.exitCode = code;
     },
   };
+}
+
+/** A reader such as `head` may leave before all is written: that is no failure, and no reason to stop a run. */
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
 }

@@ -20,7 +20,7 @@ Examples:
 `;
 
 export function nodeCommand(io: CliIo): Command {
-  const node = new Command('node').description('a live node in real time');
+  const node = new Command('node');
   node
     .command('up')
     .description('boot a node in real time, print the URL of its service and attach its console')

@@ -1,23 +1,24 @@
 /** The command line of mvctl. An error has a message and an exit code, never a stack trace. */
 import { Command, CommanderError } from 'commander';
 import { EXIT } from '../engine/exit-codes.ts';
-import { applyCommand, type OpenNode } from './apply-command.ts';
 import { CommandError } from './command-error.ts';
 import type { CliIo } from './io.ts';
-import { reportCommand } from './report-command.ts';
-import { validateCommand } from './validate-command.ts';
+import type { Verb, Wiring } from './verb.ts';
 
-/** `extend` adds commands of other parts. */
+/** Runs one command line. Of the verbs only the one that is asked for is loaded. */
 export async function runProgram(
   argv: readonly string[],
   io: CliIo,
-  { open, extend = [] }: { readonly open?: OpenNode; readonly extend?: readonly Command[] } = {},
+  verbs: readonly Verb[],
+  wiring: Wiring = {},
 ): Promise<void> {
   const program = new Command('mvctl')
     .description('Maintenance of a live server without downtime')
     .addHelpText('after', '\nExample:\n  mvctl apply playbooks/online-os-upgrade.yaml --dry-run');
-  for (const command of [validateCommand(io), applyCommand(io, open), reportCommand(io), ...extend]) {
-    program.addCommand(command);
+  const asked = argv[0] === 'help' ? argv[1] : argv[0];
+  for (const { name, summary, load } of verbs) {
+    const command = name === asked ? await load(io, wiring) : new Command(name);
+    program.addCommand(command.description(summary));
   }
   for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
     command.exitOverride().configureOutput({

@@ -11,7 +11,6 @@ Examples:
 
 export function reportCommand(io: CliIo): Command {
   return new Command('report')
-    .description('show a report, or the report of an online run with an offline run as its baseline')
     .argument('<report>', 'JSON report')
     .argument('[baseline]', 'JSON report of the ordinary way')
     .option(

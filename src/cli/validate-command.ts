@@ -11,7 +11,6 @@ Examples:
 
 export function validateCommand(io: CliIo): Command {
   return new Command('validate')
-    .description('check playbooks without running anything')
     .argument('<playbook...>', 'playbook files')
     .option('-o, --output <format>', 'pretty or json', 'pretty')
     .addHelpText('after', EXAMPLES)

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { OpenNode } from '../../src/cli/apply-command.ts';
 import { runProgram } from '../../src/cli/program.ts';
+import { VERBS } from '../../src/cli/verbs.ts';
 import { type Interference, NodeUnreachable, type Report } from '../../src/engine/index.ts';
 import { modelFor, OFFLINE, ONLINE, planOf } from '../engine/model-run.ts';
 
@@ -33,6 +34,7 @@ async function mvctl(argv: readonly string[], open?: OpenNode): Promise<Ran> {
         exitCode = code;
       },
     },
+    VERBS,
     open ? { open } : {},
   );
   expect(err).not.toMatch(/\n\s+at .*:\d+:\d+/);
