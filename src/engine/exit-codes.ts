@@ -11,7 +11,7 @@ export const EXIT = {
   invalid: { code: 1, means: 'the playbook has errors' },
   usage: { code: 2, means: 'the command line is wrong' },
   internal: { code: 3, means: 'mvctl itself failed' },
-  rolledBack: { code: 20, means: 'a step failed; everything was taken back and the node is as it was' },
+  rolledBack: { code: 20, means: 'a step failed, or you said so: everything was taken back and the node is as it was' },
   failedDirty: { code: 21, means: 'a step failed and so did taking it back; the report says what is left' },
   lockHeld: { code: 24, means: 'another mvctl works on the node' },
   nodeUnreachable: { code: 26, means: 'the node does not answer; the run can be resumed' },
@@ -21,7 +21,10 @@ export const EXIT = {
   paused: { code: 30, means: 'a step failed after the commit; the run waits and can be resumed' },
   unfinishedRun: { code: 31, means: 'an earlier run on the node is not finished; resume it first' },
   nothingToResume: { code: 32, means: 'no unfinished run on the node' },
-  interrupted: { code: 130, means: 'stopped by a signal after a step was complete; the run can be resumed' },
+  lockLost: { code: 33, means: 'another mvctl took the node over; this one did nothing more' },
+  committed: { code: 35, means: 'the run is past its commit and cannot be taken back' },
+  interrupted: { code: 130, means: 'stopped by Ctrl-C (SIGINT) after a step was complete; the run can be resumed' },
+  terminated: { code: 143, means: 'stopped by SIGTERM after a step was complete; the run can be resumed' },
 } as const satisfies Record<string, ExitRow>;
 
 export type Outcome = Report['run']['outcome'];

@@ -6,7 +6,7 @@ export { EXIT, exitCodeOf, type Outcome } from './exit-codes.ts';
 export type { Playbook } from './generated/playbook.ts';
 export type { Report } from './generated/report.ts';
 export { JournalError } from './journal/journal-error.ts';
-export { LockHeld } from './journal/node-lock.ts';
+export { breakLock, LockHeld, type LockHolder, LockLost, type LockState, lockState } from './journal/node-lock.ts';
 export { type ReadJournal, readJournal } from './journal/read-journal.ts';
 export { RunStore, type StoredRun } from './journal/run-store.ts';
 export { type Interference, ModelNode, type ModelOptions, type ModelTiming } from './model-node.ts';

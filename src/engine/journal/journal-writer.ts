@@ -6,6 +6,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { JournalError } from './journal-error.ts';
 import { encodeRecord, type NewRecord } from './record-line.ts';
+import { syncDirectory } from './write-safely.ts';
 
 interface Waiting {
   readonly line: string;
@@ -31,7 +32,7 @@ export class JournalWriter {
   static async open(path: string, seq: number): Promise<JournalWriter> {
     try {
       const file = await open(path, seq === 0 ? 'ax' : 'a', 0o600);
-      if (seq === 0) await syncDirectory(dirname(path));
+      if (seq === 0) syncDirectory(dirname(path));
       return new JournalWriter(path, file, seq);
     } catch (error) {
       throw new JournalError(`cannot open ${path}: ${(error as Error).message}`, { cause: error });
@@ -68,15 +69,5 @@ export class JournalWriter {
       }
     }
     this.#flushing = undefined;
-  }
-}
-
-/** A new name is safe when its directory is. */
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }

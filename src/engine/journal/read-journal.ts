@@ -2,10 +2,11 @@
  * Reads a journal back. What a crash can leave behind is at its end: a line that was written in part, or twice. It is cut
  * off, because nothing was done on the strength of a line that was not yet safe. Damage anywhere else is an error.
  */
-import { closeSync, fdatasyncSync, ftruncateSync, openSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { JournalRecord } from '../generated/journal.ts';
 import { JournalError } from './journal-error.ts';
 import { decodeLine } from './record-line.ts';
+import { writeSafely } from './write-safely.ts';
 
 export interface ReadJournal {
   readonly records: readonly JournalRecord[];
@@ -36,18 +37,12 @@ export function readJournal(path: string): ReadJournal {
   return { records, bytes, tornBytes: content.length - bytes };
 }
 
-/** Cuts off what a crash left behind the last record that holds. */
-export function truncateTornTail(path: string, { bytes, tornBytes }: ReadJournal): void {
-  if (tornBytes === 0) return;
-  const fd = openSync(path, 'r+');
-  try {
-    ftruncateSync(fd, bytes);
-    fdatasyncSync(fd);
-  } catch (error) {
-    throw new JournalError(`cannot repair ${path}: ${(error as Error).message}`, { cause: error });
-  } finally {
-    closeSync(fd);
-  }
+/**
+ * Puts what holds of the journal in a file of its own under the same name, without what a crash left behind it. An
+ * engine that lost its lock and does not know it yet still writes, but to a file that has no name any more.
+ */
+export function takeOverJournal(path: string, { bytes }: ReadJournal): void {
+  writeSafely(path, readFile(path).subarray(0, bytes));
 }
 
 function readFile(path: string): Buffer {

@@ -5,20 +5,11 @@
  *   STATE_DIR/runs/0001-<run id>/journal.jsonl
  *   STATE_DIR/holder.json                      who works on it now
  */
-import {
-  closeSync,
-  existsSync,
-  fdatasyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  writeSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { JournalError } from './journal-error.ts';
 import { type ReadJournal, readJournal } from './read-journal.ts';
+import { writeSafely } from './write-safely.ts';
 
 export interface StoredRun {
   readonly number: number;
@@ -74,15 +65,7 @@ export class RunStore {
   nextEpoch(): number {
     const path = join(this.#stateDir, 'epoch');
     const epoch = (existsSync(path) ? Number.parseInt(readFileSync(path, 'utf8'), 10) || 0 : 0) + 1;
-    try {
-      const fd = openSync(`${path}.new`, 'w');
-      writeSync(fd, `${epoch}\n`);
-      fdatasyncSync(fd);
-      closeSync(fd);
-      renameSync(`${path}.new`, path);
-    } catch (error) {
-      throw new JournalError(`cannot write ${path}: ${(error as Error).message}`, { cause: error });
-    }
+    writeSafely(path, `${epoch}\n`);
     return epoch;
   }
 }

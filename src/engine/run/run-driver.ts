@@ -12,6 +12,7 @@ import { initialTransition, type SnapshotFrom, transition } from 'xstate';
 import { ExpressionFailure } from '../expression/scope.ts';
 import type { IntentRecord, JournalRecord, PhaseRecord, TimerRecord } from '../generated/journal.ts';
 import { JournalError } from '../journal/journal-error.ts';
+import { LockLost } from '../journal/node-lock.ts';
 import type { NewRecord } from '../journal/record-line.ts';
 import type { ActOutcome, ActRequest, Json, NodePort } from '../node-port.ts';
 import type { PlannedStep } from '../plan/plan.ts';
@@ -46,6 +47,8 @@ export interface DriverOptions {
   readonly assumesAssertions?: boolean;
   /** Stops the run before its next effect. */
   readonly signal?: AbortSignal | undefined;
+  /** Takes the run back before its next effect, as long as it can be taken back. */
+  readonly rollBack?: AbortSignal | undefined;
   /** Goes on from here in place of from the beginning. */
   readonly from?: DriverState;
 }
@@ -128,10 +131,10 @@ export class RunDriver {
     }
   }
 
-  /** Goes on until the run is over, pauses, or is told to stop. Rejects with NodeUnreachable or JournalError. */
+  /** Goes on until the run is over, pauses, or is told to stop. Rejects with NodeUnreachable, JournalError or LockLost. */
   async drive(): Promise<DriveEnd> {
     this.#isReplay = false;
-    if (this.isPaused) await this.resume();
+    if (this.isPaused && !this.#mustGoBack) await this.resume();
     for (;;) {
       const end = await this.advance();
       if (end !== undefined) return end;
@@ -147,14 +150,40 @@ export class RunDriver {
   async advance(): Promise<DriveEnd | undefined> {
     this.#isReplay = false;
     if (this.#snapshot.status === 'done') return 'finished';
-    if (this.#options.signal?.aborted) return 'interrupted';
     const [effect] = this.#outstanding.effects;
+    if (this.#mustGoBack) {
+      const event = await this.#goBack(effect);
+      if (event) {
+        await this.#happen(event);
+        return undefined;
+      }
+    }
+    const goesBack = this.#mustGoBack && this.#snapshot.hasTag('goes-back');
+    if (this.#options.signal?.aborted && !goesBack) return 'interrupted';
     const [timer] = this.#outstanding.timers.values();
     if (effect) await this.#happen(await this.#bringAbout(...effect));
     else if (timer) await this.#happen(await this.#wait(timer));
     else if (this.isPaused) return 'paused';
     else throw new Error(`the statechart waits for nothing in ${JSON.stringify(this.#snapshot.value)}`);
     return undefined;
+  }
+
+  get #mustGoBack(): boolean {
+    return this.#options.rollBack?.aborted === true;
+  }
+
+  /**
+   * The event that takes the run back, after what an earlier process left under way has ended; none where the run goes
+   * back already, or cannot any more.
+   */
+  async #goBack(effect: readonly [id: string, EffectInput] | undefined): Promise<Happening | undefined> {
+    const { port } = this.#options;
+    const event = { type: 'run.roll-back', atNs: this.context.nowNs } as const;
+    if (!this.#snapshot.can(event)) return undefined;
+    const open = effect && this.#openIntents.get(effect[0]);
+    if (effect && open && (await port.probe(open.key)).state !== 'never-started') return this.#takeUp(...effect, open);
+    const lost = await this.#lostPower(null);
+    return lost ?? { ...event, atNs: (await port.status()).nowNs };
   }
 
   async #happen(event: Happening): Promise<void> {
@@ -251,6 +280,7 @@ export class RunDriver {
   ): Promise<Happening> {
     const { port, epoch } = this.#options;
     const outcome = await port.act({ ...request, epoch });
+    if (!outcome.ok && outcome.error.code === 'stale-epoch') throw new LockLost(outcome.error.message);
     if (!outcome.ok && outcome.error.code === 'lost-power') {
       const lost = await this.#lostPower(this.#inFlight(effect));
       if (lost) return lost;

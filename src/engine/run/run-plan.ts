@@ -1,6 +1,5 @@
 /** Runs a plan on a node, or goes on with the run that an earlier process left. */
 
-import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { exitCodeOf, type Outcome } from '../exit-codes.ts';
 import type { BeginRecord, JournalRecord } from '../generated/journal.ts';
@@ -8,10 +7,12 @@ import type { Report } from '../generated/report.ts';
 import { JournalError } from '../journal/journal-error.ts';
 import { JournalWriter } from '../journal/journal-writer.ts';
 import { lockNode } from '../journal/node-lock.ts';
-import { readJournal, truncateTornTail } from '../journal/read-journal.ts';
+import { readJournal, takeOverJournal } from '../journal/read-journal.ts';
 import { RunStore, type StoredRun } from '../journal/run-store.ts';
+import { writeSafely } from '../journal/write-safely.ts';
 import type { NodePort } from '../node-port.ts';
 import { type Plan, runIdOf } from '../plan/plan.ts';
+import { renderJson } from '../report/render-json.ts';
 import { compilePlan } from '../statechart/compiled-plan.ts';
 import { assembleReport } from './assemble-report.ts';
 import { type RecordSink, RunDriver } from './run-driver.ts';
@@ -26,6 +27,8 @@ export interface RunOptions {
   readonly onProgress?: ProgressListener;
   /** Stops the run between two effects. */
   readonly signal?: AbortSignal;
+  /** Takes the run back between two effects, as long as it can be taken back. */
+  readonly rollBack?: AbortSignal;
   /** Opens the journal whose last record is number `seq`. */
   readonly openJournal?: (path: string, seq: number) => Promise<Journal>;
 }
@@ -37,7 +40,7 @@ export interface Journal extends RecordSink {
 export type RunEnd =
   | { readonly kind: 'over'; readonly report: Report; readonly journalPath: string }
   /** Stopped on request between two effects; the run can be resumed. */
-  | { readonly kind: 'interrupted'; readonly journalPath: string };
+  | { readonly kind: 'interrupted'; readonly journalPath: string; readonly isCommitted: boolean };
 
 /** An earlier run on the node has not ended. */
 export class UnfinishedRun extends Error {
@@ -48,14 +51,17 @@ export class NothingToResume extends Error {
   override readonly name = 'NothingToResume';
 }
 
-/** Rejects with LockHeld, UnfinishedRun, JournalError or NodeUnreachable; what a step does wrong is in the report. */
+/**
+ * Rejects with LockHeld, LockLost, UnfinishedRun, JournalError or NodeUnreachable; what a step does wrong is in the
+ * report.
+ */
 export async function runPlan(plan: Plan, options: RunOptions): Promise<RunEnd> {
   return locked(plan.name, options, async (store) => {
     const open = store.unfinished();
     if (open) throw new UnfinishedRun(`run ${open.run.runId} is not finished: ${open.run.journalPath}`);
     const { bootId, nowNs, clock, facts } = await options.port.status();
     const run = store.create(runIdOf(plan));
-    const epoch = store.nextEpoch();
+    const epoch = await newEpoch(store, options);
     const writer = await openJournal(options, run.journalPath, 0);
     const begin = {
       type: 'begin',
@@ -80,12 +86,14 @@ export async function resumeRun(options: RunOptions): Promise<RunEnd> {
   return locked('a resumed run', options, async (store) => {
     const open = store.unfinished();
     if (!open) throw new NothingToResume(`no unfinished run in ${options.stateDir}`);
-    const { run, journal } = open;
+    const { run } = open;
+    const { bootId, nowNs } = await options.port.status();
+    const epoch = await newEpoch(store, options);
+    // What the last engine wrote before it was fenced off counts; later lines of its go to a file without a name.
+    const journal = readJournal(run.journalPath);
     const [begin] = journal.records;
     if (begin?.type !== 'begin') throw new JournalError(`${run.journalPath}:1: expected the begin of a run`);
-    truncateTornTail(run.journalPath, journal);
-    const { bootId, nowNs } = await options.port.status();
-    const epoch = store.nextEpoch();
+    takeOverJournal(run.journalPath, journal);
     const writer = await openJournal(options, run.journalPath, journal.records.length);
     await writer.append({ type: 'attach', epoch, bootId, atNs: nowNs, wallMs: options.wallNow() });
     return drive(begin.plan as unknown as Plan, begin, epoch, journal.records, run, writer, options);
@@ -101,7 +109,7 @@ async function drive(
   writer: Journal,
   options: RunOptions,
 ): Promise<RunEnd> {
-  const { port, wallNow, onProgress = () => {}, signal } = options;
+  const { port, wallNow, onProgress = () => {}, signal, rollBack } = options;
   const { journalPath } = run;
   try {
     onProgress({ type: 'run-start', plan, isResumed: records.length > 0, journalPath }, false);
@@ -117,10 +125,11 @@ async function drive(
       facts: begin.facts as RunDriver['context']['facts'],
       onProgress,
       signal,
+      rollBack,
     });
     driver.replay(records);
     const end = await driver.drive();
-    if (end === 'interrupted') return { kind: 'interrupted', journalPath };
+    if (end === 'interrupted') return { kind: 'interrupted', journalPath, isCommitted: driver.context.isCommitted };
     const outcome: Outcome = end === 'paused' ? 'paused' : (driver.context.outcome ?? 'failed-dirty');
     const report = await assembleReport({
       plan,
@@ -133,7 +142,7 @@ async function drive(
       records: readJournal(journalPath).records,
       isDryRun: false,
     });
-    writeFileSync(join(dirname(journalPath), 'report.json'), `${JSON.stringify(report, null, 2)}\n`);
+    writeSafely(join(dirname(journalPath), 'report.json'), renderJson(report));
     const { nowNs } = driver.context;
     await writer.append({ type: 'end', outcome, exitCode: exitCodeOf(outcome), atNs: nowNs, wallMs: wallNow() });
     onProgress({ type: 'run-end', outcome, exitCode: exitCodeOf(outcome), atNs: nowNs }, false);
@@ -141,6 +150,13 @@ async function drive(
   } finally {
     await writer.close();
   }
+}
+
+/** From here on the node listens to this engine and to none before it. */
+async function newEpoch(store: RunStore, { port }: RunOptions): Promise<number> {
+  const epoch = store.nextEpoch();
+  await port.fence(epoch);
+  return epoch;
 }
 
 const openJournal = (

@@ -6,6 +6,7 @@
  *                  ├─ before the commit ─► rollback, latest step first ─► ending(rolled-back | failed-dirty)
  *                  ├─ after it ─► paused inside the phase, until run.resume
  *                  └─ onFailure: abort ─► ending(failed-safe)
+ *   before the commit: run.roll-back ─► rollback
  *   from anywhere: node.lost-power ─► recovery ─► rollback of what is durable | ending(failed-safe)
  *
  * A step is deciding ─► acting ─► [waiting] ─► done, with backoff between attempts.
@@ -69,6 +70,7 @@ export function compileChart(plan: Plan, evaluator: Evaluator) {
             actions: ['failBegin', { type: 'decide', params: { outcome: 'rolled-back' } }],
           },
         },
+        on: NOTHING_TO_TAKE_BACK,
       },
       ...phaseStates(plan),
       [ROLLBACK_PHASE]: rollbackState(titles),
@@ -78,6 +80,7 @@ export function compileChart(plan: Plan, evaluator: Evaluator) {
         always: { target: 'ending' },
       },
       ending: {
+        tags: ['goes-back'],
         invoke: {
           id: 'end',
           src: 'effect',
@@ -91,6 +94,14 @@ export function compileChart(plan: Plan, evaluator: Evaluator) {
   };
   return words.createMachine(config);
 }
+
+/** Before the first phase a run has done nothing that could be taken back. */
+const NOTHING_TO_TAKE_BACK = {
+  'run.roll-back': {
+    target: '#run.finished',
+    actions: ['failOnRequest' as const, { type: 'decide' as const, params: { outcome: 'rolled-back' as const } }],
+  },
+};
 
 /** A playbook may call a phase `finished`; its state is called something else. */
 const phaseKey = ({ id }: PlannedPhase): string => `phase ${id}`;
@@ -108,6 +119,7 @@ function phaseStates(plan: Plan): States {
       ],
       exit: ['closePhase', { type: 'phaseEnds', params: { phase: phase.id } }],
       initial: stepKey(phase.steps[0]!),
+      on: { 'run.roll-back': { guard: 'isUncommitted', target: ROLLBACK_PHASE, actions: 'failOnRequest' } },
       states: stepStates(phase),
       onDone: next
         ? { target: phaseKey(next) }
@@ -213,6 +225,7 @@ function rollbackState(titles: readonly string[]): StateConfig {
       { type: 'phaseStarts', params: { phase: ROLLBACK_PHASE } },
     ],
     exit: ['closePhase', { type: 'phaseEnds', params: { phase: ROLLBACK_PHASE } }],
+    tags: ['goes-back'],
     initial: 'deciding',
     states: {
       deciding: {
@@ -258,6 +271,7 @@ function poweringOnState(): StateConfig {
     ],
   };
   return {
+    on: NOTHING_TO_TAKE_BACK,
     initial: 'booting',
     states: {
       booting: {
@@ -293,6 +307,7 @@ function recoveryState(): StateConfig {
       { type: 'phaseStarts', params: { phase: RECOVERY_PHASE } },
     ],
     exit: ['closePhase', { type: 'phaseEnds', params: { phase: RECOVERY_PHASE } }],
+    tags: ['goes-back'],
     initial: 'booting',
     states: {
       booting: {

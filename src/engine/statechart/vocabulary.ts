@@ -32,6 +32,8 @@ const RECOVERY_DELAY_MS = 2_000;
 export type RunEvent =
   /** The operator asks a paused run to go on. */
   | { readonly type: 'run.resume'; readonly atNs: number }
+  /** The operator wants everything taken back. */
+  | { readonly type: 'run.roll-back'; readonly atNs: number }
   /** The node booted since: what was volatile is gone. `inFlight` is the step that was under way. */
   | {
       readonly type: 'node.lost-power';
@@ -81,6 +83,7 @@ export function vocabulary(evaluator: Evaluator) {
       canRetryRecovery: ({ context }) => context.attempts + 1 < RECOVERY_ATTEMPTS,
       hasMoreToUndo: ({ context }) => context.done.length > 0,
       isCommitted: ({ context }) => context.isCommitted,
+      isUncommitted: ({ context }) => !context.isCommitted,
       wasBooted: ({ event }) => (outputOf(event).result as { readonly booted?: boolean } | null)?.booted === true,
     },
     delays: {
@@ -175,6 +178,17 @@ export function vocabulary(evaluator: Evaluator) {
       losePower: assign(({ context, event }, { steps }: { readonly steps: readonly PlannedStep[] }) =>
         losePower(context, event as Extract<RunEvent, { readonly type: 'node.lost-power' }>, steps),
       ),
+      failOnRequest: assign(({ context, event }) => ({
+        nowNs: atNsOf(event) ?? context.nowNs,
+        failure: context.failure ?? {
+          phase: context.phases.at(-1)?.id ?? 'begin',
+          step: 'operator',
+          attempts: 1,
+          code: 'on-request',
+          message: 'whoever runs it wanted it taken back',
+          line: 1,
+        },
+      })),
       failBegin: assign(({ event }) => ({ failure: runFailure('begin', errorOf(event)) })),
       failRecovery: assign(({ context, event }) => ({
         failure: context.failure ?? runFailure('recovery', errorOf(event)),
