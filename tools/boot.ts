@@ -1,6 +1,6 @@
 /**
  * Boots a disk on a bare node and prints its console: `node tools/boot.ts DISK [--side B] [--seconds 30] [--bank-mib 256]
- * [--until TEXT] [--get ADDRESS/PATH] [--type TEXT] [--translate hot|all|off]`.
+ * [--harts 1] [--until TEXT] [--get ADDRESS/PATH] [--type TEXT] [--translate hot|all|off]`.
  */
 import { parseArgs } from 'node:util';
 import type { Translate } from '../src/machine/index.ts';
@@ -14,6 +14,7 @@ const { values, positionals } = parseArgs({
     side: { type: 'string', default: 'A' },
     seconds: { type: 'string', default: '30' },
     'bank-mib': { type: 'string', default: '256' },
+    harts: { type: 'string', default: '1' },
     until: { type: 'string' },
     get: { type: 'string' },
     type: { type: 'string' },
@@ -28,6 +29,7 @@ const node = new BareNode({
   bootSide: values.side === 'B' ? 'B' : 'A',
   bankMib: Number(values['bank-mib']),
   translate: values.translate as Translate,
+  harts: Number(values.harts) as 1 | 2 | 3 | 4,
   onConsole: (bytes) => process.stdout.write(bytes),
 });
 const { machine } = node;

@@ -19,7 +19,7 @@ import {
 } from './partition.ts';
 import { pmpForPartition } from './pmp-plan.ts';
 import { type ControlRequest, Refusal } from './protocol.ts';
-import { checkReleased } from './quiesce.ts';
+import { checkReleased, resetReleased } from './quiesce.ts';
 import { SHARE_PERCENT_MAX, SLICE_TICKS_MAX, SLICE_TICKS_MIN } from './share.ts';
 import type { Virtualized } from './virtualized.ts';
 
@@ -77,6 +77,7 @@ export class Control {
     }
     const guest = new Guest(side, { kind: 'created' }, this.#hartIds, () => this.#node.partition);
     this.#checkPlans(partition, [...this.#node.guests.keys(), side]);
+    for (const slot of slots) resetReleased(hart, slot);
     this.#node.guests.set(side, guest);
     this.#commit(hart, partition);
   }
@@ -105,6 +106,7 @@ export class Control {
     const partition = assignSlot(this.#node.partition, slot, owner);
     checkReleased(hart, slot);
     this.#checkPlans(partition, [...this.#node.guests.keys()]);
+    resetReleased(hart, slot);
     this.#commit(hart, partition);
   }
 

@@ -59,10 +59,8 @@ function writeRange(
   if (!changes('base') && !changes('bytes')) return;
   const register = rangeRegister(slot, range);
   // Off while the base changes, so that no moment gives the device more than before or after.
-  if (changes('base')) {
-    hart.store(register + 8, 8, 0n);
-    hart.store(register, 8, value('base'));
-  }
+  hart.store(register + 8, 8, 0n);
+  hart.store(register, 8, value('base'));
   hart.store(register + 8, 8, value('bytes'));
 }
 

@@ -2,7 +2,7 @@
  * Puts the devices of a guest that ends as they are out of reset, so that none of them moves a byte or raises an
  * interrupt on its behalf any more.
  */
-import { VIRTIO_MAGIC, VIRTIO_MMIO } from '../firmware/boot/virtio-mmio.ts';
+import { VIRTIO_MAGIC, VIRTIO_MMIO, VIRTIO_STATUS } from '../firmware/boot/virtio-mmio.ts';
 import {
   IRQ,
   type MachineModeHart,
@@ -51,14 +51,20 @@ export function checkDevicesReleased(hart: MachineModeHart, partition: Partition
 }
 
 /**
- * No driver holds the device in a slot: then nothing of it is in flight.
+ * No driver holds the device in a slot: then nothing of it is in flight. A driver that has let go leaves 0 or, as Linux's
+ * bus does, a device that is acknowledged again.
  * @throws Refusal `device-in-use`
  */
 export function checkReleased(hart: MachineModeHart, slot: SlotName): void {
   const status = driverStatus(hart, slot);
-  if (status === 0) return;
+  if ((status & ~VIRTIO_STATUS.acknowledge) === 0) return;
   const name = `${slot.side}${slot.index}`;
   throw new Refusal('device-in-use', `slot ${name} is held by a driver: virtio Status is ${status}, not 0`);
+}
+
+/** A device that no driver holds, as its next owner finds it: out of reset. */
+export function resetReleased(hart: MachineModeHart, slot: SlotName): void {
+  if (driverStatus(hart, slot) !== 0) hart.store(slotBase(slot.side, slot.index) + VIRTIO_MMIO.status, 4, 0n);
 }
 
 /** Resets every device `guest` owns. Its other side's OS, if any, is not touched. */

@@ -4,6 +4,7 @@ import { existsSync, openSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { NodeUnreachable } from '../engine/port.ts';
 import { connectToNode, type RemoteNode } from './client.ts';
+import { SYSTEM_DISK } from './disks.ts';
 import { type NodeConfig, readNodeConfig, writeNodeConfig } from './node-config.ts';
 import { createStateDirectory, type StateDirectory } from './state-directory.ts';
 
@@ -24,8 +25,6 @@ export interface ConnectOptions {
   readonly spec?: NodeSpec;
 }
 
-/** Name of a new node's system disk; later ones are named by the playbook that clones them. */
-const FIRST_SYSTEM_DISK = 'system';
 const START_MS_MAX = 30_000;
 
 /** @throws NodeUnreachable when there is no node and none can be started */
@@ -71,10 +70,10 @@ function newNode(spec: NodeSpec, state: StateDirectory): NodeConfig {
     clock: spec.clock,
     seed: spec.seed,
     disks: Object.fromEntries([
-      disk(FIRST_SYSTEM_DISK, spec.systemImage),
+      disk(SYSTEM_DISK, spec.systemImage),
       ...Object.entries(spec.images).map(([name, base]) => disk(name, base)),
     ]),
-    systemDisk: { A: FIRST_SYSTEM_DISK },
+    systemDisk: { A: SYSTEM_DISK },
     bootSide: 'A',
     powerOns: 0,
     ...(spec.forwardPort === undefined ? {} : { forwardPort: spec.forwardPort }),

@@ -6,6 +6,10 @@ import { OverlayDisk } from './disk-store.ts';
 import type { DiskConfig } from './node-config.ts';
 import { NodeError } from './node-error.ts';
 
+/** Name of the system disk of the OS that runs when a run begins, and of the one that an earlier run retired. */
+export const SYSTEM_DISK = 'system';
+export const RETIRED_SYSTEM_DISK = 'system-retired';
+
 export class Disks {
   readonly #directory: string;
   readonly #config: Map<string, DiskConfig>;
@@ -53,7 +57,7 @@ export class Disks {
   clone(from: string, name: string): void {
     const source = this.#disk(from);
     const { base } = this.#entry(from);
-    const overlay = join(this.#directory, `${name}.overlay`);
+    const overlay = this.#freeOverlay(name);
     rmSync(overlay, { force: true });
     source.clone(overlay);
     this.#config.set(name, { base, overlay });
@@ -68,11 +72,36 @@ export class Disks {
     const present = this.#config.get(name);
     if (present?.base === base) return true;
     if (this.#open.has(name)) return false;
-    const overlay = join(this.#directory, `${name}.overlay`);
+    const overlay = this.#freeOverlay(name);
     rmSync(overlay, { force: true });
     this.#config.set(name, { base, overlay });
     this.onChange();
     return true;
+  }
+
+  /**
+   * The disk is called `to` from now on, and keeps its file. `onChange` is not called: whoever knows disks by name has to
+   * be saved at the same time.
+   */
+  rename(name: string, to: string): void {
+    const entry = this.#entry(name);
+    if (this.has(to)) throw new NodeError('refused', `the node has a disk ${to} already`);
+    this.#config.delete(name);
+    this.#config.set(to, entry);
+    const open = this.#open.get(name);
+    if (open !== undefined) {
+      this.#open.delete(name);
+      this.#open.set(to, open);
+    }
+  }
+
+  /** A disk keeps its file when it gets another name, so that the file of a name may be another disk's. */
+  #freeOverlay(name: string): string {
+    const taken = new Set([...this.#config.values()].map(({ overlay }) => overlay));
+    for (let number = 1; ; number++) {
+      const overlay = join(this.#directory, number === 1 ? `${name}.overlay` : `${name}.${number}.overlay`);
+      if (!taken.has(overlay)) return overlay;
+    }
   }
 
   /** Nothing happens to a disk that is not there. */

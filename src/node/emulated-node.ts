@@ -22,7 +22,7 @@ import {
 } from '../machine/index.ts';
 import { type GuestStatus, Microvisor, type SlotName } from '../microvisor/index.ts';
 import { EthernetSwitch, parseMac } from '../network/index.ts';
-import { Disks } from './disks.ts';
+import { Disks, RETIRED_SYSTEM_DISK, SYSTEM_DISK } from './disks.ts';
 import { Executive } from './executive.ts';
 import { AGENT_PORT, type Guest, NETWORK, SLOT } from './guest.ts';
 import { type ExecOptions, type ExecResult, GuestAgent, GuestAgentError } from './guest-agent.ts';
@@ -61,8 +61,8 @@ export class EmulatedNode {
   readonly disks: Disks;
   readonly ethernet: EthernetSwitch;
   virtualized = false;
-  /** Sides whose network device the OS of the other side has. */
-  readonly movedIn = new Set<Side>();
+  /** Sides whose network device the OS of the other side has let go for the guest that was made here. */
+  readonly lent = new Set<Side>();
   servicePort = 80;
   /** Local TCP port that leads to the service, when there is one. */
   forwardedPort: number | undefined;
@@ -126,6 +126,25 @@ export class EmulatedNode {
   }
 
   // ----------------------------------------------------------------------------------------------------- guests
+
+  /**
+   * A new run finds what every run does: the system disk of the OS that runs is `system`. The one of the OS that an earlier
+   * run retired is kept as `system-retired`.
+   */
+  nameSystemDisk(): void {
+    const side = this.bootSide;
+    const name = this.systemDisk(side);
+    if (name === SYSTEM_DISK) return;
+    const names = new Map([
+      [SYSTEM_DISK, RETIRED_SYSTEM_DISK],
+      [name, SYSTEM_DISK],
+    ]);
+    this.disks.remove(RETIRED_SYSTEM_DISK);
+    for (const [from, to] of names) if (this.disks.has(from)) this.disks.rename(from, to);
+    this.#guests.set(side, { ...this.guest('old'), systemDisk: SYSTEM_DISK });
+    const systemDisk = Object.entries(this.#config.systemDisk).map(([of, disk]) => [of, names.get(disk) ?? disk]);
+    this.#save({ systemDisk: Object.fromEntries(systemDisk) });
+  }
 
   /** A new run: the OS of the boot side is `old`, and nothing else has a name. */
   beginNames(): void {
@@ -199,11 +218,6 @@ export class EmulatedNode {
       systemDisk: disk,
       extraDisks: new Map(),
     };
-  }
-
-  networkHeld(slotSide: Side, holder: Side): void {
-    if (holder === slotSide) this.movedIn.delete(slotSide);
-    else this.movedIn.add(slotSide);
   }
 
   /** The network device of a side stays in its slot when the side's guest goes: it may have moved to the other one. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Side } from '../../src/machine/index.ts';
+import { VIRTIO_MMIO } from '../../src/firmware/boot/virtio-mmio.ts';
+import { type Side, slotBase } from '../../src/machine/index.ts';
 import type { ControlRequest, RefusalCode } from '../../src/microvisor/index.ts';
 import { readRequest } from './block-request.ts';
 import { caller, ipi, poker, spinner, ticker } from './tiny-guests.ts';
@@ -239,6 +240,16 @@ describe('a request that cannot be served', () => {
       error: { code: 'device-in-use' },
     });
     expect(node.ask({ op: 'devirtualize' }).status.stateIdentical).toBe(true);
+  });
+
+  it('takes a device that its driver has let go, though it is acknowledged still, and resets it', () => {
+    const status = slotBase('A', 1) + VIRTIO_MMIO.status;
+    const node = new TinyNode({ guests: { A: poker('A', [[status, 1]]) }, disks: { A1: new Uint8Array(512 * 64) } });
+    node.ask({ op: 'virtualize' });
+    node.runUntilConsole('A', 'K');
+    expect(node.hart.load(status, 4)).toBe(1n);
+    node.ask({ op: 'moveSlot', slot: { side: 'A', index: 1 }, owner: null });
+    expect(node.hart.load(status, 4)).toBe(0n);
   });
 
   it('refuses what is no request at all', () => {

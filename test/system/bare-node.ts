@@ -3,6 +3,7 @@ import {
   type BlockStore,
   createMachine,
   type Machine,
+  type MachineOptions,
   MIB,
   type PluggedDevice,
   type Side,
@@ -17,6 +18,7 @@ export interface BareNodeOptions {
   readonly bootSide?: Side;
   readonly bankMib?: number;
   readonly translate?: Translate | undefined;
+  readonly harts?: MachineOptions['harts'];
   readonly onConsole?: (bytes: Uint8Array) => void;
 }
 
@@ -36,17 +38,17 @@ export class BareNode {
   /** All that the side's UART sent. */
   console = '';
 
-  constructor({ systemDisk, bootSide = 'A', bankMib = 256, translate, onConsole }: BareNodeOptions) {
+  constructor({ systemDisk, bootSide = 'A', bankMib = 256, harts = 1, translate, onConsole }: BareNodeOptions) {
     this.side = bootSide;
     const bankBytes = bankMib * MIB;
     this.machine = createMachine({
-      harts: 1,
+      harts,
       bankBytes,
       clock: { kind: 'virtual' },
       random: countingBytes(),
       translate,
     });
-    this.firmware = new Firmware({ bankBytes, harts: 1, rom: this.machine, bootSide });
+    this.firmware = new Firmware({ bankBytes, harts, rom: this.machine, bootSide });
     this.machine.attach(this.firmware);
     const text = new TextDecoder('latin1');
     this.machine.uart(bootSide).onOutput = (bytes) => {

@@ -60,7 +60,6 @@ export const moveDevice: Primitive<'device.move'> = async (node, args, { deadlin
   if (holder !== null) await mvDevice(node, from, 'unbind', slotBase(slot.side, slot.index), deadlineNs);
   await node.monitor.request({ op: 'moveSlot', slot, owner: node.guest(args.to).side });
   await mvDevice(node, args.to, 'bind', slotBase(slot.side, slot.index), deadlineNs);
-  if (kind === 'net') node.networkHeld(slot.side, node.guest(args.to).side);
   return { from };
 };
 
@@ -73,6 +72,8 @@ const bind = (
   deadlineNs: number,
 ): Promise<void> => mvDevice(node, name, verb, slotBase(guest.side, slot), deadlineNs);
 
+const MV_DEVICE = '/usr/local/sbin/mv-device';
+
 /** Binds or unbinds the driver of the slot at `base` in a guest. */
 export async function mvDevice(
   node: EmulatedNode,
@@ -81,8 +82,20 @@ export async function mvDevice(
   base: number,
   deadlineNs: number,
 ): Promise<void> {
-  const run = await node.run(guest, ['/usr/local/sbin/mv-device', verb, base.toString(16)], { deadlineNs });
+  const run = await node.run(guest, [MV_DEVICE, verb, base.toString(16)], { deadlineNs });
   if (run.exitCode !== 0) {
     throw new NodeError('exit-code', `mv-device ${verb} in ${guest} ended with ${run.exitCode}: ${run.stderr.trim()}`);
   }
+}
+
+/** Whether a driver of the guest has the slot at `base`. */
+export async function isBound(
+  node: EmulatedNode,
+  guest: 'old' | 'new',
+  base: number,
+  deadlineNs: number,
+): Promise<boolean> {
+  const run = await node.run(guest, [MV_DEVICE, 'status', base.toString(16)], { deadlineNs });
+  if (run.exitCode > 1) throw new NodeError('exit-code', `mv-device status in ${guest}: ${run.stderr.trim()}`);
+  return run.exitCode === 0;
 }

@@ -4,6 +4,7 @@ import type { Primitive } from './table.ts';
 
 export const beginRun: Primitive<'run.begin'> = async (node, args, { deadlineNs }) => {
   node.beginNames();
+  node.nameSystemDisk();
   node.startProbe(args.service);
   return { os: await readGuestFacts(node, 'old', args.packages, deadlineNs) };
 };

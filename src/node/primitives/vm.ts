@@ -3,7 +3,7 @@ import { memoryMap, type Side, slotBase } from '../../machine/index.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
 import { SLOT } from '../guest.ts';
 import { NodeError } from '../node-error.ts';
-import { mvDevice } from './devices.ts';
+import { isBound, mvDevice } from './devices.ts';
 import { otherBank } from './memory.ts';
 import type { Primitive } from './table.ts';
 
@@ -22,15 +22,31 @@ export const createVm: Primitive<'vm.create'> = async (node, args, { deadlineNs 
     return { memoryBytes: memory.reduce((sum, region) => sum + region.bytes, 0) };
   } catch (error) {
     node.unplugGuest(guest);
+    await returnNetwork(node, side, deadlineNs);
     throw error;
   }
 };
 
-/** An earlier maintenance may have left this side's network device with the OS that runs now. */
+/**
+ * The OS that runs may have this side's network device: an earlier maintenance moved it there, or it found it when it
+ * booted. The guest that is made here gets it back.
+ */
 async function takeNetworkBack(node: EmulatedNode, side: Side, deadlineNs: number): Promise<void> {
-  if (!node.movedIn.has(side)) return;
-  await mvDevice(node, 'old', 'unbind', slotBase(side, SLOT.net), deadlineNs);
-  node.movedIn.delete(side);
+  if (node.machine.slot(side, SLOT.net).device === undefined) return;
+  const slot = slotBase(side, SLOT.net);
+  if (!(await isBound(node, 'old', slot, deadlineNs))) return;
+  await mvDevice(node, 'old', 'unbind', slot, deadlineNs);
+  node.lent.add(side);
+}
+
+/** The guest that was lent the device is gone before it served: the OS that had it has it again. */
+async function returnNetwork(node: EmulatedNode, side: Side, deadlineNs: number): Promise<void> {
+  if (!node.lent.has(side)) return;
+  node.lent.delete(side);
+  const old = node.findGuest('old');
+  if (old === undefined || old.side === side || !(await node.guestRuns(old.side))) return;
+  await node.monitor.request({ op: 'moveSlot', slot: { side, index: SLOT.net }, owner: old.side });
+  await mvDevice(node, 'old', 'bind', slotBase(side, SLOT.net), deadlineNs);
 }
 
 export const bootVm: Primitive<'vm.boot'> = async (node, args, { deadlineNs }) => {
@@ -56,11 +72,12 @@ export const rebootVm: Primitive<'vm.reboot'> = async (node, args, { deadlineNs 
   return { bootMs: (node.machine.now() - startNs) / 1e6 };
 };
 
-export const destroyVm: Primitive<'vm.destroy'> = async (node, args) => {
+export const destroyVm: Primitive<'vm.destroy'> = async (node, args, { deadlineNs }) => {
   const guest = node.findGuest(args.guest);
   if (guest === undefined) return {};
   await node.monitor.request({ op: 'destroyVm', side: guest.side, force: true });
   node.unplugGuest(guest);
   node.forgetGuest(args.guest);
+  await returnNetwork(node, guest.side, deadlineNs);
   return {};
 };

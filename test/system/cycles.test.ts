@@ -1,0 +1,29 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { type CycleFigures, CyclingNode, drift } from './cycling-node.ts';
+import { systemDisk } from './system-disk.ts';
+
+/** `bench/cycles.ts` does twenty. */
+const CYCLES = 3;
+
+it('A node goes through one maintenance after another, from side to side, and is the same afterwards', async () => {
+  const stateDir = mkdtempSync(join(tmpdir(), 'mvctl-cycles-'));
+  const node = new CyclingNode({ stateDir, systemDisk: await systemDisk() });
+  const all: CycleFigures[] = [];
+  try {
+    await node.boot();
+    for (let cycle = 0; cycle < CYCLES; cycle++) all.push(await node.cycle());
+  } finally {
+    await node.close();
+    rmSync(stateDir, { recursive: true, force: true });
+  }
+  expect(all.map(({ side }) => side)).toEqual(['B', 'A', 'B']);
+  for (const figures of all) {
+    expect(figures).toMatchObject({ outcome: 'succeeded', failed: 0, stateIdentical: true, bareTrapsExtra: 0 });
+    expect(figures.bytesTakenUp).toBe(figures.bytesGivenUp);
+    expect(drift(all[0]!, figures, 0.01)).toEqual([]);
+  }
+  expect(all[2]!.board).toBe(all[0]!.board);
+});
