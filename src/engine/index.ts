@@ -9,7 +9,7 @@ export { JournalError } from './journal/journal-error.ts';
 export { breakLock, LockHeld, type LockHolder, LockLost, type LockState, lockState } from './journal/node-lock.ts';
 export { type ReadJournal, readJournal } from './journal/read-journal.ts';
 export { RunStore, type StoredRun } from './journal/run-store.ts';
-export { type Interference, ModelNode, type ModelOptions, type ModelTiming } from './model-node.ts';
+export { type Interference, ModelNode, type ModelOptions, type ModelTiming } from './model/model-node.ts';
 export { parseYaml, type SourceFile } from './parse/parse-yaml.ts';
 export { makePlan, type Planned, type PlanOptions } from './plan/make-plan.ts';
 export type { Plan, PlannedNode, PlannedPhase, PlannedStep } from './plan/plan.ts';

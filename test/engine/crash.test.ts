@@ -106,7 +106,7 @@ describe('a node that lost its power', { timeout: 300_000 }, () => {
       const crashed = await runUntilCrash(online, model, record, folders);
       if ('end' in crashed) break;
       model.losePower();
-      const wasCommitted = model.committed === 'new';
+      const wasCommitted = model.state.committed === 'new';
       const isFinished = model.history.at(-1)?.startsWith('run.end');
       const report = reportOf(await resumeRun(options(model, crashed.left)));
       if (isFinished) continue;
@@ -115,10 +115,10 @@ describe('a node that lost its power', { timeout: 300_000 }, () => {
       expect(report.service).toBeNull();
       expect(report.run.nodeMs).toBeGreaterThanOrEqual(0);
       for (const phase of report.phases) expect(phase.nodeMs).toBeGreaterThanOrEqual(0);
-      expect(model.isVirtualized).toBe(false);
-      expect([...model.guests.keys()]).toEqual(['old']);
-      expect(model.guests.get('old')?.booted).toBe(wasCommitted ? 2 : 1);
-      if (!wasCommitted) expect([...model.disks]).toEqual(['upgrades']);
+      expect(model.state.isVirtualized).toBe(false);
+      expect([...model.state.guests.keys()]).toEqual(['old']);
+      expect(model.state.guests.get('old')?.booted).toBe(wasCommitted ? 2 : 1);
+      if (!wasCommitted) expect([...model.state.disks]).toEqual(['upgrades']);
       if (wasCommitted) failedSafe += 1;
       else rolledBack += 1;
     }

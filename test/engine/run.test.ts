@@ -10,11 +10,11 @@ const isStep = (key: string, id: string): boolean => key.split('/')[2] === id &&
 
 /** The node as it was before the run. */
 function expectUntouched(model: ModelNode): void {
-  expect(model.isVirtualized).toBe(false);
-  expect([...model.guests.keys()]).toEqual(['old']);
-  expect([...model.disks]).toEqual(['upgrades']);
-  expect(model.bankIsFree).toBe(false);
-  expect(model.serving).toBe('old');
+  expect(model.state.isVirtualized).toBe(false);
+  expect([...model.state.guests.keys()]).toEqual(['old']);
+  expect([...model.state.disks]).toEqual(['upgrades']);
+  expect(model.state.bankIsFree).toBe(false);
+  expect(model.state.serving).toBe('old');
 }
 
 describe('the online upgrade', () => {
@@ -29,8 +29,8 @@ describe('the online upgrade', () => {
     expect(report.service?.downtimeMs).toBe(30);
     expect(report.phases.find(({ id }) => id === 'cut-over')?.downtimeMs).toBe(30);
     expect(report.microvisor).toMatchObject({ stateIdentical: true, bareTrapsExtra: 0, overheadPercent: 0 });
-    expect(model.isVirtualized).toBe(false);
-    expect([...model.guests.keys()]).toEqual(['new']);
+    expect(model.state.isVirtualized).toBe(false);
+    expect([...model.state.guests.keys()]).toEqual(['new']);
   });
 
   it('gives the same report twice', async () => {
@@ -174,14 +174,14 @@ describe('a step that fails after the commit', async () => {
     const paused = reportOf(await runPlan(online, options(model, stateDir)));
     expect(paused.run).toMatchObject({ outcome: 'paused', exitCode: 30 });
     expect(paused.failure).toMatchObject({ step: id });
-    expect(model.serving).toBe('new');
+    expect(model.state.serving).toBe('new');
     const pausedAgain = reportOf(await resumeRun(options(model, stateDir)));
     expect(pausedAgain.run.outcome).toBe('paused');
     broken = false;
     const report = reportOf(await resumeRun(options(model, stateDir)));
     expect(report.run.outcome).toBe('succeeded');
     expect(report.failure).toBeNull();
-    expect(model.isVirtualized).toBe(false);
+    expect(model.state.isVirtualized).toBe(false);
     expect(model.history).toEqual(undisturbed);
   });
 });

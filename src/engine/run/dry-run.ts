@@ -3,7 +3,7 @@
  * or what the step table guesses; a report made this way says so.
  */
 import type { Report } from '../generated/report.ts';
-import { ModelNode, type ModelTiming } from '../model-node.ts';
+import { ModelNode, type ModelTiming } from '../model/model-node.ts';
 import type { ActRequest } from '../node-port.ts';
 import { type Plan, type PlannedStep, runIdOf, stepsOf } from '../plan/plan.ts';
 import { compilePlan } from '../statechart/compiled-plan.ts';

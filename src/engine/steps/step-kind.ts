@@ -103,7 +103,7 @@ export interface StepKind {
   readonly volatile: boolean;
   readonly requires: readonly Requirement[];
   readonly effects: readonly Effect[];
-  /** A guess for the dry run, used where no run was measured. */
+  /** A guess, used where no run was measured. `downtimeMs`: beyond what follows from its effect on the model. */
   readonly prior: { readonly ms: number; readonly downtimeMs?: number };
 }
 

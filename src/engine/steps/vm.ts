@@ -81,7 +81,7 @@ export const VM_STEPS: readonly StepKind[] = [
     volatile: true,
     requires: [needsRunning()],
     effects: [clears('checked:{guest}')],
-    prior: { ms: 9_000, downtimeMs: 9_000 },
+    prior: { ms: 9_000 },
   },
   {
     name: 'vm.destroy',

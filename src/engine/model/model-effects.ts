@@ -1,0 +1,308 @@
+/**
+ * What each primitive needs and changes, one row of a `switch` each: refusals as the node gives them, effects in the
+ * stages in which the node brings them about. An attempt that fails half-way has done all stages but the last, or the
+ * only one.
+ */
+import type { Json, NodeFailure } from '../node-port.ts';
+import { FAILURE_CODES, type FailureCode, type GuestName, type PrimitiveName } from '../primitives.ts';
+import type { ModelGuest, ModelState } from './model-state.ts';
+
+export interface ModelEffect {
+  /** Applied in order; each changes the state it was made for. */
+  readonly stages: readonly (() => void)[];
+  readonly result: () => Json;
+  /** The service of the guest that has it does not answer meanwhile, though it did before and does again afterwards. */
+  readonly interrupts?: true;
+}
+
+type Args = { readonly [name: string]: Json };
+
+const BANK_BYTES = 512 * 2 ** 20;
+const LATENCY_MS = 1;
+const NS_PER_MS = 1e6;
+
+export const failure = (code: FailureCode, message: string): NodeFailure => ({
+  code,
+  message,
+  retryable: FAILURE_CODES[code].retryable,
+});
+
+/** What the primitive would do to `state`, or why the node refuses. `ns`: the time it takes. */
+export function effectOf(
+  state: ModelState,
+  primitive: PrimitiveName,
+  args: Args,
+  ns: number,
+): ModelEffect | NodeFailure {
+  const refusal = refusalOf(state, primitive, args);
+  if (refusal) return refusal;
+  const name = guestOf(args);
+  const guest = name === undefined ? undefined : state.guests.get(name);
+  const once = (stage: () => void, result: () => Json = () => ({})): ModelEffect => ({ stages: [stage], result });
+  const looks = (result: () => Json): ModelEffect => ({ stages: [], result });
+  switch (primitive) {
+    case 'run.begin':
+      return looks(() => ({ os: osOf(state, state.serving ?? 'old', args['packages']) }));
+    case 'run.end':
+      return looks(() => ({
+        guest: state.committed,
+        os: osOf(state, state.committed, args['packages']),
+        virtualized: state.isVirtualized,
+      }));
+    case 'node.commit':
+      return once(() => {
+        state.committed = args['guest'] as GuestName;
+      });
+    case 'node.boot': {
+      const wasOff = !state.isOn;
+      return once(
+        () => {
+          if (wasOff) state.powerOn();
+        },
+        () => ({ booted: wasOff, os: osOf(state, 'old', []) }),
+      );
+    }
+    case 'microvisor.virtualize':
+      return once(
+        () => {
+          state.isVirtualized = true;
+        },
+        () => ({ switchNs: Math.round(ns / 10), pauseNs: Math.round(ns / 10) }),
+      );
+    case 'microvisor.devirtualize':
+      return once(
+        () => {
+          state.isVirtualized = false;
+        },
+        () => ({
+          switchNs: Math.round(ns / 10),
+          pauseNs: Math.round(ns / 10),
+          stateIdentical: true,
+          differences: [],
+        }),
+      );
+    case 'microvisor.audit':
+      return looks(() => ({ bareTrapsExtra: 0, stateIdentical: true }));
+    // The OS lets go of the memory before the Microvisor takes it, and gets it before it uses it.
+    case 'memory.give-up': {
+      const bank = state.banks[name === 'old' ? 'new' : 'old'];
+      return {
+        stages: [
+          () => {
+            bank.isOnline = false;
+          },
+          () => {
+            bank.owner = null;
+          },
+        ],
+        result: () => ({ bytes: BANK_BYTES }),
+      };
+    }
+    case 'memory.take-up': {
+      const bank = state.banks[name === 'old' ? 'new' : 'old'];
+      return {
+        stages: [
+          () => {
+            bank.owner = name!;
+          },
+          () => {
+            bank.isOnline = true;
+          },
+        ],
+        result: () => ({ bytes: BANK_BYTES }),
+      };
+    }
+    case 'disk.clone':
+      return once(
+        () => {
+          state.disks.add(String(args['name']));
+        },
+        () => ({ bytes: 2 ** 30, frozenMs: 1.5 }),
+      );
+    case 'disk.remove':
+      return once(() => {
+        state.disks.delete(String(args['name']));
+      });
+    case 'disk.attach':
+      return once(
+        () => {
+          state.attached.add(`${name}:${args['name']}`);
+        },
+        () => ({ device: `/dev/disk/by-id/virtio-${args['name']}` }),
+      );
+    case 'disk.detach':
+      return once(() => {
+        state.attached.delete(`${name}:${args['name']}`);
+      });
+    case 'device.move': {
+      const device = String(args['device']);
+      const from = state.ownerOf(device) ?? (device.startsWith('new.') ? 'new' : 'old');
+      return once(
+        () => {
+          state.devices.set(device, args['to'] as GuestName);
+        },
+        () => ({ from }),
+      );
+    }
+    case 'vm.create': {
+      const installed = state.guests.get(name === 'new' ? 'old' : 'new')?.installed ?? 1;
+      const disk = String(args['disk']);
+      return once(
+        () => {
+          state.guests.set(name!, { runs: false, serviceRuns: false, installed, booted: installed, disk });
+          state.banks[name!] = { owner: name!, isOnline: true };
+        },
+        () => ({ memoryBytes: BANK_BYTES }),
+      );
+    }
+    case 'vm.boot':
+      return once(
+        () => boot(guest!),
+        () => ({ bootMs: ns / NS_PER_MS }),
+      );
+    case 'vm.reboot':
+      return {
+        ...once(
+          () => boot(guest!),
+          () => ({ bootMs: ns / NS_PER_MS }),
+        ),
+        ...(name === state.serving ? { interrupts: true } : {}),
+      };
+    case 'vm.destroy':
+      return once(() => state.remove(name!));
+    case 'guest.shutdown':
+      return once(() => {
+        guest!.runs = false;
+        guest!.serviceRuns = false;
+      });
+    case 'guest.run':
+      return once(
+        () => runIn(guest!, args['argv'] as readonly string[]),
+        () => ({ exitCode: 0, stdout: '', stderr: '' }),
+      );
+    case 'guest.copy':
+      return looks(() => ({ bytes: 0 }));
+    case 'guest.wait-for':
+      return looks(() => ({ attempts: 1 }));
+    case 'guest.facts':
+      return looks(() => osOf(state, name!, args['packages']));
+    case 'guest.sample-work':
+      return looks(() => ({ virtualized: state.isVirtualized, nodeNs: ns, instructions: ns, traps: {} }));
+    case 'service.check':
+      return looks(() => ({
+        status: Number(args['expectStatus']),
+        bodySha256: args['expectSha256'] === '' ? '0'.repeat(64) : String(args['expectSha256']),
+        body: String(args['expectContains']),
+        latencyMsMax: LATENCY_MS,
+      }));
+    // Make before break: the receiver takes the address, then the giver lets go of it.
+    case 'service.cut-over':
+      return {
+        stages: [
+          () => {
+            const to = args['to'] as GuestName;
+            state.holders.delete(to);
+            state.holders.add(to);
+          },
+          () => {
+            state.holders.delete(args['from'] as GuestName);
+          },
+        ],
+        result: () => ({}),
+      };
+  }
+}
+
+/** Primitives that act in a guest, through its agent. */
+const IN_GUEST = ['guest.', 'memory.', 'disk.clone', 'vm.reboot', 'service.cut-over'] as const;
+
+function refusalOf(state: ModelState, primitive: PrimitiveName, args: Args): NodeFailure | undefined {
+  if (!state.isOn && primitive !== 'node.boot') return failure('guest-not-running', 'the node is off');
+  const name = guestOf(args);
+  const guest = name === undefined ? undefined : state.guests.get(name);
+  const disk = String(args['name'] ?? args['disk']);
+  if (IN_GUEST.some((prefix) => primitive.startsWith(prefix))) {
+    if (!guest) return failure('no-such-guest', `the node has no guest ${name}`);
+    if (!guest.runs && !(primitive === 'guest.shutdown' && state.isVirtualized)) return notRunning(name!);
+  }
+  switch (primitive) {
+    case 'run.end':
+      return state.guests.get(state.committed)?.runs ? undefined : notRunning(state.committed);
+    case 'node.commit':
+      return guest ? undefined : failure('no-such-guest', `the node has no guest ${name}`);
+    case 'microvisor.virtualize':
+      return state.isVirtualized ? failure('already-virtualized', 'the node is virtualized already') : undefined;
+    case 'microvisor.devirtualize':
+      if (!state.isVirtualized) return undefined;
+      if (state.guests.size > 1) return failure('refused', 'two guests exist');
+      return [...state.guests.values()].some(({ runs }) => runs) ? undefined : failure('refused', 'no guest runs');
+    case 'memory.give-up':
+    case 'memory.take-up': {
+      const { owner } = state.banks[name === 'old' ? 'new' : 'old'];
+      return owner === null || owner === name ? undefined : failure('no-memory', `${owner} has that memory`);
+    }
+    case 'vm.create':
+      if (!state.isVirtualized) return failure('not-virtualized', 'the node is bare');
+      if (guest) return failure('refused', `a guest ${name} exists`);
+      if (!state.disks.has(disk)) return failure('no-such-disk', `the node has no disk ${disk}`);
+      return state.banks[name!].owner === null ? undefined : failure('refused', 'no memory was given up');
+    case 'vm.boot':
+      if (!guest) return failure('no-such-guest', `the node has no guest ${name}`);
+      return guest.runs ? failure('refused', `${name} runs already`) : undefined;
+    case 'vm.destroy':
+      if (!guest) return undefined;
+      if (!state.isVirtualized) return failure('not-virtualized', 'the node is bare');
+      return state.guests.size === 1 ? failure('refused', `${name} is the only guest`) : undefined;
+    case 'guest.shutdown':
+      return state.isVirtualized ? undefined : failure('not-virtualized', 'a bare node has one OS');
+    case 'disk.clone':
+    case 'disk.remove':
+      return state.isInUse(disk) ? failure('refused', `disk ${disk} is in use by a guest`) : undefined;
+    case 'disk.attach':
+      if (!state.disks.has(disk)) return failure('no-such-disk', `the node has no disk ${disk}`);
+      return guest ? undefined : failure('no-such-guest', `the node has no guest ${name}`);
+    case 'device.move': {
+      const to = args['to'] as GuestName;
+      return state.guests.get(to)?.runs ? undefined : notRunning(to);
+    }
+    case 'service.cut-over': {
+      const to = args['to'] as GuestName;
+      return state.guests.get(to)?.runs ? undefined : notRunning(to);
+    }
+    case 'service.check': {
+      if (name === undefined) return state.answers ? undefined : failure('service-down', 'nobody answers');
+      return guest?.runs && guest.serviceRuns ? undefined : failure('service-down', `${name} does not answer`);
+    }
+    default:
+      return undefined;
+  }
+}
+
+const notRunning = (name: GuestName): NodeFailure => failure('guest-not-running', `${name} does not run`);
+
+function guestOf(args: Args): GuestName | undefined {
+  const name = args['guest'] ?? args['from'];
+  return typeof name === 'string' ? (name as GuestName) : undefined;
+}
+
+function boot(guest: ModelGuest): void {
+  guest.runs = true;
+  guest.serviceRuns = true;
+  guest.booted = guest.installed;
+}
+
+function runIn(guest: ModelGuest, [program = '', verb = '']: readonly string[]): void {
+  if (program.endsWith('/mv-service')) guest.serviceRuns = verb === 'start';
+  else if (program.endsWith('/mv-upgrade')) guest.installed = guest.booted + 1;
+}
+
+function osOf(state: ModelState, name: GuestName, packages: Json | undefined): { readonly [name: string]: Json } {
+  const guest = state.guests.get(name);
+  const version = (n: number): string => `${n}.0-model`;
+  const names = Array.isArray(packages) ? packages.map(String) : [];
+  return {
+    kernel: version(guest?.booted ?? 0),
+    osRelease: { ID: 'model' },
+    packages: Object.fromEntries(names.map((pkg) => [pkg, version(guest?.installed ?? 0)])),
+  };
+}

@@ -1,0 +1,265 @@
+/**
+ * A node as the engine imagines it: what each primitive needs and changes, in virtual time, without an OS in it. The dry
+ * run and the tests use it. How long things take and what a request costs is given; nothing here was measured.
+ */
+import type {
+  ActOutcome,
+  ActRequest,
+  MicrovisorMeasurement,
+  NodePort,
+  NodeStatus,
+  NodeTimeline,
+  ProbeAnswer,
+  RequestSeries,
+  ServiceMeasurement,
+} from '../node-port.ts';
+import { OwnerSpans } from '../owner-spans.ts';
+import type { FailureCode, ServiceSpec } from '../primitives.ts';
+import { effectOf, failure } from './model-effects.ts';
+import { ModelState } from './model-state.ts';
+
+export interface ModelTiming {
+  readonly ms: number;
+  /**
+   * How long the service does not answer from the start of it, beyond what follows from its effect; a negative one says
+   * how much earlier it answers again.
+   */
+  readonly downtimeMs: number;
+}
+
+export interface ModelOptions {
+  readonly timing: (request: ActRequest) => ModelTiming;
+  /** Disks the node has besides the system disk. */
+  readonly disks: readonly string[];
+  /** Called before a primitive takes effect; what it returns is what the world does instead. */
+  readonly interfere?: (request: ActRequest, model: ModelNode) => Interference | undefined;
+}
+
+export type Interference =
+  | { readonly fails: FailureCode; readonly message?: string; readonly halfWay?: boolean }
+  /** The node's process goes on, but whoever asked is not told. */
+  | { readonly hangs: true };
+
+interface Interval {
+  readonly fromNs: number;
+  toNs: number;
+}
+
+const MS = 1_000_000;
+const LATENCY_MS = 1;
+const BINS_MAX = 1_000;
+
+export class ModelNode implements NodePort {
+  /** Every primitive that took effect, e.g. `vm.boot new`. */
+  readonly history: string[] = [];
+  nowNs = 0;
+  boots = 1;
+  /** What the node is now. */
+  readonly state: ModelState;
+  readonly #options: ModelOptions;
+  readonly #outcomes: Map<string, ActOutcome> = new Map();
+  readonly #running = new Map<string, () => ActOutcome>();
+  readonly #lost: Set<string> = new Set();
+  readonly #down: Interval[] = [];
+  readonly #owners = new OwnerSpans();
+  #service: ServiceSpec | undefined;
+  #probingFromNs = 0;
+  #epoch = 0;
+
+  /** `from`: a node that this one begins as a copy of; what the other had under way is not copied. */
+  constructor(options: ModelOptions, from?: ModelNode) {
+    this.#options = options;
+    this.state = from ? from.state.copy() : new ModelState(options.disks);
+    if (!from) return;
+    this.nowNs = from.nowNs;
+    this.boots = from.boots;
+    this.history.push(...from.history);
+    this.#outcomes = new Map(from.#outcomes);
+    this.#lost = new Set(from.#lost);
+    this.#down.push(...from.#down.map((interval) => ({ ...interval })));
+    this.#service = from.#service;
+    this.#probingFromNs = from.#probingFromNs;
+    this.#epoch = from.#epoch;
+    this.#owners.note(this.nowNs, this.#ownersNow());
+  }
+
+  /** Everything volatile is gone; the committed OS is what boots next. */
+  losePower(): void {
+    this.#down.push({ fromNs: this.nowNs, toNs: Number.POSITIVE_INFINITY });
+    this.nowNs = 0;
+    this.boots += 1;
+    this.state.losePower();
+    for (const key of this.#running.keys()) this.#lost.add(key);
+    this.#running.clear();
+  }
+
+  get bootId(): string {
+    return `boot-${this.boots}`;
+  }
+
+  status(): Promise<NodeStatus> {
+    return Promise.resolve({ bootId: this.bootId, nowNs: this.nowNs, clock: 'virtual', facts: {} });
+  }
+
+  fence(epoch: number): Promise<void> {
+    this.#epoch = Math.max(this.#epoch, epoch);
+    return Promise.resolve();
+  }
+
+  async act(request: ActRequest): Promise<ActOutcome> {
+    if (request.epoch < this.#epoch)
+      return this.#fail(request, 'stale-epoch', `epoch ${request.epoch} < ${this.#epoch}`);
+    this.#epoch = request.epoch;
+    const known = this.#outcomes.get(request.key);
+    if (known) return known;
+    const running = this.#running.get(request.key);
+    if (running) return running();
+    const interference = this.#options.interfere?.(request, this);
+    const finish = (): ActOutcome => {
+      this.#running.delete(request.key);
+      const outcome = this.#perform(request, interference);
+      this.#outcomes.set(request.key, outcome);
+      this.#owners.note(this.nowNs, this.#ownersNow());
+      return outcome;
+    };
+    if (interference && 'hangs' in interference) {
+      this.#running.set(request.key, finish);
+      return new Promise(() => {});
+    }
+    return finish();
+  }
+
+  probe(key: string): Promise<ProbeAnswer> {
+    const outcome = this.#outcomes.get(key);
+    if (outcome) return Promise.resolve({ state: 'done', outcome });
+    if (this.#running.has(key)) return Promise.resolve({ state: 'running' });
+    if (this.#lost.has(key)) return Promise.resolve({ state: 'lost', bootId: this.bootId });
+    return Promise.resolve({ state: 'never-started' });
+  }
+
+  waitUntil(ns: number): Promise<void> {
+    this.nowNs = Math.max(this.nowNs, ns);
+    return Promise.resolve();
+  }
+
+  measureService(fromNs: number, toNs: number): Promise<ServiceMeasurement> {
+    const intervalMs = this.#service?.intervalMs ?? 10;
+    const intervalNs = intervalMs * MS;
+    const first = Math.max(0, Math.ceil((fromNs - this.#probingFromNs) / intervalNs));
+    let requests = 0;
+    let failed = 0;
+    let gap = 0;
+    let longestGap = 0;
+    for (let ns = this.#probingFromNs + first * intervalNs; ns < toNs; ns += intervalNs) {
+      requests += 1;
+      if (this.#isDownAt(ns)) {
+        failed += 1;
+        gap += 1;
+        longestGap = Math.max(longestGap, gap);
+      } else gap = 0;
+    }
+    const latencyMs = requests > failed ? { p50: LATENCY_MS, p99: LATENCY_MS, max: LATENCY_MS } : null;
+    return Promise.resolve({
+      requests,
+      failed,
+      downtimeMs: failed * intervalMs,
+      longestGapMs: longestGap * intervalMs,
+      resolutionMs: intervalMs,
+      latencyMs,
+    });
+  }
+
+  measureTimeline(fromNs: number, toNs: number): Promise<NodeTimeline> {
+    return Promise.resolve({ requests: this.#requests(fromNs, toNs), owners: this.#owners.between(fromNs, toNs) });
+  }
+
+  measureMicrovisor(): Promise<MicrovisorMeasurement> {
+    return Promise.resolve({ traps: {} });
+  }
+
+  onProgress(): () => void {
+    return () => {};
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #perform(request: ActRequest, interference: Interference | undefined): ActOutcome {
+    const { ms, downtimeMs } = this.#options.timing(request);
+    const startNs = this.nowNs;
+    const endNs = startNs + Math.round(ms * MS);
+    if (request.deadlineNs !== undefined && endNs > request.deadlineNs) {
+      this.nowNs = Math.max(startNs, request.deadlineNs);
+      return { ok: false, error: failure('timeout', 'the deadline passed'), startNs, endNs: this.nowNs };
+    }
+    const effect = effectOf(this.state, request.primitive, request.args, endNs - startNs);
+    this.nowNs = endNs;
+    if ('code' in effect) return { ok: false, error: effect, startNs, endNs };
+    const answered = this.state.answers;
+    const fails = interference && 'fails' in interference ? interference : undefined;
+    const { stages } = effect;
+    const done = !fails ? stages.length : fails.halfWay ? Math.max(1, stages.length - 1) : 0;
+    for (const stage of stages.slice(0, done)) stage();
+    if (done > 0 || stages.length === 0) this.#followService(answered, effect.interrupts === true, startNs, downtimeMs);
+    if (fails)
+      return { ok: false, error: failure(fails.fails, fails.message ?? 'as the test wants it'), startNs, endNs };
+    this.history.push(label(request));
+    if (request.primitive === 'run.begin') {
+      this.#service = request.args['service'] as unknown as ServiceSpec;
+      this.#probingFromNs = endNs;
+    }
+    return { ok: true, result: effect.result(), startNs, endNs };
+  }
+
+  /** Whether a client got an answer while something was done that ends now. */
+  #followService(answered: boolean, wasInterrupted: boolean, startNs: number, downtimeMs: number): void {
+    const { nowNs } = this;
+    const earlierNs = Math.min(0, downtimeMs) * MS;
+    if (answered && !this.state.answers) this.#down.push({ fromNs: startNs, toNs: Number.POSITIVE_INFINITY });
+    else if (!answered && this.state.answers) this.#rise(nowNs + earlierNs);
+    else if (wasInterrupted) this.#down.push({ fromNs: startNs, toNs: nowNs + earlierNs });
+    else if (downtimeMs > 0) this.#down.push({ fromNs: startNs, toNs: startNs + downtimeMs * MS });
+  }
+
+  #rise(atNs: number): void {
+    for (const interval of this.#down) interval.toNs = Math.min(interval.toNs, atNs);
+  }
+
+  #isDownAt(ns: number): boolean {
+    return this.#down.some(({ fromNs, toNs }) => ns >= fromNs && ns < toNs);
+  }
+
+  #requests(fromNs: number, toNs: number): RequestSeries | null {
+    if (!this.#service) return null;
+    const intervalNs = this.#service.intervalMs * MS;
+    const firstNs =
+      this.#probingFromNs + Math.max(0, Math.ceil((fromNs - this.#probingFromNs) / intervalNs)) * intervalNs;
+    const slots = Math.max(0, Math.ceil((toNs - firstNs) / intervalNs));
+    const slotsPerBin = Math.max(1, Math.ceil(slots / BINS_MAX));
+    const requests: number[] = [];
+    const failed: number[] = [];
+    for (let slot = 0; slot < slots; slot++) {
+      const bin = Math.floor(slot / slotsPerBin);
+      requests[bin] = (requests[bin] ?? 0) + 1;
+      failed[bin] = (failed[bin] ?? 0) + (this.#isDownAt(firstNs + slot * intervalNs) ? 1 : 0);
+    }
+    const latencyMs = requests.map((count, bin) => (failed[bin] === count ? null : LATENCY_MS));
+    return { fromNs: firstNs, binNs: slotsPerBin * intervalNs, requests, failed, p50Ms: latencyMs, maxMs: latencyMs };
+  }
+
+  #ownersNow(): ReadonlyMap<string, string> {
+    const owners = new Map([['M-mode', this.state.isVirtualized ? 'Microvisor' : 'firmware']]);
+    if (this.state.serving !== undefined) owners.set('service', this.state.serving);
+    return owners;
+  }
+
+  #fail(_request: ActRequest, code: FailureCode, message: string): ActOutcome {
+    return { ok: false, error: failure(code, message), startNs: this.nowNs, endNs: this.nowNs };
+  }
+}
+
+function label({ primitive, args }: ActRequest): string {
+  const subject = args['guest'] ?? args['name'] ?? args['disk'] ?? args['to'] ?? args['device'];
+  return typeof subject === 'string' ? `${primitive} ${subject}` : primitive;
+}

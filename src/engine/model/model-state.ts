@@ -1,0 +1,154 @@
+/**
+ * What a node is, as far as maintenance can change it: plain data without time. The model node and the checker share
+ * it, so that there is one account of what a primitive does (model-effects.ts).
+ */
+import { GUEST_NAMES, type GuestName } from '../primitives.ts';
+
+export interface ModelGuest {
+  runs: boolean;
+  serviceRuns: boolean;
+  /** Version the kernel and packages will have after the next boot, and now. */
+  installed: number;
+  booted: number;
+  /** Its system disk. */
+  disk: string;
+}
+
+/** A side's main memory, named after the guest whose side it is. */
+export interface ModelBank {
+  owner: GuestName | null;
+  /** The owner's OS uses it. */
+  isOnline: boolean;
+}
+
+/** Disk of the OS that owns the node when a run begins. */
+const SYSTEM_DISK = 'system';
+
+export class ModelState {
+  isOn = true;
+  isVirtualized = false;
+  /** The OS that boots after a loss of power. */
+  committed: GuestName = 'old';
+  readonly guests = new Map<GuestName, ModelGuest>();
+  /** Guests that have the service address, the last one to take it last. */
+  readonly holders = new Set<GuestName>();
+  readonly banks: Record<GuestName, ModelBank> = {
+    old: { owner: 'old', isOnline: true },
+    new: { owner: 'old', isOnline: true },
+  };
+  /** Disks besides the system disk that the node came with. */
+  readonly disks: Set<string>;
+  /** `<guest>:<disk>` */
+  readonly attached = new Set<string>();
+  /** Devices that changed hands: null = nobody's. */
+  readonly devices = new Map<string, GuestName | null>();
+
+  constructor(disks: Iterable<string>) {
+    this.disks = new Set(disks);
+    this.#bare(1);
+  }
+
+  /** Who answers at the service address, if there is anybody. */
+  get serving(): GuestName | undefined {
+    return [...this.holders].at(-1);
+  }
+
+  /** A client that asks at the service address gets an answer. */
+  get answers(): boolean {
+    const guest = this.serving === undefined ? undefined : this.guests.get(this.serving);
+    return this.isOn && guest?.runs === true && guest.serviceRuns;
+  }
+
+  get bankIsFree(): boolean {
+    return GUEST_NAMES.some((side) => this.banks[side].owner === null);
+  }
+
+  ownerOf(device: string): GuestName | null {
+    const moved = this.devices.get(device);
+    if (moved !== undefined) return moved;
+    const maker = device.startsWith('new.') ? 'new' : 'old';
+    return this.guests.has(maker) ? maker : null;
+  }
+
+  isInUse(disk: string): boolean {
+    for (const [name, guest] of this.guests)
+      if (guest.disk === disk || this.attached.has(`${name}:${disk}`)) return true;
+    return false;
+  }
+
+  /** A guest goes, and with it what was its own. */
+  remove(name: GuestName): void {
+    if (!this.guests.delete(name)) return;
+    this.holders.delete(name);
+    for (const side of GUEST_NAMES)
+      if (this.banks[side].owner === name) this.banks[side] = { owner: null, isOnline: false };
+    for (const entry of this.attached) if (entry.startsWith(`${name}:`)) this.attached.delete(entry);
+    for (const [device, owner] of this.devices) if (owner === name) this.devices.set(device, null);
+  }
+
+  /** Everything volatile is gone; the committed OS is what boots next. */
+  losePower(): void {
+    this.isOn = false;
+    this.isVirtualized = false;
+    this.attached.clear();
+    this.devices.clear();
+    this.holders.clear();
+    for (const guest of this.guests.values()) {
+      guest.runs = false;
+      guest.serviceRuns = false;
+    }
+  }
+
+  /** The committed OS on the bare node; the run calls it `old` from now on. */
+  powerOn(): void {
+    const committed = this.guests.get(this.committed);
+    this.isOn = true;
+    this.committed = 'old';
+    this.guests.clear();
+    this.#bare(committed?.installed ?? 1, committed?.disk);
+  }
+
+  #bare(version: number, disk = SYSTEM_DISK): void {
+    this.guests.set('old', { runs: true, serviceRuns: true, installed: version, booted: version, disk });
+    this.holders.add('old');
+    for (const side of GUEST_NAMES) this.banks[side] = { owner: 'old', isOnline: true };
+  }
+
+  copy(): ModelState {
+    const copy = new ModelState(this.disks);
+    copy.isOn = this.isOn;
+    copy.isVirtualized = this.isVirtualized;
+    copy.committed = this.committed;
+    copy.guests.clear();
+    for (const [name, guest] of this.guests) copy.guests.set(name, { ...guest });
+    copy.holders.clear();
+    for (const holder of this.holders) copy.holders.add(holder);
+    for (const side of GUEST_NAMES) copy.banks[side] = { ...this.banks[side] };
+    for (const entry of this.attached) copy.attached.add(entry);
+    for (const [device, owner] of this.devices) copy.devices.set(device, owner);
+    return copy;
+  }
+
+  /** Equal texts for equal states. */
+  key(): string {
+    const { old, new: other } = this.banks;
+    const guests = GUEST_NAMES.map((name) => {
+      const guest = this.guests.get(name);
+      return guest ? `${+guest.runs}${+guest.serviceRuns}${guest.installed}.${guest.booted}${guest.disk}` : '-';
+    });
+    return [
+      +this.isOn,
+      +this.isVirtualized,
+      this.committed,
+      ...guests,
+      [...this.holders],
+      old.owner,
+      +old.isOnline,
+      other.owner,
+      +other.isOnline,
+      [...this.disks].sort(),
+      [...this.attached].sort(),
+      [...this.devices].map(String).sort(),
+    ].join('|');
+  }
+}
