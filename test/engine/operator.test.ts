@@ -34,10 +34,10 @@ const takeBack = (model: ModelNode, stateDir: string) => {
 };
 
 function expectUntouched(model: ModelNode): void {
-  expect(model.isVirtualized).toBe(false);
-  expect([...model.guests.keys()]).toEqual(['old']);
-  expect([...model.disks]).toEqual(['upgrades']);
-  expect(model.serving).toBe('old');
+  expect(model.state.isVirtualized).toBe(false);
+  expect([...model.state.guests.keys()]).toEqual(['old']);
+  expect([...model.state.disks]).toEqual(['upgrades']);
+  expect(model.state.serving).toBe('old');
 }
 
 /** Does as the model does, but `held` acts only when it is let go. */
@@ -84,7 +84,7 @@ describe('a run that was left', { timeout: 120_000 }, () => {
       const model = modelFor(online);
       const crashed = await runUntilCrash(online, model, record, folders);
       if ('end' in crashed) break;
-      const wasCommitted = model.committed === 'new';
+      const wasCommitted = model.state.committed === 'new';
       const end = await takeBack(model, crashed.left);
       if (end.kind === 'over' && end.report.run.outcome === 'succeeded') continue;
       if (wasCommitted) {
