@@ -1,14 +1,16 @@
 /** `mvctl apply`: runs a playbook on a node, rehearses it, or goes on with a run that was left. */
 import { Command, Option } from 'commander';
 import { EXIT } from '../engine/exit-codes.ts';
-import type { NodePort, Plan, Report, RunEnd } from '../engine/index.ts';
+import type { NodePort } from '../engine/index.ts';
 import { CommandError } from './command-error.ts';
 import type { CliIo } from './io.ts';
 import { loadPlan } from './load-playbook.ts';
 import { type OpenNodeOptions, openNode } from './open-node.ts';
-import { type OutputTarget, parseOutput, writeReport } from './output-option.ts';
+import { type OutputTarget, outputOption } from './output-option.ts';
+import { resume } from './resume-command.ts';
 import { runLines } from './run-lines.ts';
-import { type RunTree, runTree } from './run-tree.ts';
+import { finish, runSession } from './run-session.ts';
+import { stateDirOption } from './state-dir-option.ts';
 
 interface ApplyFlags {
   readonly dryRun?: boolean;
@@ -39,23 +41,17 @@ ${Object.values(EXIT)
   .map(({ code, means }) => `  ${String(code).padStart(3)}  ${means}`)
   .join('\n')}`;
 
-const DEFAULT_STATE_DIR = '.mvctl/node';
-
 export function applyCommand(io: CliIo, open: OpenNode = openNode): Command {
   return new Command('apply')
     .argument('[playbook]', 'playbook file; none with --resume')
     .option('--dry-run', 'run it on a model of the node: no node, no change, durations are priors')
-    .option('--resume', 'go on with the run that was left on the node')
-    .option(
-      '-o, --output <format[=path]>',
-      'pretty, json or junit, to standard output or a file; repeatable',
-      parseOutput,
-    )
+    .option('--resume', 'go on with the run that was left on the node, as mvctl resume does')
+    .addOption(outputOption())
     .addOption(new Option('--clock <clock>', 'clock of a new node').choices(['virtual', 'realtime']).default('virtual'))
     .option('--seed <number>', 'moves every random choice of a new node', wholeNumber, 1)
     .option('--var <name=value>', 'value of a variable; repeatable', nameValue)
     .option('--disk <name=image>', 'another image for a disk of a new node; repeatable', nameValue)
-    .option('--state-dir <folder>', 'where the node and its runs are kept', DEFAULT_STATE_DIR)
+    .addOption(stateDirOption())
     .option('--compare <report>', 'JSON report of an offline run, to put beside this one')
     .addHelpText('after', EXAMPLES)
     .action((playbook: string | undefined, flags: ApplyFlags) => apply(playbook, flags, io, open));
@@ -74,53 +70,19 @@ async function apply(playbook: string | undefined, flags: ApplyFlags, io: CliIo,
     await finish(await dryRun(plan, runLines(io)), flags, io);
     return;
   }
-  const end = await run(plan, flags, io, open);
-  if (end.kind === 'over') await finish(end.report, flags, io);
-  else {
-    io.stderr.write(`stopped; go on with: mvctl apply --resume --state-dir ${flags.stateDir}\n`);
-    io.setExitCode(EXIT.interrupted.code);
-  }
-}
-
-/** SIGINT and SIGTERM stop the run before its next effect. */
-async function run(plan: Plan | undefined, flags: ApplyFlags, io: CliIo, open: OpenNode): Promise<RunEnd> {
-  const { stateDir, clock, seed, disk = {} } = flags;
-  const port = await open({ stateDir, clock, seed, disks: disk, ...(plan ? { node: plan.node } : {}) }, io);
-  const { resumeRun, runPlan } = await import('../engine/run/run-plan.ts');
-  using tree: RunTree | undefined = io.stderr.isTTY === true ? runTree(io) : undefined;
-  const stop = new AbortController();
-  const interrupt = (): void => {
-    io.stderr.write('\nstopping after this step\n');
-    stop.abort();
-  };
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
-  const unsubscribe = port.onProgress((line) => tree?.nodeSays(line));
-  try {
-    const options = {
-      port,
+  if (!plan) return resume(flags, io, open);
+  const { stateDir, clock, seed, disk = {}, output, compare } = flags;
+  const { runPlan } = await import('../engine/run/run-plan.ts');
+  await runSession(
+    {
       stateDir,
-      wallNow: io.wallNow,
-      onProgress: tree?.listener ?? runLines(io),
-      signal: stop.signal,
-    };
-    return plan ? await runPlan(plan, options) : await resumeRun(options);
-  } finally {
-    process.removeListener('SIGINT', interrupt).removeListener('SIGTERM', interrupt);
-    unsubscribe();
-    await port.close();
-  }
-}
-
-async function finish(report: Report, flags: ApplyFlags, io: CliIo): Promise<void> {
-  await writeReport(await compared(report, flags.compare), flags.output ?? [], io);
-  io.setExitCode(report.run.exitCode);
-}
-
-async function compared(report: Report, path: string | undefined): Promise<Report> {
-  if (path === undefined) return report;
-  const { readReport } = await import('./read-report.ts');
-  const { compareReports } = await import('../engine/report/compare-reports.ts');
-  return compareReports(report, readReport(path));
+      output,
+      compare,
+      openNode: () => open({ stateDir, clock, seed, disks: disk, node: plan.node }, io),
+      run: (options) => runPlan(plan, options),
+    },
+    io,
+  );
 }
 
 function nameValue(text: string, previous: Values = {}): Values {

@@ -10,8 +10,9 @@ import type { CliIo } from './io.ts';
 
 export interface OpenNodeOptions {
   readonly stateDir: string;
-  readonly clock: 'virtual' | 'realtime';
-  readonly seed: number;
+  /** Of a new node. */
+  readonly clock?: 'virtual' | 'realtime';
+  readonly seed?: number;
   /** Absent: the node must exist, as for a resume. */
   readonly node?: PlannedNode;
   /** Replaces the image of a disk, by the disk's name. */
@@ -26,7 +27,7 @@ const DEFAULT_IMAGE = 'web-server';
 /** Rejects with NodeUnreachable, ImageError or CommandError. */
 export async function openNode(options: OpenNodeOptions, io: CliIo): Promise<RemoteNode> {
   const { connectNode } = await import('../node/index.ts');
-  const { stateDir, clock, seed, node } = options;
+  const { stateDir, clock = 'virtual', seed = 1, node } = options;
   if (!node) return connectNode({ stateDir });
   const { system, upgrades } = await buildDisks(node, options.disks ?? {}, io);
   const bankMib = (node.bankBytes ?? BANK_BYTES_DEFAULT) / MIB;

@@ -1,6 +1,7 @@
 /** `--output FORMAT[=PATH]`, repeatable: one report in several forms. Without a path it goes to standard output. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { Option } from 'commander';
 import { EXIT } from '../engine/exit-codes.ts';
 import type { Report } from '../engine/index.ts';
 import { CommandError } from './command-error.ts';
@@ -14,7 +15,13 @@ export interface OutputTarget {
   readonly path: string | undefined;
 }
 
-export function parseOutput(text: string, previous: readonly OutputTarget[] = []): readonly OutputTarget[] {
+export const outputOption = (): Option =>
+  new Option(
+    '-o, --output <format[=path]>',
+    `${FORMATS.join(', ')}; to standard output or a file; repeatable`,
+  ).argParser(parseOutput);
+
+function parseOutput(text: string, previous: readonly OutputTarget[] = []): readonly OutputTarget[] {
   const [name = '', ...rest] = text.split('=');
   const format = FORMATS.find((known) => known === name);
   if (!format) throw new CommandError(EXIT.usage.code, `--output: expected ${FORMATS.join(', ')}, found ${name}`);

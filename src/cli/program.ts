@@ -35,6 +35,7 @@ export async function runProgram(
 
 const BY_NAME: { readonly [name: string]: number } = {
   LockHeld: EXIT.lockHeld.code,
+  LockLost: EXIT.lockLost.code,
   NodeUnreachable: EXIT.nodeUnreachable.code,
   JournalError: EXIT.journal.code,
   UnfinishedRun: EXIT.unfinishedRun.code,
@@ -44,8 +45,9 @@ const BY_NAME: { readonly [name: string]: number } = {
 };
 
 const HINTS: { readonly [name: string]: string } = {
-  UnfinishedRun: 'mvctl apply --resume',
-  NodeUnreachable: 'mvctl apply --resume goes on once the node answers',
+  LockHeld: 'mvctl lock ls says who; if that process hangs, mvctl lock break',
+  UnfinishedRun: 'mvctl resume or mvctl rollback',
+  NodeUnreachable: 'mvctl resume goes on once the node answers',
 };
 
 /** Says what went wrong and gives the exit code. Errors of other layers are told by name: their modules stay unloaded. */

@@ -10,6 +10,26 @@ export const VERBS: readonly Verb[] = [
     load: async (io, { open }) => (await import('./apply-command.ts')).applyCommand(io, open),
   },
   {
+    name: 'resume',
+    summary: 'go on with the run that was left on a node',
+    load: async (io, { open }) => (await import('./resume-command.ts')).resumeCommand(io, open),
+  },
+  {
+    name: 'rollback',
+    summary: 'take back the run that was left on a node',
+    load: async (io, { open }) => (await import('./rollback-command.ts')).rollbackCommand(io, open),
+  },
+  {
+    name: 'runs',
+    summary: 'list the runs of a node, or tell what one did',
+    load: async (io) => (await import('./runs-command.ts')).runsCommand(io),
+  },
+  {
+    name: 'lock',
+    summary: 'say who works on a node, or break the lock of a process that hangs',
+    load: async (io, { open }) => (await import('./lock-command.ts')).lockCommand(io, open),
+  },
+  {
     name: 'report',
     summary: 'show a report, or the report of an online run with an offline run as its baseline',
     load: async (io) => (await import('./report-command.ts')).reportCommand(io),

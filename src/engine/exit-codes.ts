@@ -22,6 +22,7 @@ export const EXIT = {
   unfinishedRun: { code: 31, means: 'an earlier run on the node is not finished; resume it first' },
   nothingToResume: { code: 32, means: 'no unfinished run on the node' },
   lockLost: { code: 33, means: 'another mvctl took the node over; this one did nothing more' },
+  noSuchRun: { code: 36, means: 'the node has no such run, or no report of it' },
   committed: { code: 35, means: 'the run is past its commit and cannot be taken back' },
   interrupted: { code: 130, means: 'stopped by Ctrl-C (SIGINT) after a step was complete; the run can be resumed' },
   terminated: { code: 143, means: 'stopped by SIGTERM after a step was complete; the run can be resumed' },

@@ -123,7 +123,52 @@ describe('mvctl apply', () => {
   });
 });
 
+describe('mvctl resume and rollback', () => {
+  it('go on with a run or take it back, and say where there is none', async () => {
+    const args = ['--state-dir', folder];
+    expect(await mvctl(['resume', ...args], modelNode())).toMatchObject({ exitCode: 32 });
+    expect(await mvctl(['rollback', ...args], modelNode())).toMatchObject({ exitCode: 32 });
+    const open = modelNode({ step: 'takeUpMemory' });
+    expect(await mvctl(['apply', ONLINE, ...MODEL, ...args], open)).toMatchObject({ exitCode: 30 });
+    const refused = await mvctl(['rollback', ...args], open);
+    expect(refused.exitCode).toBe(35);
+    expect(refused.err).toContain('past its commit');
+    expect(await mvctl(['resume', ...args], open)).toMatchObject({ exitCode: 30 });
+  });
+});
+
+describe('mvctl runs', () => {
+  it('lists the runs of a node and tells what each did', async () => {
+    const args = ['--state-dir', folder];
+    expect((await mvctl(['runs', 'ls', ...args])).out).toContain('no run yet');
+    expect(await mvctl(['runs', 'show', ...args])).toMatchObject({ exitCode: 36 });
+    const open = modelNode({ step: 'install' });
+    await mvctl(['apply', ONLINE, ...MODEL, ...args], open);
+    await mvctl(['apply', ONLINE, ...MODEL, ...args], open);
+    const { out } = await mvctl(['runs', 'ls', ...args]);
+    expect(out).toMatch(/^1 .* online-os-upgrade {2}rolled-back /m);
+    expect(JSON.parse((await mvctl(['runs', 'ls', '--output', 'json', ...args])).out)).toMatchObject([
+      { number: 1, state: 'rolled-back', takenOver: 0 },
+      { number: 2, state: 'rolled-back' },
+    ]);
+    const told = await mvctl(['runs', 'show', '1', ...args]);
+    expect(told.out).toMatch(/ {2}✘ install +refused: as the test wants it\n/);
+    expect(told.out).toContain('✔ taking back createVm');
+    expect(told.out).toContain('end rolled-back');
+    expect(await mvctl(['runs', 'show', '7', ...args])).toMatchObject({ exitCode: 36 });
+  });
+});
+
 describe('mvctl report', () => {
+  it('shows the report of a run by its number, the last one when none is named', async () => {
+    const args = ['--state-dir', folder];
+    expect(await mvctl(['report', ...args])).toMatchObject({ exitCode: 36 });
+    await mvctl(['apply', ONLINE, ...MODEL, ...args], modelNode());
+    const last = await mvctl(['report', ...args]);
+    expect(last.out).toContain('online-os-upgrade succeeded');
+    expect(await mvctl(['report', '1', ...args])).toEqual(last);
+  });
+
   it('puts the ordinary way beside the other', async () => {
     const paths = { online: join(folder, 'online.json'), offline: join(folder, 'offline.json') };
     await mvctl(['apply', ONLINE, '--dry-run', '--output', `json=${paths.online}`]);

@@ -1,0 +1,34 @@
+/** `mvctl resume`: goes on with the run that was left on a node, by a crash, a signal or a pause. */
+import { Command } from 'commander';
+import type { OpenNode } from './apply-command.ts';
+import type { CliIo } from './io.ts';
+import { openNode } from './open-node.ts';
+import { type OutputTarget, outputOption } from './output-option.ts';
+import { runSession } from './run-session.ts';
+import { type StateDirFlag, stateDirOption } from './state-dir-option.ts';
+
+interface ResumeFlags extends StateDirFlag {
+  readonly output?: readonly OutputTarget[];
+  readonly compare?: string;
+}
+
+const EXAMPLES = `
+Examples:
+  mvctl resume
+  mvctl resume --state-dir /var/lib/mvctl/web1 --output html=report.html`;
+
+export function resumeCommand(io: CliIo, open: OpenNode = openNode): Command {
+  return new Command('resume')
+    .addOption(outputOption())
+    .addOption(stateDirOption())
+    .option('--compare <report>', 'JSON report of an offline run, to put beside this one')
+    .addHelpText('after', EXAMPLES)
+    .action((flags: ResumeFlags) => resume(flags, io, open));
+}
+
+/** The journal holds the plan, and the node exists: nothing else is needed. */
+export async function resume(flags: ResumeFlags, io: CliIo, open: OpenNode): Promise<void> {
+  const { stateDir, output, compare } = flags;
+  const { resumeRun } = await import('../engine/run/run-plan.ts');
+  await runSession({ stateDir, output, compare, openNode: () => open({ stateDir }, io), run: resumeRun }, io);
+}

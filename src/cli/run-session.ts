@@ -1,0 +1,71 @@
+/** What the verbs that work on a run share: the node, the course of the run on the terminal, signals, the end. */
+import { EXIT } from '../engine/exit-codes.ts';
+import type { NodePort, Report, RunEnd, RunOptions } from '../engine/index.ts';
+import { CommandError } from './command-error.ts';
+import type { CliIo } from './io.ts';
+import { type OutputTarget, writeReport } from './output-option.ts';
+import { runLines } from './run-lines.ts';
+import { runSignals } from './run-signals.ts';
+import { type RunTree, runTree } from './run-tree.ts';
+
+export interface RunSession {
+  readonly stateDir: string;
+  readonly output: readonly OutputTarget[] | undefined;
+  /** JSON report to put beside the one of the run. */
+  readonly compare?: string | undefined;
+  readonly openNode: () => Promise<NodePort>;
+  readonly run: (options: RunOptions) => Promise<RunEnd>;
+}
+
+/** Runs, writes the report, sets the exit code. Rejects like the engine's runPlan. */
+export async function runSession(session: RunSession, io: CliIo): Promise<void> {
+  const port = await session.openNode();
+  let end: RunEnd;
+  using tree: RunTree | undefined = io.stderr.isTTY === true ? runTree(io) : undefined;
+  using signals = runSignals(io, (exitCode) => process.exit(exitCode));
+  const unsubscribe = port.onProgress((line) => tree?.nodeSays(line));
+  try {
+    end = await session.run({
+      port,
+      stateDir: session.stateDir,
+      wallNow: io.wallNow,
+      onProgress: tree?.listener ?? runLines(io),
+      signal: signals.stop,
+      rollBack: signals.rollBack,
+    });
+  } finally {
+    unsubscribe();
+    await port.close();
+  }
+  if (end.kind === 'over') await finish(end.report, session, io);
+  else {
+    const { stateDir } = session;
+    const back = end.isCommitted ? '' : `, or take it back with: mvctl rollback --state-dir ${stateDir}`;
+    io.stderr.write(`stopped; go on with: mvctl resume --state-dir ${stateDir}${back}\n`);
+    io.setExitCode(signals.exitCode);
+  }
+}
+
+export async function finish(
+  report: Report,
+  session: Partial<Pick<RunSession, 'output' | 'compare'>>,
+  io: CliIo,
+): Promise<void> {
+  await writeReport(await compared(report, session.compare), session.output ?? [], io);
+  io.setExitCode(report.run.exitCode);
+}
+
+async function compared(report: Report, path: string | undefined): Promise<Report> {
+  if (path === undefined) return report;
+  const { readReport } = await import('./read-report.ts');
+  const { compareReports } = await import('../engine/report/compare-reports.ts');
+  return compareReports(report, readReport(path));
+}
+
+/** A run that is past its commit goes forward only. */
+export const pastCommit = (stateDir: string): CommandError =>
+  new CommandError(
+    EXIT.committed.code,
+    'the run is past its commit: it can only go forward',
+    `mvctl resume --state-dir ${stateDir}`,
+  );

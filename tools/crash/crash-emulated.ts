@@ -1,0 +1,56 @@
+/** One run on the emulated node whose engine is killed after every record of its journal. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connectNode } from '../../src/node/index.ts';
+import { withoutWallClock } from './crash-campaign.ts';
+import { runMvctl } from './run-mvctl.ts';
+
+const RECORDS_MAX = 5_000;
+
+/** What went wrong. */
+export async function crashEmulated(playbook: string): Promise<readonly string[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'mvctl-crash-'));
+  try {
+    const expected = await onNode(join(folder, 'whole'), async (where, report) => {
+      const { exitCode, printed } = await runMvctl('emulated', ['apply', playbook, ...where]);
+      if (exitCode !== 0) throw new Error(`expected exit code 0, found ${exitCode}:\n${printed}`);
+      return readFileSync(report, 'utf8');
+    });
+    let kills = 0;
+    const found = await onNode(join(folder, 'killed'), async (where, report) => {
+      for (let record = 1; record < RECORDS_MAX; ) {
+        const verb = record === 1 ? ['apply', playbook] : ['resume'];
+        const { exitCode, signal, printed } = await runMvctl('emulated', [...verb, ...where], {
+          crash: 'after',
+          record,
+        });
+        if (exitCode === 0) return readFileSync(report, 'utf8');
+        if (signal !== 'SIGKILL') throw new Error(`record ${record}: expected SIGKILL, found ${exitCode}:\n${printed}`);
+        kills += 1;
+        // A resume first writes that it took the run over: the engine gets one record further.
+        record += 2;
+      }
+      throw new Error(`expected fewer than ${RECORDS_MAX} records`);
+    });
+    console.log(`${playbook} on the emulated node: killed ${kills} times`);
+    if (withoutWallClock(found) === withoutWallClock(expected)) return [];
+    return [`the report differs: expected ${withoutWallClock(expected)}, found ${withoutWallClock(found)}`];
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function onNode(
+  stateDir: string,
+  work: (where: readonly string[], report: string) => Promise<string>,
+): Promise<string> {
+  const report = `${stateDir}.json`;
+  try {
+    return await work(['--state-dir', stateDir, '--output', `json=${report}`], report);
+  } finally {
+    const node = await connectNode({ stateDir });
+    await node.shutDown();
+    await node.close();
+  }
+}

@@ -1,0 +1,36 @@
+/** mvctl in a process of its own, on a model node or on the emulated one, perhaps with a crash in it. */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Crash } from './kill-at-record.ts';
+
+const here = import.meta.dirname;
+const KILLER = pathToFileURL(join(here, 'kill-at-record.ts')).href;
+const MAIN = { model: join(here, 'mvctl-on-model.ts'), emulated: join(here, '../../src/cli/main.ts') } as const;
+
+export type NodeKind = keyof typeof MAIN;
+
+export interface CrashPoint {
+  readonly crash: Crash;
+  /** Number of the record in the journal, from 1. */
+  readonly record: number;
+}
+
+export interface Ran {
+  readonly exitCode: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly printed: string;
+}
+
+export function runMvctl(node: NodeKind, args: readonly string[], point?: CrashPoint): Promise<Ran> {
+  const child = spawn(process.execPath, [...(point ? ['--import', KILLER] : []), MAIN[node], ...args], {
+    env: { ...process.env, ...(point ? { MVCTL_CRASH: `${point.crash}:${point.record}` } : {}) },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let printed = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (printed += chunk));
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (exitCode, signal) => resolve({ exitCode, signal, printed }));
+  });
+}
