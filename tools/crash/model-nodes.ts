@@ -20,7 +20,7 @@ export interface ModelState {
   /** Every primitive that took effect, in order. */
   readonly history: readonly string[];
   readonly isVirtualized: boolean;
-  readonly serving: string;
+  readonly serving: string | null;
   readonly guests: readonly string[];
   readonly disks: readonly string[];
 }
@@ -78,8 +78,8 @@ function servedModel(model: ModelNode, held: Held | undefined): ServedNode {
 }
 
 function tell({ model }: Served): ModelState {
-  const { history, isVirtualized, serving, guests, disks } = model;
-  return { history, isVirtualized, serving, guests: [...guests.keys()], disks: [...disks] };
+  const { isVirtualized, serving = null, guests, disks } = model.state;
+  return { history: model.history, isVirtualized, serving, guests: [...guests.keys()], disks: [...disks] };
 }
 
 async function answer(command: ModelCommand): Promise<unknown> {
