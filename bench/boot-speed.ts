@@ -4,9 +4,6 @@
  *
  *   node bench/boot-speed.ts [--rounds 3] [--only translator,QEMU]
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemDisk } from '../test/system/system-disk.ts';
 import { extractBoot, missingTool } from './engines/bench-guest.ts';
@@ -14,13 +11,13 @@ import { describeComputer } from './engines/computer.ts';
 import type { Engine, Mark } from './engines/engine.ts';
 import { presentEngines } from './engines/engines.ts';
 import { median, table } from './engines/table.ts';
+import { temporaryFolder } from './engines/temporary-folder.ts';
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '3' }, only: { type: 'string' } } });
 const only = values.only?.split(',');
 const missing = missingTool();
 if (missing !== undefined) throw new Error(`kernel and initrd cannot be taken from the disk: ${missing}`);
-const folder = mkdtempSync(join(tmpdir(), 'microvisor-bench-'));
-const image = extractBoot(await systemDisk(), folder);
+const image = extractBoot(await systemDisk(), temporaryFolder());
 const engines = presentEngines((name) => only === undefined || only.some((part) => name.startsWith(part)));
 const runs = new Map<Engine, Mark[]>(engines.map((engine) => [engine, []]));
 for (let round = 1; round <= Number(values.rounds); round++) {
@@ -30,7 +27,6 @@ for (let round = 1; round <= Number(values.rounds); round++) {
     console.log(`round ${round}: ${engine.name} answered after ${mark.wallSeconds.toFixed(2)} s`);
   }
 }
-rmSync(folder, { recursive: true });
 
 console.log(`\n${describeComputer()}: node bench/boot-speed.ts --rounds ${values.rounds} (medians)\n`);
 console.log(

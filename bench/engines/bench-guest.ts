@@ -1,10 +1,10 @@
 /** Makes what the engines boot: the programs of bench/guest as the first process of the web server's own kernel. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { cpioArchive } from './cpio.ts';
 import type { BenchGuest, WebServerImage } from './engine.ts';
+import { temporaryFolder } from './temporary-folder.ts';
 
 const SOURCES = resolve(import.meta.dirname, '../guest');
 const COMPILER = 'riscv64-linux-gnu-gcc';
@@ -51,7 +51,7 @@ export function extractBoot(image: string, folder: string): WebServerImage {
 }
 
 export function makeBenchGuest(image: string): BenchGuest {
-  const folder = mkdtempSync(join(tmpdir(), 'microvisor-bench-'));
+  const folder = temporaryFolder();
   const { kernel } = extractBoot(image, folder);
   const program = join(folder, 'init');
   const sources = readdirSync(SOURCES).filter((name) => name.endsWith('.c'));
