@@ -1,50 +1,71 @@
 /** From a pointer into the data to the place in the file. */
-import { type Document, isAlias, isMap, isScalar, isSeq, type Node } from 'yaml';
 import type { Finding, Place, Pointer } from '../diagnostics/diagnostic.ts';
+import type { YamlNode } from './yaml-tree.ts';
 
-export interface SourceMap {
-  readonly document: Document.Parsed;
-  readonly text: string;
-  place(start: number, end: number): Place;
+/** Offsets to lines and columns. */
+export class LineMap {
+  readonly #starts: number[] = [0];
+
+  constructor(text: string) {
+    for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) this.#starts.push(at + 1);
+  }
+
+  place(start: number, end: number): Place {
+    const from = this.#position(start);
+    const to = this.#position(Math.max(start, end));
+    return { line: from.line, col: from.col, endLine: to.line, endCol: to.col };
+  }
+
+  #position(offset: number): { readonly line: number; readonly col: number } {
+    let low = 0;
+    let high = this.#starts.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.#starts[middle]! <= offset) low = middle;
+      else high = middle - 1;
+    }
+    return { line: low + 1, col: offset - this.#starts[low]! + 1 };
+  }
 }
 
 /** The place of a finding, or of the nearest part of its pointer that is written in the file. */
-export function findPlace(map: SourceMap, finding: Finding): Place {
-  const found = resolve(map, finding.pointer);
-  const node = finding.at === 'key' && found.key ? found.key : (found.value ?? found.key);
-  if (!node?.range) return map.place(0, 1);
-  let [start, end] = [node.range[0], node.range[1]];
-  if (finding.within && found.exact) {
-    const inside = map.text.slice(start, end).indexOf(finding.within.text);
+export function findSpan(root: YamlNode, text: string, finding: Finding): { start: number; end: number } {
+  const found = resolve(root, finding.pointer);
+  const node = finding.at === 'key' && found.key ? found.key : found.value;
+  let { start, end } = node;
+  if (finding.within && found.isExact) {
+    const inside = text.slice(start, end).indexOf(finding.within.text);
     if (inside >= 0) {
       end = start + inside + finding.within.end;
       start += inside + finding.within.start;
     }
-  } else if (!isScalar(node)) {
+  } else if (node.kind === 'map' || node.kind === 'list') {
     // A whole mapping or list is no place to look at: its first line is.
-    const lineEnd = map.text.indexOf('\n', start);
+    const lineEnd = text.indexOf('\n', start);
     if (lineEnd >= 0 && lineEnd < end) end = lineEnd;
   }
-  return map.place(start, end);
+  return { start, end };
 }
 
-function resolve(map: SourceMap, pointer: Pointer): { key: Node | undefined; value: Node | undefined; exact: boolean } {
-  let value = (map.document.contents ?? undefined) as Node | undefined;
-  let key: Node | undefined;
+function resolve(
+  root: YamlNode,
+  pointer: Pointer,
+): { readonly key: YamlNode | undefined; readonly value: YamlNode; readonly isExact: boolean } {
+  let value = root;
+  let key: YamlNode | undefined;
   for (const part of pointer) {
-    let container = value;
-    if (isAlias(container)) container = container.resolve(map.document) as Node | undefined;
-    let next: { key: Node | undefined; value: Node | undefined } | undefined;
-    if (isMap(container)) {
-      const pair = container.items.find((item) => isScalar(item.key) && item.key.value === String(part));
-      if (pair) next = { key: pair.key as Node, value: (pair.value ?? undefined) as Node | undefined };
-    } else if (isSeq(container)) {
-      const item = container.items[Number(part)] as Node | undefined;
-      if (item) next = { key: undefined, value: item };
+    const container = value.kind === 'alias' ? value.target : value;
+    if (container.kind === 'map') {
+      const entry = container.entries.find((candidate) => candidate.key.value === String(part));
+      if (!entry) return { key, value, isExact: false };
+      key = entry.key;
+      value = entry.value;
+    } else {
+      const item = container.kind === 'list' ? container.items[Number(part)] : undefined;
+      if (!item) return { key, value, isExact: false };
+      key = undefined;
+      value = item;
     }
-    if (!next) return { key, value, exact: false };
-    key = next.key;
-    value = next.value;
   }
-  return { key, value, exact: true };
+  return { key, value, isExact: true };
 }
