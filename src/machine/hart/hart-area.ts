@@ -106,8 +106,10 @@ export class HartArea {
     const filled = this.word('dataLogCount');
     const visit = (entry: number): void => {
       const words = (entry - this.base) >> 2;
-      if (this.#words[words + (DATA_ENTRY.memory >> 2)] === (page | 0))
-        this.#setTag(entry + DATA_ENTRY.storeTag, entry, DATA_ENTRY_SHIFT);
+      if (this.#words[words + (DATA_ENTRY.memory >> 2)] !== (page | 0)) return;
+      const index = ((entry - this.base - AREA.dataBanks) >> DATA_ENTRY_SHIFT) & (TLB_ENTRIES - 1);
+      this.#words[words + (DATA_ENTRY.storeTag >> 2)] = invalidTag(index);
+      this.#words[words + (DATA_ENTRY.storeTag >> 2) + 1] = 0;
     };
     if (filled <= FILL_LOG_ENTRIES) {
       for (let i = 0; i < filled; i++) visit(this.#words[(AREA.dataLog >> 2) + i] ?? 0);
@@ -118,19 +120,19 @@ export class HartArea {
   }
 
   #invalidateData(entry: number): void {
-    this.#setTag(entry + DATA_ENTRY.loadTag, entry, DATA_ENTRY_SHIFT);
-    this.#setTag(entry + DATA_ENTRY.storeTag, entry, DATA_ENTRY_SHIFT);
+    const words = this.#words;
+    const at = (entry - this.base) >> 2;
+    const tag = invalidTag(((entry - this.base - AREA.dataBanks) >> DATA_ENTRY_SHIFT) & (TLB_ENTRIES - 1));
+    words[at + (DATA_ENTRY.loadTag >> 2)] = tag;
+    words[at + (DATA_ENTRY.loadTag >> 2) + 1] = 0;
+    words[at + (DATA_ENTRY.storeTag >> 2)] = tag;
+    words[at + (DATA_ENTRY.storeTag >> 2) + 1] = 0;
   }
 
   #invalidateFetch(entry: number): void {
-    this.#setTag(entry + FETCH_ENTRY.tag, entry, FETCH_ENTRY_SHIFT);
-  }
-
-  #setTag(address: number, entry: number, entryShift: number): void {
-    const bank = entryShift === DATA_ENTRY_SHIFT ? AREA.dataBanks : AREA.fetchBanks;
-    const index = ((entry - this.base - bank) >> entryShift) & (TLB_ENTRIES - 1);
-    const at = (address - this.base) >> 2;
-    this.#words[at] = invalidTag(index);
-    this.#words[at + 1] = 0;
+    const at = (entry - this.base) >> 2;
+    const index = ((entry - this.base - AREA.fetchBanks) >> FETCH_ENTRY_SHIFT) & (TLB_ENTRIES - 1);
+    this.#words[at + (FETCH_ENTRY.tag >> 2)] = invalidTag(index);
+    this.#words[at + (FETCH_ENTRY.tag >> 2) + 1] = 0;
   }
 }

@@ -41,6 +41,8 @@ export const SIZES: readonly ScenarioSize[] = [
   { codePages: 12, blocksPerPage: 200, budgetMax: 4000 },
   { codePages: 300, blocksPerPage: 3, budgetMax: 600 },
   { codePages: 48, blocksPerPage: 25, budgetMax: 20_000 },
+  // Long enough in few blocks for some of them to become hot.
+  { codePages: 4, blocksPerPage: 40, budgetMax: 200_000 },
 ];
 
 export const scenarioOf = (seed: number, sizes: readonly ScenarioSize[]): Scenario =>
