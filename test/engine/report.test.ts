@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { describe, expect, it } from 'vitest';
-import { compareReports, dryRun, type Report, readJournal, renderPretty } from '../../src/engine/index.ts';
+import { compareReports, dryRun, type Report, readJournal, renderJson, renderPretty } from '../../src/engine/index.ts';
 import { renderJunit } from '../../src/engine/report/render-junit.ts';
 import { modelFor, OFFLINE, ONLINE, options, planOf, reportOf, runPlan, TestFolders } from './model-run.ts';
 
@@ -30,6 +30,33 @@ describe('a report', () => {
     }
     const compared = compareReports(await modelReport(ONLINE), await modelReport(OFFLINE));
     expect(validate(compared), ajv.errorsText(validate.errors)).toBe(true);
+  });
+
+  it('has a timeline that adds up to its figures', async () => {
+    const { service, phases, timeline, run } = await modelReport(ONLINE);
+    const sum = (column: readonly number[]): number => column.reduce((total, value) => total + value, 0);
+    expect(sum(timeline!.requests!.requests)).toBe(service!.requests);
+    expect(sum(timeline!.requests!.failed)).toBe(service!.failed);
+    let endMs = 0;
+    for (const { startMs, nodeMs, steps } of phases) {
+      expect(startMs).toBeCloseTo(endMs, 6);
+      endMs = startMs! + nodeMs;
+      for (const step of steps.filter(({ outcome }) => outcome !== 'not-reached')) {
+        expect(step.startMs).toBeGreaterThanOrEqual(startMs!);
+        expect(step.startMs! + step.nodeMs).toBeLessThanOrEqual(endMs + 1e-6);
+      }
+    }
+    expect(endMs).toBeCloseTo(run.nodeMs, 6);
+    const spans = timeline!.owners.filter(({ part }) => part === 'service');
+    expect(spans.map(({ owner }) => owner)).toEqual(['old', 'new']);
+    expect(spans.at(-1)!.toMs).toBeCloseTo(endMs, 6);
+  });
+
+  it('is written with a line for a list of numbers, and reads back the same', async () => {
+    const report = await modelReport(ONLINE);
+    const odd = { ...report, undone: ['[\n  1,\n  2\n]', '[ 1 ]'] };
+    expect(JSON.parse(renderJson(odd))).toEqual(odd);
+    expect(renderJson(report).split('\n').length).toBeLessThan(1_000);
   });
 
   it('of the online upgrade beside the offline one is this', async () => {

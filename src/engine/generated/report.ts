@@ -13,6 +13,10 @@ export interface Report {
   service: ReportService | null;
   os: ReportOs;
   phases: ReportPhase[];
+  /**
+   * null = not measured, or the node lost its power.
+   */
+  timeline: ReportTimeline | null;
   microvisor: ReportMicrovisor | null;
   failure: ReportFailure | null;
   /**
@@ -89,6 +93,10 @@ export interface ReportPhase {
   id: string;
   title: string;
   outcome: 'succeeded' | 'failed' | 'paused' | 'not-reached';
+  /**
+   * Since the first phase began; null = not reached.
+   */
+  startMs: number | null;
   nodeMs: number;
   wallMs: number;
   downtimeMs: number | null;
@@ -109,7 +117,38 @@ export interface ReportStep {
   uses: string;
   outcome: 'done' | 'failed' | 'skipped' | 'not-reached';
   attempts: number;
+  /**
+   * Since the first phase began; null = not reached.
+   */
+  startMs: number | null;
   nodeMs: number;
+}
+/**
+ * How the run went, for a picture. Times are since the first phase began.
+ */
+export interface ReportTimeline {
+  requests: ReportRequestSeries | null;
+  owners: ReportOwnerSpan[];
+}
+/**
+ * The prober's requests in bins of equal width, an entry a bin in each column. Latencies are of correct answers; null = there was none.
+ */
+export interface ReportRequestSeries {
+  fromMs: number;
+  binMs: number;
+  requests: number[];
+  failed: number[];
+  p50Ms: (number | null)[];
+  maxMs: (number | null)[];
+}
+/**
+ * Who had a part of the node: the service, a bank of memory, a device, M-mode.
+ */
+export interface ReportOwnerSpan {
+  part: string;
+  owner: string;
+  fromMs: number;
+  toMs: number;
 }
 /**
  * The Microvisor's own account. null = not measured in this run.

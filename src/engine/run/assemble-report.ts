@@ -13,6 +13,7 @@ import type { NodePort, ServiceMeasurement } from '../node-port.ts';
 import { NodeUnreachable } from '../node-port.ts';
 import { type Plan, type PlannedStep, RECOVERY_PHASE, ROLLBACK_PHASE, runIdOf, stepsOf } from '../plan/plan.ts';
 import type { GuestFacts, PrimitiveResult } from '../primitives.ts';
+import { phaseStartsMs, reportTimeline } from '../report/timeline.ts';
 import type { PhaseLedger, RunContext } from '../statechart/run-context.ts';
 
 export interface ReportSource {
@@ -36,6 +37,8 @@ export async function assembleReport(source: ReportSource): Promise<Report> {
   const fromNs = ledgers[0]?.startNs ?? context.beganNs;
   const toNs = ledgers.at(-1)?.endNs ?? context.nowNs;
   const wallMs = phaseWallMs(source.records);
+  // What the prober saw before a loss of power is gone, and the rest is not the whole.
+  const isWhole = context.hasBegun && context.powerLosses === 0;
   return {
     apiVersion: 'mvctl/v1',
     kind: 'Report',
@@ -52,10 +55,12 @@ export async function assembleReport(source: ReportSource): Promise<Report> {
       dryRun: source.isDryRun,
     },
     clock: source.clock,
-    // What the prober saw before a loss of power is gone, and the rest is not the whole.
-    service: context.hasBegun && context.powerLosses === 0 ? await measured(() => serviceOf(port, fromNs, toNs)) : null,
+    service: isWhole ? await measured(() => serviceOf(port, fromNs, toNs)) : null,
     os: { before: guestOs(context.osBefore), after: guestOs(context.osAfter) },
     phases: await phasesOf(source, wallMs),
+    timeline: isWhole
+      ? await measured(async () => reportTimeline(await port.measureTimeline(fromNs, toNs), fromNs))
+      : null,
     microvisor: microvisorOf(plan, context),
     failure: context.failure ? { ...context.failure, file: plan.file } : null,
     undone: [...context.undone],
@@ -66,15 +71,20 @@ export async function assembleReport(source: ReportSource): Promise<Report> {
 async function phasesOf(source: ReportSource, wallMs: ReadonlyMap<number, number>): Promise<ReportPhase[]> {
   const { plan, context } = source;
   const phases: ReportPhase[] = [];
+  const starts = phaseStartsMs(context.phases, context.nowNs);
   for (const { id, title, steps } of plan.phases) {
     const position = context.phases.findIndex((ledger) => ledger.id === id);
     const ledger = context.phases[position];
-    phases.push(await phaseOf(source, { id, title, ledger, steps, wallMs: wallMs.get(position) ?? 0 }));
+    const startMs = starts[position] ?? null;
+    phases.push(await phaseOf(source, { id, title, ledger, steps, startMs, wallMs: wallMs.get(position) ?? 0 }));
   }
   for (const [position, ledger] of context.phases.entries()) {
     if (ledger.id !== ROLLBACK_PHASE && ledger.id !== RECOVERY_PHASE) continue;
     const title = ledger.id === ROLLBACK_PHASE ? 'Take back what was done' : 'Boot after the loss of power';
-    phases.push(await phaseOf(source, { id: ledger.id, title, ledger, steps: [], wallMs: wallMs.get(position) ?? 0 }));
+    const startMs = starts[position] ?? null;
+    phases.push(
+      await phaseOf(source, { id: ledger.id, title, ledger, steps: [], startMs, wallMs: wallMs.get(position) ?? 0 }),
+    );
   }
   return phases;
 }
@@ -84,10 +94,14 @@ interface PhaseParts {
   readonly title: string;
   readonly ledger: PhaseLedger | undefined;
   readonly steps: readonly PlannedStep[];
+  readonly startMs: number | null;
   readonly wallMs: number;
 }
 
-async function phaseOf(source: ReportSource, { id, title, ledger, steps, wallMs }: PhaseParts): Promise<ReportPhase> {
+async function phaseOf(
+  source: ReportSource,
+  { id, title, ledger, steps, startMs, wallMs }: PhaseParts,
+): Promise<ReportPhase> {
   const { port, context, outcome } = source;
   const endNs = ledger ? (ledger.endNs ?? context.nowNs) : 0;
   // The prober starts with a run: after a loss of power nobody asks any more.
@@ -98,6 +112,7 @@ async function phaseOf(source: ReportSource, { id, title, ledger, steps, wallMs 
     id,
     title,
     outcome: phaseOutcome(id, ledger, context, outcome),
+    startMs,
     nodeMs: ledger ? (endNs - ledger.startNs) / MS : 0,
     wallMs,
     downtimeMs: seen?.downtimeMs ?? null,
@@ -106,7 +121,7 @@ async function phaseOf(source: ReportSource, { id, title, ledger, steps, wallMs 
     failed: seen?.failed ?? null,
     latencyMs: seen?.latencyMs ? { ...seen.latencyMs } : null,
     traps: entries ? { ...entries.traps } : null,
-    steps: steps.map((step) => reportStep(step, context)),
+    steps: steps.map((step) => reportStep(step, context, { startMs, startNs: ledger?.startNs ?? 0 })),
   };
 }
 
@@ -122,13 +137,18 @@ function phaseOutcome(
   return outcome === 'paused' ? 'paused' : 'failed';
 }
 
-function reportStep({ id, uses, index }: PlannedStep, context: RunContext): ReportStep {
+function reportStep(
+  { id, uses, index }: PlannedStep,
+  context: RunContext,
+  phase: { readonly startMs: number | null; readonly startNs: number },
+): ReportStep {
   const ledger = context.steps[index];
   return {
     id,
     uses,
     outcome: ledger?.outcome ?? 'not-reached',
     attempts: ledger?.attempts ?? 0,
+    startMs: ledger && phase.startMs !== null ? phase.startMs + (ledger.startNs - phase.startNs) / MS : null,
     nodeMs: ledger ? (ledger.endNs - ledger.startNs) / MS : 0,
   };
 }

@@ -47,6 +47,7 @@ export async function dryRun(plan: Plan, onProgress: ProgressListener = () => {}
   // A model has no OS and no Microvisor that could be asked.
   return {
     ...report,
+    timeline: null,
     os: { before: null, after: null },
     microvisor: null,
     phases: report.phases.map((phase) => ({ ...phase, traps: null, latencyMs: null })),
