@@ -30,6 +30,12 @@ export type ActOutcome =
   | { readonly ok: true; readonly result: Json; readonly startNs: number; readonly endNs: number }
   | { readonly ok: false; readonly error: NodeFailure; readonly startNs: number; readonly endNs: number };
 
+/** The act of several that ended first. */
+export interface FirstEnd {
+  readonly key: string;
+  readonly outcome: ActOutcome;
+}
+
 /** What the world did. */
 export interface NodeFailure {
   readonly code: FailureCode;
@@ -104,6 +110,12 @@ export interface NodePort {
   /** From now on the node refuses acts of a lower epoch: whoever had it before has lost it. */
   fence(epoch: number): Promise<void>;
   act(request: ActRequest, signal?: AbortSignal): Promise<ActOutcome>;
+  /**
+   * Several acts at once: begins those that have not begun, in this order and at this instant, and lets the node run until
+   * the first of them has ended or node time is `untilNs` (null: without end). Gives the one that ended, or null where
+   * time was up. With the virtual clock the node stands still until it is driven again.
+   */
+  actAny(requests: readonly ActRequest[], untilNs: number | null): Promise<FirstEnd | null>;
   probe(key: string): Promise<ProbeAnswer>;
   /** Lets the node run until `ns` of node time; for pauses, soaks, retry delays. */
   waitUntil(ns: number, signal?: AbortSignal): Promise<void>;

@@ -2,6 +2,7 @@
 export type {
   ActOutcome,
   ActRequest,
+  FirstEnd,
   Json,
   MicrovisorMeasurement,
   NodeFailure,

@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net';
 import {
   type ActOutcome,
   type ActRequest,
+  type FirstEnd,
   type MicrovisorMeasurement,
   type NodePort,
   type NodeStatus,
@@ -70,6 +71,7 @@ export async function connectToNode(socketPath: string): Promise<RemoteNode> {
     status: () => call<NodeStatus>('status'),
     fence: (epoch) => call('fence', { epoch }),
     act: (request: ActRequest, signal) => call<ActOutcome>('act', request, signal),
+    actAny: (requests, untilNs) => call<FirstEnd | null>('actAny', { requests, untilNs }),
     probe: (key) => call<ProbeAnswer>('probe', { key }),
     waitUntil: (ns, signal) => call('waitUntil', { ns }, signal),
     measureService: (fromNs, toNs) => call<ServiceMeasurement>('measureService', { fromNs, toNs }),

@@ -2,7 +2,7 @@
  * Runs the machine for those who wait for something to happen on it.
  *
  * Invariants:
- * 1. With the virtual clock the machine advances only while somebody waits (`drive`).
+ * 1. With the virtual clock the machine advances only while somebody waits (`drive`) and nobody holds it.
  * 2. Whatever settles a wait pauses the machine at that instant, and what was waiting runs before the machine goes on:
  *    the order of events is the machine's own, however slow or fast the process around it is.
  */
@@ -29,6 +29,7 @@ export class Executive {
   readonly #realtime: boolean;
   #waiting = 0;
   #pumping = false;
+  #held = false;
   #closed = false;
   #off: ((error: Error) => void)[] = [];
   #kick: (() => void) | undefined;
@@ -65,6 +66,19 @@ export class Executive {
       this.#waiting -= 1;
       this.#off = this.#off.filter((reject) => reject !== off);
     }
+  }
+
+  /**
+   * virtual: lets the machine stand still though somebody waits, until it is released: what is under way goes on when its
+   * driver has seen what ended first.
+   */
+  hold(): void {
+    this.#held = !this.#realtime;
+  }
+
+  release(): void {
+    this.#held = false;
+    if (this.#waiting > 0) void this.#pump();
   }
 
   /** Resolves at `ns` of node time; needs somebody to `drive`. */
@@ -105,7 +119,7 @@ export class Executive {
     try {
       // What asked to be driven may already have settled.
       await nextTurn();
-      while (!this.#closed && (this.#realtime || this.#waiting > 0)) {
+      while (!this.#closed && !this.#held && (this.#realtime || this.#waiting > 0)) {
         const stop = machine.run(machine.now() + (this.#realtime ? REALTIME_SLICE_NS : SLICE_NS));
         if (stop === 'off') {
           for (const reject of this.#off) reject(new NodeOffError('the node has been powered off'));

@@ -2,6 +2,7 @@
 import type {
   ActOutcome,
   ActRequest,
+  FirstEnd,
   Json,
   MicrovisorMeasurement,
   NodeStatus,
@@ -65,7 +66,20 @@ export class LocalNode implements ServedNode {
       return { ok: false, error: { code: 'stale-epoch', message, retryable: false }, startNs: now, endNs: now };
     }
     this.#epoch = request.epoch;
+    this.#node.executive.release();
     return this.#acts.once(request.key, () => this.#do(request));
+  }
+
+  async actAny(requests: readonly ActRequest[], untilNs: number | null): Promise<FirstEnd | null> {
+    const { executive } = this.#node;
+    const over = new AbortController();
+    const ends = requests.map((request) => this.act(request).then((outcome) => ({ key: request.key, outcome })));
+    const until = untilNs === null ? never : executive.drive(executive.until(untilNs, over.signal));
+    // A node that goes off lets every act end; then there is no time at which to stop.
+    const first = await Promise.race([...ends, until.then(() => null).catch(() => never)]);
+    executive.hold();
+    over.abort();
+    return first;
   }
 
   async #do({ primitive, args, key, deadlineNs }: ActRequest): Promise<ActOutcome> {
@@ -102,6 +116,7 @@ export class LocalNode implements ServedNode {
 
   async waitUntil(ns: number): Promise<void> {
     this.#traps.mark();
+    this.#node.executive.release();
     await this.#node.executive.drive(this.#node.executive.until(ns));
     this.#traps.mark();
   }
@@ -153,6 +168,8 @@ export class LocalNode implements ServedNode {
 
   async close(): Promise<void> {}
 }
+
+const never = new Promise<never>(() => {});
 
 /** What a primitive threw, as the world's doing; a defect of ours is not the world's and goes on up. */
 function asNodeError(error: unknown): NodeError {

@@ -67,6 +67,8 @@ function dispatch(node: ServedNode, method: string, params: { readonly [name: st
       return node.fence(params['epoch']!);
     case 'act':
       return node.act(params as unknown as ActRequest);
+    case 'actAny':
+      return node.actAny(params['requests']!, params['untilNs']!);
     case 'probe':
       return node.probe(params['key']!);
     case 'waitUntil':

@@ -63,6 +63,7 @@ function servedModel(model: ModelNode, held: Held | undefined): ServedNode {
       if (held && request.key.split('/')[2] === held.step && !request.key.includes('/undo/')) await held.until;
       return outcome;
     },
+    actAny: (requests, untilNs) => model.actAny(requests, untilNs),
     probe: (key) => model.probe(key),
     waitUntil: (ns) => model.waitUntil(ns),
     measureService: (fromNs, toNs) => model.measureService(fromNs, toNs),

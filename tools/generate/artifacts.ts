@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import standalone from 'ajv/dist/standalone/index.js';
 import { compile } from 'json-schema-to-typescript';
+import { FAILURE_CODES } from '../../src/engine/primitives.ts';
 import { STEP_KINDS } from '../../src/engine/steps/table.ts';
 import { checksPage, playbookPage } from './docs.ts';
 import { stepRule } from './step-schemas.ts';
@@ -22,32 +23,84 @@ export async function generate(root: string): Promise<readonly Artifact[]> {
   const schemaPath = (name: string): string => join(root, 'schemas', `${name}.schema.json`);
   const read = (name: string): Schema => JSON.parse(readFileSync(schemaPath(name), 'utf8')) as Schema;
   const generated = (name: string): string => join(root, 'src/engine/generated', name);
-  const base = read('playbook');
-  const playbook = withStepRules(base);
+  const playbook = withStepRules(read('playbook'), false);
+  const fragment = withDefinitionsOf(withStepRules(read('playbook'), true), read('fragment'));
+  const calendar = withDefinitionsOf(playbook, read('calendar'));
+  const frame = withoutSteps(fragment);
+  const schema = (name: string, content: Schema): Artifact => ({
+    path: schemaPath(name),
+    text: format(root, `${name}.json`, JSON.stringify(content)),
+  });
   return [
-    { path: schemaPath('playbook'), text: format(root, 'playbook.json', JSON.stringify(playbook)) },
+    schema('playbook', playbook),
+    schema('fragment', fragment),
+    schema('calendar', calendar),
     { path: generated('playbook.ts'), text: format(root, 'a.ts', await types(withoutStepRules(playbook), 'Playbook')) },
+    { path: generated('fragment.ts'), text: format(root, 'a.ts', await types(frame, 'Fragment')) },
+    { path: generated('calendar.ts'), text: format(root, 'a.ts', await types(calendar, 'Calendar')) },
     { path: generated('report.ts'), text: format(root, 'a.ts', await types(read('report'), 'Report')) },
     { path: generated('journal.ts'), text: format(root, 'a.ts', await types(read('journal'), 'JournalRecord')) },
     { path: generated('validate-playbook.ts'), text: validator(playbook) },
+    { path: generated('validate-fragment.ts'), text: validator(frame) },
+    { path: generated('validate-calendar.ts'), text: validator(calendar) },
     { path: join(root, 'docs/checks.md'), text: format(root, 'checks.md', checksPage(root)) },
     { path: join(root, 'docs/playbook.md'), text: format(root, 'playbook.md', playbookPage(root)) },
   ];
 }
 
-function withStepRules(schema: Schema): Schema {
+/** In a fragment a parameter may stand for a guest or a name. */
+function withStepRules(schema: Schema, inFragment: boolean): Schema {
   const definitions = structuredClone(schema['definitions']) as { [name: string]: Schema };
   definitions['stepKind'] = { ...definitions['stepKind'], enum: STEP_KINDS.map((kind) => kind.name) };
-  definitions['stepArguments'] = { description: 'Arguments by step kind.', allOf: STEP_KINDS.map(stepRule) };
+  definitions['failureCode'] = { ...definitions['failureCode'], enum: Object.keys(FAILURE_CODES) };
+  definitions['stepArguments'] = {
+    description: 'Arguments by step kind.',
+    allOf: STEP_KINDS.map((kind) => stepRule(kind, inFragment)),
+  };
   return { ...schema, definitions };
+}
+
+const definitionsOf = (schema: Schema): { [name: string]: Schema } =>
+  schema['definitions'] as { [name: string]: Schema };
+
+/** A schema with those definitions of another that it uses, and its own. */
+function withDefinitionsOf(from: Schema, schema: Schema): Schema {
+  const known = { ...definitionsOf(schema), ...definitionsOf(from) };
+  const used = new Set<string>();
+  const visit = (part: unknown): void => {
+    for (const [, name] of JSON.stringify(part).matchAll(/"#\/definitions\/(\w+)"/g)) {
+      if (name === undefined || used.has(name)) continue;
+      used.add(name);
+      visit(known[name]);
+    }
+  };
+  visit({ ...schema, definitions: {} });
+  const definitions = Object.fromEntries(Object.entries(known).filter(([name]) => used.has(name)));
+  return { ...schema, definitions };
+}
+
+/** The shape of a fragment but for its steps, which are checked in the place where they run. */
+function withoutSteps(fragment: Schema): Schema {
+  const properties = { ...(fragment['properties'] as { [name: string]: Schema }) };
+  properties['steps'] = { ...properties['steps'], items: { type: 'object' } };
+  return withDefinitionsOf(fragment, { ...fragment, properties });
 }
 
 /** Types say what a step looks like; what its kind's arguments look like is the step table's business. */
 function withoutStepRules(schema: Schema): Schema {
   const definitions = structuredClone(schema['definitions']) as { [name: string]: Schema };
   delete definitions['stepArguments'];
-  const text = JSON.stringify({ ...schema, definitions });
-  return JSON.parse(text.replaceAll('"allOf":[{"$ref":"#/definitions/stepArguments"}],', '')) as Schema;
+  return withoutRules({ ...schema, definitions }) as Schema;
+}
+
+function withoutRules(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withoutRules);
+  if (schema === null || typeof schema !== 'object') return schema;
+  return Object.fromEntries(
+    Object.entries(schema)
+      .filter(([key]) => key !== 'allOf')
+      .map(([key, value]) => [key, withoutRules(value)]),
+  );
 }
 
 async function types(schema: Schema, name: string): Promise<string> {

@@ -61,3 +61,23 @@ const isPlain = (value: unknown): boolean => {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
 };
+
+/** The type of a value as an expression sees it: of a list of texts `list<string>`, of whatever is mixed `json`. */
+export function typeOfJson(value: Json): ValueType {
+  switch (typeof value) {
+    case 'string':
+      return 'string';
+    case 'boolean':
+      return 'bool';
+    case 'number':
+      return Number.isSafeInteger(value) ? 'int' : 'double';
+    default:
+      return Array.isArray(value) && value.every((item) => typeof item === 'string') ? 'list<string>' : 'json';
+  }
+}
+
+/** The type of all values together. */
+export function typeOfAll(values: readonly Json[]): ValueType {
+  const [first, ...others] = values.map(typeOfJson);
+  return first !== undefined && others.every((type) => type === first) ? first : 'json';
+}

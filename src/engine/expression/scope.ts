@@ -6,17 +6,36 @@ import { type ASTNode, Environment, type EvaluationError, type ParseError } from
 import type { Json } from '../node-port.ts';
 import { celTypeOf, fromCel, toCel, type ValueType } from './cel-value.ts';
 
-export type ContextName = 'vars' | 'facts' | 'steps' | 'run' | 'phase' | 'result';
+export type ContextName = 'vars' | 'params' | 'facts' | 'steps' | 'run' | 'phase' | 'each' | 'result' | 'secrets';
 
-/** The contexts of each kind of field. */
+/**
+ * The contexts of each kind of field. `vars` exists in a playbook and `params` in a fragment; `each` in a loop only.
+ * `secrets` is no value that an expression could compute with: it stands alone, as `${{ secrets.NAME }}`.
+ */
 export const FIELD_CONTEXTS = {
   'a default of a variable': [],
   'a setting of node or service': ['vars'],
-  'a timeout or retry': ['vars'],
-  'a condition': ['vars', 'facts', 'steps', 'run', 'phase'],
-  'an argument': ['vars', 'facts', 'steps', 'run', 'phase'],
-  'an output': ['vars', 'facts', 'steps', 'run', 'phase', 'result'],
+  'a timeout or retry': ['vars', 'params', 'each'],
+  'a loop': ['vars', 'params', 'each'],
+  'a condition': ['vars', 'params', 'facts', 'steps', 'run', 'phase', 'each'],
+  'an argument': ['vars', 'params', 'facts', 'steps', 'run', 'phase', 'each'],
+  'an argument that may be secret': ['vars', 'params', 'facts', 'steps', 'run', 'phase', 'each', 'secrets'],
+  'an output': ['vars', 'params', 'facts', 'steps', 'run', 'phase', 'each', 'result'],
+  'an output of a fragment': ['params', 'facts', 'steps', 'run', 'phase', 'each'],
+  'an output of the playbook': ['vars', 'facts', 'steps', 'run'],
 } as const satisfies Record<string, readonly ContextName[]>;
+
+/** Where a field stands: in a fragment, in a step that is a round of a loop. */
+export interface FieldPlace {
+  readonly inFragment: boolean;
+  readonly inLoop: boolean;
+}
+
+export const contextsAt = (field: FieldKind, { inFragment, inLoop }: FieldPlace): readonly ContextName[] =>
+  FIELD_CONTEXTS[field].filter(
+    (context) =>
+      (context !== 'vars' || !inFragment) && (context !== 'params' || inFragment) && (context !== 'each' || inLoop),
+  );
 
 export type FieldKind = keyof typeof FIELD_CONTEXTS;
 
@@ -26,14 +45,23 @@ export type Fields = { readonly [name: string]: ValueType };
 export interface Declarations {
   readonly contexts: readonly ContextName[];
   readonly vars: Fields;
+  /** Parameters of the fragment it stands in. */
+  readonly params: Fields;
+  /** Type of the entries of the loop it stands in; null: it stands in none. */
+  readonly each: ValueType | null;
   readonly steps: { readonly [id: string]: Fields };
   /** Fields of `result`, the outputs of the step itself. */
   readonly result: Fields;
 }
 
+/** Where nothing can be named. */
+export const NOTHING_DECLARED: Declarations = { contexts: [], vars: {}, params: {}, each: null, steps: {}, result: {} };
+
 /** Values to the declarations. */
 export interface Values {
   readonly vars: { readonly [name: string]: Json };
+  readonly params: { readonly [name: string]: Json };
+  readonly each: { readonly item: Json; readonly index: number } | null;
   readonly facts: Json;
   readonly steps: { readonly [id: string]: { readonly [output: string]: Json } };
   readonly run: { readonly id: string };
@@ -105,9 +133,11 @@ export class Scope {
   }
 
   #context(values: Values): Record<string, unknown> {
-    const { vars, steps, result } = this.#declarations;
+    const { vars, params, each, steps, result } = this.#declarations;
     return {
       vars: convert(vars, values.vars),
+      params: convert(params, values.params),
+      each: each && values.each ? { item: toCel(values.each.item, each), index: BigInt(values.each.index) } : {},
       facts: toCel(values.facts, 'json'),
       steps: Object.fromEntries(
         Object.entries(steps).map(([id, fields]) => [id, convert(fields, values.steps[id] ?? {})]),
@@ -140,6 +170,14 @@ function declare(environment: Environment, context: ContextName, declarations: D
     case 'vars':
       environment.registerVariable({ name: 'vars', schema: schemaOf(declarations.vars) });
       return;
+    case 'params':
+      environment.registerVariable({ name: 'params', schema: schemaOf(declarations.params) });
+      return;
+    case 'each': {
+      const { each } = declarations;
+      if (each) environment.registerVariable({ name: 'each', schema: schemaOf({ item: each, index: 'int' }) });
+      return;
+    }
     case 'result':
       environment.registerVariable({ name: 'result', schema: schemaOf(declarations.result) });
       return;
@@ -155,6 +193,9 @@ function declare(environment: Environment, context: ContextName, declarations: D
     case 'run':
     case 'phase':
       environment.registerVariable({ name: context, schema: { id: 'string' } });
+      return;
+    case 'secrets':
+      return;
   }
 }
 

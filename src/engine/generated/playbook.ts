@@ -13,9 +13,59 @@ export type Bytes = string;
  */
 export type Duration = string;
 /**
- * A name that expressions can use: camelCase or snake_case.
+ * An IANA time zone, e.g. Europe/Berlin.
  */
-export type Identifier = string;
+export type TimeZone = string;
+/**
+ * Time of day on the clock of the place, e.g. 22:30.
+ */
+export type TimeOfDay = string;
+/**
+ * When it is open: any of these.
+ *
+ * @minItems 1
+ * @maxItems 100
+ */
+export type OpenTimes = OpenTime[];
+/**
+ * A day, e.g. 2026-12-24.
+ */
+export type CalendarDay = string;
+/**
+ * Days on which it is closed all the same.
+ *
+ * @maxItems 400
+ */
+export type ClosedDays = ClosedDay[];
+/**
+ * Code of a failure.
+ */
+export type FailureCode =
+  | 'timeout'
+  | 'guest-not-running'
+  | 'no-such-guest'
+  | 'exit-code'
+  | 'service-down'
+  | 'not-virtualized'
+  | 'already-virtualized'
+  | 'refused'
+  | 'no-such-disk'
+  | 'no-such-device'
+  | 'no-memory'
+  | 'stale-epoch'
+  | 'lost-power';
+/**
+ * What takes the step back: `none`, or a step.
+ */
+export type Undo =
+  | 'none'
+  | {
+      uses: StepKind;
+      with?: {
+        [k: string]: unknown | undefined;
+      };
+      timeout?: Duration;
+    };
 /**
  * The kind of step.
  */
@@ -51,21 +101,17 @@ export type StepKind =
   | 'pause'
   | 'set';
 /**
+ * A name that expressions can use: camelCase or snake_case.
+ */
+export type Identifier = string;
+/**
  * A CEL expression that is true or false, without ${{ }}.
  */
 export type Condition = string;
 /**
- * What takes the step back: `none`, or a step.
+ * An expression: ${{ … }}.
  */
-export type Undo =
-  | 'none'
-  | {
-      uses: StepKind;
-      with?: {
-        [k: string]: unknown | undefined;
-      };
-      timeout?: Duration;
-    };
+export type Expression = string;
 
 /**
  * A playbook of mvctl: phases of steps that change a live node, checked before they run.
@@ -90,9 +136,23 @@ export interface Playbook {
   vars?: {
     [k: string]: Variable | undefined;
   };
+  /**
+   * Values that no file of the playbook holds, by reference; shown nowhere.
+   */
+  secrets?: {
+    [k: string]: Secret | undefined;
+  };
   node?: Node;
   service?: Service;
   report?: ReportSettings;
+  budget?: Budget;
+  window?: Window;
+  /**
+   * What the run tells: names and expressions over `steps`; part of the report.
+   */
+  outputs?: {
+    [k: string]: string | undefined;
+  };
   /**
    * The parts of the run, in order.
    *
@@ -114,6 +174,19 @@ export interface Variable {
    * What it is for.
    */
   description?: string;
+}
+/**
+ * Where a value is read when the run begins.
+ */
+export interface Secret {
+  /**
+   * Environment variable of mvctl.
+   */
+  env?: string;
+  /**
+   * File, relative to the playbook; a line end at its end does not count.
+   */
+  file?: string;
 }
 /**
  * What the playbook expects of the node.
@@ -177,6 +250,60 @@ export interface ReportSettings {
    */
   packages?: string[];
 }
+/**
+ * What a client may notice; measured while the phase, or the run, goes on.
+ */
+export interface Budget {
+  downtime?: Duration;
+  /**
+   * Requests that fail.
+   */
+  errors?: number;
+  /**
+   * Share of the requests that fail, e.g. 0.5%.
+   */
+  errorRate?: string;
+  /**
+   * What follows when it is spent. `rollback` and `abort` hold on their side of the commit; on the other the run pauses.
+   */
+  action?: 'rollback' | 'pause' | 'warn' | 'abort';
+}
+/**
+ * When a phase may begin, by the wall clock of a place.
+ */
+export interface Window {
+  /**
+   * File of kind Calendar, relative to the playbook; or give timeZone and open here.
+   */
+  calendar?: string;
+  timeZone?: TimeZone;
+  open?: OpenTimes;
+  closed?: ClosedDays;
+  cutoff?: Duration;
+  /**
+   * `wait`: the run stops and can be resumed when the window opens. `fail`: the phase fails.
+   */
+  onClosed?: 'wait' | 'fail';
+}
+export interface OpenTime {
+  /**
+   * Days on which it opens; every day where absent.
+   *
+   * @minItems 1
+   * @maxItems 7
+   */
+  days?: ('mon' | 'tue' | 'wed' | 'thu' | 'fri' | 'sat' | 'sun')[];
+  from: TimeOfDay;
+  to: TimeOfDay;
+}
+export interface ClosedDay {
+  from: CalendarDay;
+  to?: CalendarDay;
+  /**
+   * Why, for people.
+   */
+  reason?: string;
+}
 export interface Phase {
   id: PhaseId;
   /**
@@ -184,6 +311,15 @@ export interface Phase {
    */
   title?: string;
   timeout?: Duration;
+  window?: Window;
+  gate?: Gate;
+  budget?: Budget;
+  retry?: Retry;
+  /**
+   * What follows when a step of it has failed for good and does not say so itself.
+   */
+  onFailure?: 'rollback' | 'pause' | 'continue' | 'abort';
+  undo?: Undo;
   /**
    * What is done, in order.
    *
@@ -199,37 +335,33 @@ export interface Phase {
    */
   verify?: Criterion[];
 }
-export interface Step {
-  id: Identifier;
+/**
+ * People who have to agree before the phase begins. No process waits meanwhile.
+ */
+export interface Gate {
   /**
-   * What the step does, for people.
+   * Who may answer.
+   *
+   * @minItems 1
+   * @maxItems 50
    */
-  name?: string;
-  uses: StepKind;
+  approvers: string[];
   /**
-   * Arguments of the step kind.
+   * How many of them have to approve; one reject is enough to refuse.
    */
-  with?: {
-    [k: string]: unknown | undefined;
-  };
-  when?: Condition;
+  required?: number;
   timeout?: Duration;
-  expected?: Duration;
-  retry?: Retry;
   /**
-   * What follows when every attempt failed. Before the commit: rollback unless said otherwise; after it: pause.
+   * What follows a reject or a timeout. Before the commit: rollback unless said otherwise; after it: pause.
    */
-  onFailure?: 'rollback' | 'pause' | 'continue' | 'abort';
-  undo?: Undo;
+  onFailure?: 'rollback' | 'pause' | 'abort';
   /**
-   * Further outputs: names and expressions over `result`.
+   * What is asked.
    */
-  outputs?: {
-    [k: string]: string | undefined;
-  };
+  message?: string;
 }
 /**
- * How a step that failed is tried again.
+ * How a step or a phase that failed is tried again.
  */
 export interface Retry {
   /**
@@ -247,6 +379,72 @@ export interface Retry {
     factor: number;
     max?: Duration;
   };
+  /**
+   * Share of a delay by which it may be shorter or longer, the same in every run of a plan: 0.2 is ±20 %.
+   */
+  jitter?: number;
+  maxDuration?: Duration;
+  /**
+   * Failures that are tried again; where absent those that can pass by themselves.
+   *
+   * @minItems 1
+   */
+  on?: FailureCode[];
+}
+export interface Step {
+  id: Identifier;
+  /**
+   * What the step does, for people.
+   */
+  name?: string;
+  uses?: StepKind;
+  /**
+   * File of kind Fragment, relative to this one, whose steps run here; `with` gives its parameters.
+   */
+  include?: string;
+  /**
+   * Arguments of the step kind.
+   */
+  with?: {
+    [k: string]: unknown | undefined;
+  };
+  when?: Condition;
+  unless?: Condition;
+  doneIf?: DoneIf;
+  /**
+   * Steps of the phase that have to be over before; the one before it where absent, none where empty. Steps that do not need each other run at the same time.
+   *
+   * @maxItems 50
+   */
+  needs?: Identifier[];
+  /**
+   * The step runs once for each entry, one after another: a list, or an expression over `vars`. `each.item` and `each.index` are the entry and its number from 0.
+   */
+  forEach?: unknown[] | Expression;
+  timeout?: Duration;
+  expected?: Duration;
+  retry?: Retry;
+  /**
+   * What follows when every attempt failed. Before the commit: rollback unless said otherwise; after it: pause.
+   */
+  onFailure?: 'rollback' | 'pause' | 'continue' | 'abort';
+  undo?: Undo;
+  /**
+   * Further outputs: names and expressions over `result`.
+   */
+  outputs?: {
+    [k: string]: string | undefined;
+  };
+}
+/**
+ * Asked before each attempt: where it succeeds the step is done already.
+ */
+export interface DoneIf {
+  uses: 'guest.run' | 'service.check' | 'probe';
+  with?: {
+    [k: string]: unknown | undefined;
+  };
+  timeout?: Duration;
 }
 export interface Criterion {
   that: Condition;

@@ -115,7 +115,7 @@ export interface ReportPhase {
 export interface ReportStep {
   id: string;
   uses: string;
-  outcome: 'done' | 'failed' | 'skipped' | 'not-reached';
+  outcome: 'done' | 'done-already' | 'failed' | 'skipped' | 'not-reached';
   attempts: number;
   /**
    * Since the first phase began; null = not reached.

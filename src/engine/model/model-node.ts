@@ -5,6 +5,7 @@
 import type {
   ActOutcome,
   ActRequest,
+  FirstEnd,
   MicrovisorMeasurement,
   NodePort,
   NodeStatus,
@@ -40,6 +41,16 @@ export type Interference =
   /** The node's process goes on, but whoever asked is not told. */
   | { readonly hangs: true };
 
+/** An act that has begun: what it will come to is settled when it ends. */
+interface RunningAct {
+  readonly request: ActRequest;
+  readonly interference: Interference | undefined;
+  readonly startNs: number;
+  readonly endNs: number;
+  readonly isTooSlow: boolean;
+  readonly downtimeMs: number;
+}
+
 interface Interval {
   readonly fromNs: number;
   toNs: number;
@@ -58,7 +69,7 @@ export class ModelNode implements NodePort {
   readonly state: ModelState;
   readonly #options: ModelOptions;
   readonly #outcomes: Map<string, ActOutcome> = new Map();
-  readonly #running = new Map<string, () => ActOutcome>();
+  readonly #running: Map<string, RunningAct> = new Map();
   readonly #lost: Set<string> = new Set();
   readonly #down: Interval[] = [];
   readonly #owners = new OwnerSpans();
@@ -66,7 +77,7 @@ export class ModelNode implements NodePort {
   #probingFromNs = 0;
   #epoch = 0;
 
-  /** `from`: a node that this one begins as a copy of; what the other had under way is not copied. */
+  /** `from`: a node that this one begins as a copy of. */
   constructor(options: ModelOptions, from?: ModelNode) {
     this.#options = options;
     this.state = from ? from.state.copy() : new ModelState(options.disks);
@@ -75,6 +86,7 @@ export class ModelNode implements NodePort {
     this.boots = from.boots;
     this.history.push(...from.history);
     this.#outcomes = new Map(from.#outcomes);
+    this.#running = new Map(from.#running);
     this.#lost = new Set(from.#lost);
     this.#down.push(...from.#down.map((interval) => ({ ...interval })));
     this.#service = from.#service;
@@ -107,26 +119,73 @@ export class ModelNode implements NodePort {
   }
 
   async act(request: ActRequest): Promise<ActOutcome> {
-    if (request.epoch < this.#epoch)
-      return this.#fail(request, 'stale-epoch', `epoch ${request.epoch} < ${this.#epoch}`);
-    this.#epoch = request.epoch;
-    const known = this.#outcomes.get(request.key);
-    if (known) return known;
-    const running = this.#running.get(request.key);
-    if (running) return running();
-    const interference = this.#options.interfere?.(request, this);
-    const finish = (): ActOutcome => {
-      this.#running.delete(request.key);
-      const outcome = this.#perform(request, interference);
-      this.#outcomes.set(request.key, outcome);
-      this.#owners.note(this.nowNs, this.#ownersNow());
-      return outcome;
-    };
-    if (interference && 'hangs' in interference) {
-      this.#running.set(request.key, finish);
-      return new Promise(() => {});
+    const early = this.#answerAtOnce(request);
+    if (early) return early;
+    const isNew = !this.#running.has(request.key);
+    const running = this.#start(request);
+    // Whoever asks again is told, and the node had no time to go on meanwhile.
+    if (isNew && running.interference && 'hangs' in running.interference) return new Promise(() => {});
+    return this.#end(isNew ? running : this.#restart(running));
+  }
+
+  async actAny(requests: readonly ActRequest[], untilNs: number | null): Promise<FirstEnd | null> {
+    for (const request of requests) {
+      const outcome = this.#answerAtOnce(request);
+      if (outcome) return { key: request.key, outcome };
     }
-    return finish();
+    const running = requests.map((request) => this.#start(request));
+    const [first] = running.toSorted((a, b) => a.endNs - b.endNs);
+    if (first && (untilNs === null || first.endNs <= untilNs)) {
+      return { key: first.request.key, outcome: this.#end(first) };
+    }
+    if (untilNs !== null) this.nowNs = Math.max(this.nowNs, untilNs);
+    return null;
+  }
+
+  #answerAtOnce(request: ActRequest): ActOutcome | undefined {
+    const { epoch, key } = request;
+    if (epoch < this.#epoch) return this.#fail(request, 'stale-epoch', `epoch ${epoch} < ${this.#epoch}`);
+    this.#epoch = epoch;
+    return this.#outcomes.get(key);
+  }
+
+  /** Begins the act unless it has begun. */
+  #start(request: ActRequest): RunningAct {
+    const known = this.#running.get(request.key);
+    if (known) return known;
+    const running = this.#begin(request, this.#options.interfere?.(request, this));
+    this.#running.set(request.key, running);
+    return running;
+  }
+
+  #restart({ request, interference }: RunningAct): RunningAct {
+    return this.#begin(request, interference);
+  }
+
+  #begin(request: ActRequest, interference: Interference | undefined): RunningAct {
+    const { ms, downtimeMs } = this.#options.timing(request);
+    const startNs = this.nowNs;
+    const endNs = startNs + Math.round(ms * MS);
+    const deadlineNs = request.deadlineNs ?? Number.POSITIVE_INFINITY;
+    const isTooSlow = endNs > deadlineNs;
+    return {
+      request,
+      interference,
+      startNs,
+      endNs: isTooSlow ? Math.max(startNs, deadlineNs) : endNs,
+      isTooSlow,
+      downtimeMs,
+    };
+  }
+
+  #end(running: RunningAct): ActOutcome {
+    const { key } = running.request;
+    this.#running.delete(key);
+    this.nowNs = Math.max(this.nowNs, running.endNs);
+    const outcome = this.#perform(running);
+    this.#outcomes.set(key, outcome);
+    this.#owners.note(this.nowNs, this.#ownersNow());
+    return outcome;
   }
 
   probe(key: string): Promise<ProbeAnswer> {
@@ -185,16 +244,9 @@ export class ModelNode implements NodePort {
     return Promise.resolve();
   }
 
-  #perform(request: ActRequest, interference: Interference | undefined): ActOutcome {
-    const { ms, downtimeMs } = this.#options.timing(request);
-    const startNs = this.nowNs;
-    const endNs = startNs + Math.round(ms * MS);
-    if (request.deadlineNs !== undefined && endNs > request.deadlineNs) {
-      this.nowNs = Math.max(startNs, request.deadlineNs);
-      return { ok: false, error: failure('timeout', 'the deadline passed'), startNs, endNs: this.nowNs };
-    }
+  #perform({ request, interference, startNs, endNs, isTooSlow, downtimeMs }: RunningAct): ActOutcome {
+    if (isTooSlow) return { ok: false, error: failure('timeout', 'the deadline passed'), startNs, endNs };
     const effect = effectOf(this.state, request.primitive, request.args, endNs - startNs);
-    this.nowNs = endNs;
     if ('code' in effect) return { ok: false, error: effect, startNs, endNs };
     const answered = this.state.answers;
     const fails = interference && 'fails' in interference ? interference : undefined;

@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import type { DiagnosticCode } from '../diagnostics/codes.ts';
 import { type Diagnostic, type Pointer, severityOf } from '../diagnostics/diagnostic.ts';
 import { didYouMean } from '../diagnostics/suggest.ts';
-import { type ContextName, ExpressionFailure, Scope, type Values } from '../expression/scope.ts';
+import { type ContextName, ExpressionFailure, NOTHING_DECLARED, Scope, type Values } from '../expression/scope.ts';
 import type { Phase, Playbook, Step } from '../generated/playbook.ts';
 import type { Json } from '../node-port.ts';
 import type { SourceFile } from '../parse/parse-yaml.ts';
@@ -16,7 +16,17 @@ import { parseBytes } from '../values/bytes.ts';
 import { DURATION_HINTS, parseDuration } from '../values/duration.ts';
 import { canonicalJson, deepFreeze } from '../values/json.ts';
 import { checkVariableValue, readVariableText, type VariableType } from '../values/variable.ts';
-import type { Plan, PlanContent, PlannedArgs, PlannedPhase, PlannedStep, PlannedUndo, PlannedValue } from './plan.ts';
+import {
+  PLAYBOOK_SCOPE,
+  type Plan,
+  type PlanContent,
+  type PlannedArgs,
+  type PlannedCall,
+  type PlannedPhase,
+  type PlannedRetry,
+  type PlannedStep,
+  type PlannedValue,
+} from './plan.ts';
 import { planValue } from './planned-value.ts';
 
 export interface PlanOptions {
@@ -87,9 +97,11 @@ class Planner {
     this.#vars = vars;
     this.#options = options;
     this.#problems = problems;
-    this.#scope = new Scope({ contexts: ['vars'], vars: variableTypes(playbook), steps: {}, result: {} });
+    this.#scope = new Scope({ ...NOTHING_DECLARED, contexts: ['vars'], vars: variableTypes(playbook) });
     this.#values = {
       vars: Object.fromEntries(Object.entries(vars).map(([name, { value }]) => [name, value])),
+      params: {},
+      each: null,
       facts: {},
       steps: {},
       run: { id: '' },
@@ -105,7 +117,10 @@ class Planner {
       name,
       file: basename(this.#source.file),
       playbookSha256: createHash('sha256').update(this.#source.text).digest('hex'),
+      files: [],
       vars: this.#vars,
+      secrets: {},
+      scopes: { [PLAYBOOK_SCOPE]: { parent: null, params: {}, each: null } },
       node: {
         image: node?.image ?? null,
         bankBytes: parseBytes(node?.bank) ?? null,
@@ -124,6 +139,8 @@ class Planner {
         ]),
       },
       packages: report?.packages ?? [],
+      budget: null,
+      outputs: {},
       phases: this.#phases(outline),
     };
   }
@@ -133,28 +150,39 @@ class Planner {
     let isAfterCommit = false;
     return this.#playbook.phases.map((phase, phaseIndex) => {
       const steps: PlannedStep[] = [];
-      for (const outlined of outline.steps.filter((step) => step.phase === phase)) {
-        steps.push(this.#step(outlined, index++));
+      const own = outline.steps.filter((step) => step.phase === phase);
+      // Criteria of phases before have indices too.
+      const shift = index - (own[0]?.index ?? 0);
+      for (const outlined of own) {
+        steps.push(this.#step(outlined, index++, shift));
         isAfterCommit = outlined.isAfterCommit || outlined.step.uses === 'commit';
       }
       steps.push(...this.#criteria(phase, phaseIndex, index, isAfterCommit));
       index += phase.verify?.length ?? 0;
       const timeoutMs =
         phase.timeout === undefined ? null : this.#durationMs(phase.timeout, ['phases', phaseIndex, 'timeout']);
-      return { id: phase.id, title: phase.title ?? phase.id, timeoutMs, steps };
+      const line = this.#lineOf(['phases', phaseIndex]);
+      const { id, title = id } = phase;
+      return { id, title, timeoutMs, window: null, gate: null, budget: null, retry: null, steps, line };
     });
   }
 
-  #step({ step, kind, phase, pointer, isAfterCommit }: OutlinedStep, index: number): PlannedStep {
+  #step({ step, kind, phase, pointer, isAfterCommit, needs }: OutlinedStep, index: number, shift: number): PlannedStep {
     const timeout = step.timeout;
     return {
       index,
       id: step.id,
+      name: step.id,
+      scope: PLAYBOOK_SCOPE,
+      namedIn: PLAYBOOK_SCOPE,
       title: step.name ?? kind.summary.replace(/[.;].*$/, ''),
       uses: kind.name,
       phase: phase.id,
       with: this.#args(kind, step.with ?? {}, [...pointer, 'with']),
       when: step.when ?? null,
+      doneIf: null,
+      needs: needs.map((need) => need + shift),
+      each: null,
       timeoutMs: timeout === undefined ? defaultTimeoutMs(kind) : this.#durationMs(timeout, [...pointer, 'timeout']),
       expectedMs: step.expected === undefined ? null : this.#durationMs(step.expected, [...pointer, 'expected']),
       retry: this.#retry(step, pointer),
@@ -167,7 +195,8 @@ class Planner {
         ]),
       ),
       isAfterCommit,
-      isCriterion: false,
+      isHidden: false,
+      file: basename(this.#source.file),
       line: this.#lineOf(pointer),
     };
   }
@@ -177,6 +206,9 @@ class Planner {
     return (phase.verify ?? []).map(({ that, message }, index) => ({
       index: from + index,
       id: `${phase.id}:verify-${index + 1}`,
+      name: '',
+      scope: PLAYBOOK_SCOPE,
+      namedIn: null,
       title: that,
       uses: 'assert',
       phase: phase.id,
@@ -185,6 +217,9 @@ class Planner {
         message: message === undefined ? { as: 'value', value: '' } : planValue(message, (source) => this.#now(source)),
       },
       when: null,
+      doneIf: null,
+      needs: [from + index - 1],
+      each: null,
       timeoutMs: defaultTimeoutMs(stepKind('assert')),
       expectedMs: null,
       retry: NO_RETRY,
@@ -192,7 +227,8 @@ class Planner {
       undo: 'none',
       outputs: {},
       isAfterCommit,
-      isCriterion: true,
+      isHidden: true,
+      file: basename(this.#source.file),
       line: this.#lineOf(['phases', phaseIndex, 'verify', index]),
     }));
   }
@@ -236,6 +272,9 @@ class Planner {
       factor: backoff?.factor ?? 1,
       delayMsMax:
         backoff?.max === undefined ? RETRY_DELAY_MS_MAX : this.#durationMs(backoff.max, [...at, 'backoff', 'max']),
+      jitter: 0,
+      durationMsMax: null,
+      on: null,
     };
   }
 
@@ -246,7 +285,7 @@ class Planner {
     if (step.undo === 'none') return 'none';
     const undoKind = stepKind(step.undo.uses);
     const at = [...pointer, 'undo'];
-    const undo: PlannedUndo = {
+    const undo: PlannedCall = {
       uses: undoKind.name,
       with: this.#args(undoKind, step.undo.with ?? {}, [...at, 'with']),
       timeoutMs:
@@ -307,7 +346,15 @@ class Planner {
 }
 
 const RETRY_DELAY_MS_MAX = 3_600_000;
-const NO_RETRY: PlannedStep['retry'] = { attempts: 1, delayMs: 0, factor: 1, delayMsMax: RETRY_DELAY_MS_MAX };
+const NO_RETRY: PlannedRetry = {
+  attempts: 1,
+  delayMs: 0,
+  factor: 1,
+  delayMsMax: RETRY_DELAY_MS_MAX,
+  jitter: 0,
+  durationMsMax: null,
+  on: null,
+};
 
 /** For kinds whose steps must say it: long enough for an undo that uses them. */
 const UNSAID_TIMEOUT_MS = 60_000;

@@ -4,6 +4,7 @@
  */
 import type { Json } from '../node-port.ts';
 import type { ServiceSpec } from '../primitives.ts';
+import type { CalendarTimes } from '../values/calendar.ts';
 import type { VariableType } from '../values/variable.ts';
 
 /**
@@ -13,13 +14,17 @@ import type { VariableType } from '../values/variable.ts';
 export type PlannedValue =
   | { readonly as: 'value'; readonly value: Json }
   | { readonly as: 'expression'; readonly source: string }
-  | { readonly as: 'text'; readonly parts: readonly (string | { readonly source: string })[] }
+  | { readonly as: 'secret'; readonly name: string }
+  | { readonly as: 'text'; readonly parts: readonly PlannedPart[] }
   | { readonly as: 'list'; readonly items: readonly PlannedValue[] }
   | { readonly as: 'map'; readonly entries: { readonly [key: string]: PlannedValue } };
 
+export type PlannedPart = string | { readonly source: string } | { readonly secret: string };
+
 export type PlannedArgs = { readonly [name: string]: PlannedValue };
 
-export interface PlannedUndo {
+/** A step without a name of its own: what takes another one back, or asks whether it was done. */
+export interface PlannedCall {
   readonly uses: string;
   readonly with: PlannedArgs;
   readonly timeoutMs: number;
@@ -27,33 +32,84 @@ export interface PlannedUndo {
 
 export type FailurePolicy = 'rollback' | 'pause' | 'continue' | 'abort';
 
+export interface PlannedRetry {
+  /** Attempts in all. */
+  readonly attempts: number;
+  readonly delayMs: number;
+  readonly factor: number;
+  readonly delayMsMax: number;
+  /** Share of a delay by which it may be shorter or longer. */
+  readonly jitter: number;
+  /** No attempt begins later than this after the first began; null: as late as may be. */
+  readonly durationMsMax: number | null;
+  /** Codes of failures that are tried again; null: those that can pass by themselves. */
+  readonly on: readonly string[] | null;
+}
+
 export interface PlannedStep {
   /** Position among all steps, criteria included. */
   readonly index: number;
-  /** Unique in the plan. Criteria of a phase have ids that no expression can name. */
+  /** Unique in the plan; parts of a fragment or a loop are joined by colons. No expression can name a hidden step. */
   readonly id: string;
+  /** Name in its own file. */
+  readonly name: string;
+  /** Where its expressions find their names: a key of PlanContent.scopes. */
+  readonly scope: string;
+  /** The scope whose expressions can name it; null: none. What a fragment tells is named where it is included. */
+  readonly namedIn: string | null;
   readonly title: string;
   readonly uses: string;
   readonly phase: string;
   readonly with: PlannedArgs;
   /** A condition, or null: always. */
   readonly when: string | null;
+  /** Asked before each attempt; where it succeeds the step is done already. */
+  readonly doneIf: PlannedCall | null;
+  /** Indices of the steps of its phase that have to be over before it starts. */
+  readonly needs: readonly number[];
+  /** Entry of the loop it is a round of. */
+  readonly each: { readonly item: Json; readonly index: number } | null;
   readonly timeoutMs: number;
   /** What the author reckons with; null: what the step table says. */
   readonly expectedMs: number | null;
-  readonly retry: {
-    readonly attempts: number;
-    readonly delayMs: number;
-    readonly factor: number;
-    readonly delayMsMax: number;
-  };
+  readonly retry: PlannedRetry;
   readonly onFailure: FailurePolicy;
   /** `default`: what the step table says. */
-  readonly undo: PlannedUndo | 'default' | 'none';
+  readonly undo: PlannedCall | 'default' | 'none';
   readonly outputs: PlannedArgs;
   readonly isAfterCommit: boolean;
-  readonly isCriterion: boolean;
-  /** Line in the playbook. */
+  /** Made by the planner: an exit criterion, the outputs of a fragment, what a phase's budget or undo need. */
+  readonly isHidden: boolean;
+  readonly file: string;
+  readonly line: number;
+}
+
+export type BudgetAction = 'rollback' | 'pause' | 'warn' | 'abort';
+
+/** What a client may notice. null: anything. */
+export interface PlannedBudget {
+  readonly downtimeMs: number | null;
+  readonly errors: number | null;
+  /** Share of the requests, 0 to 1. */
+  readonly errorRate: number | null;
+  readonly action: BudgetAction;
+  readonly line: number;
+}
+
+export interface PlannedGate {
+  readonly approvers: readonly string[];
+  readonly required: number;
+  /** Wall-clock time; null: it waits for ever. */
+  readonly timeoutMs: number | null;
+  readonly onFailure: Exclude<FailurePolicy, 'continue'>;
+  readonly message: string;
+  readonly line: number;
+}
+
+export interface PlannedWindow extends CalendarTimes {
+  readonly cutoffMs: number;
+  readonly onClosed: 'wait' | 'fail';
+  readonly onFailure: Exclude<FailurePolicy, 'continue'>;
   readonly line: number;
 }
 
@@ -62,8 +118,29 @@ export interface PlannedPhase {
   readonly title: string;
   /** null: as long as its steps take. */
   readonly timeoutMs: number | null;
+  readonly window: PlannedWindow | null;
+  readonly gate: PlannedGate | null;
+  readonly budget: PlannedBudget | null;
+  /** null: it is run once. */
+  readonly retry: PlannedRetry | null;
   readonly steps: readonly PlannedStep[];
+  readonly line: number;
 }
+
+/** Where expressions find names: the playbook, or one use of a fragment. */
+export interface PlannedScope {
+  /** The scope that includes this one; null: this is the playbook. */
+  readonly parent: string | null;
+  /** Parameters of the fragment, evaluated in the parent. */
+  readonly params: { readonly [name: string]: { readonly type: VariableType; readonly value: PlannedValue } };
+  /** The round of the loop that includes it. */
+  readonly each: PlannedStep['each'];
+}
+
+/** The scope of what stands in the playbook itself. */
+export const PLAYBOOK_SCOPE = '';
+
+export type SecretReference = { readonly env: string } | { readonly file: string };
 
 export interface PlannedNode {
   readonly image: string | null;
@@ -76,10 +153,16 @@ export interface PlanContent {
   readonly name: string;
   readonly file: string;
   readonly playbookSha256: string;
+  /** What the playbook is made of besides: fragments and calendars, with their hashes. */
+  readonly files: readonly { readonly file: string; readonly sha256: string }[];
   readonly vars: { readonly [name: string]: { readonly type: VariableType; readonly value: Json } };
+  readonly secrets: { readonly [name: string]: SecretReference };
+  readonly scopes: { readonly [scope: string]: PlannedScope };
   readonly node: PlannedNode;
   readonly service: ServiceSpec;
   readonly packages: readonly string[];
+  readonly budget: PlannedBudget | null;
+  readonly outputs: PlannedArgs;
   readonly phases: readonly PlannedPhase[];
 }
 

@@ -2,7 +2,7 @@
 import { ExpressionFailure, type Scope, type Values } from '../expression/scope.ts';
 import { type Expression, hasExpression, parseTemplate, wholeExpression } from '../expression/template.ts';
 import type { Json } from '../node-port.ts';
-import type { PlannedArgs, PlannedValue } from './plan.ts';
+import type { PlannedArgs, PlannedPart, PlannedValue } from './plan.ts';
 
 /** Evaluates an expression that names variables only; undefined for any other. */
 export type EvaluateNow = (source: string) => Json | undefined;
@@ -34,6 +34,8 @@ function planText(text: string, evaluateNow: EvaluateNow): PlannedValue {
   const template = parseTemplate(text);
   if (!('parts' in template)) throw new Error(`unclosed expression in ${JSON.stringify(text)}: it was not validated`);
   const whole = wholeExpression(template);
+  const secret = whole && secretName(whole.source);
+  if (secret) return { as: 'secret', name: secret };
   if (whole) {
     const value = evaluateNow(whole.source);
     return value === undefined ? { as: 'expression', source: whole.source } : { as: 'value', value };
@@ -43,16 +45,19 @@ function planText(text: string, evaluateNow: EvaluateNow): PlannedValue {
   return parts.length === 1 && typeof only === 'string' ? { as: 'value', value: only } : { as: 'text', parts };
 }
 
-function planPart(part: string | Expression, evaluateNow: EvaluateNow): string | { readonly source: string } {
+/** The secret that an expression is, or undefined: a secret stands alone. */
+export const secretName = (source: string): string | undefined => /^secrets\.(\w+)$/.exec(source)?.[1];
+
+function planPart(part: string | Expression, evaluateNow: EvaluateNow): PlannedPart {
   if (typeof part === 'string') return part;
+  const secret = secretName(part.source);
+  if (secret) return { secret };
   const value = evaluateNow(part.source);
   return value === undefined ? { source: part.source } : textOf(value);
 }
 
-function joinTexts(
-  parts: readonly (string | { readonly source: string })[],
-): readonly (string | { readonly source: string })[] {
-  const joined: (string | { readonly source: string })[] = [];
+function joinTexts(parts: readonly PlannedPart[]): readonly PlannedPart[] {
+  const joined: PlannedPart[] = [];
   for (const part of parts) {
     const last = joined.at(-1);
     if (typeof part === 'string' && typeof last === 'string') joined[joined.length - 1] = last + part;
@@ -61,28 +66,45 @@ function joinTexts(
   return joined;
 }
 
+/** What expressions of a step are evaluated with. */
+export interface ValueSource {
+  readonly scope: Scope;
+  readonly values: Values;
+  /** What a secret stands for: its value where it is used, its name where it is shown. */
+  readonly secret: (name: string) => string;
+}
+
+/** A secret where it is shown. */
+export const secretShown = (name: string): string => `[secret ${name}]`;
+
 /** Throws ExpressionFailure where an expression has no value. */
-function resolveValue(planned: PlannedValue, scope: Scope, values: Values): Json {
+export function resolveValue(planned: PlannedValue, source: ValueSource): Json {
   switch (planned.as) {
     case 'value':
       return planned.value;
+    case 'secret':
+      return source.secret(planned.name);
     case 'expression':
-      return scope.evaluate(planned.source, values);
+      return source.scope.evaluate(planned.source, source.values);
     case 'text':
-      return planned.parts
-        .map((part) => (typeof part === 'string' ? part : textOf(scope.evaluate(part.source, values))))
-        .join('');
+      return planned.parts.map((part) => resolvePart(part, source)).join('');
     case 'list':
-      return planned.items.map((item) => resolveValue(item, scope, values));
+      return planned.items.map((item) => resolveValue(item, source));
     case 'map':
       return Object.fromEntries(
-        Object.entries(planned.entries).map(([key, entry]) => [key, resolveValue(entry, scope, values)]),
+        Object.entries(planned.entries).map(([key, entry]) => [key, resolveValue(entry, source)]),
       );
   }
 }
 
-export const resolveArgs = (args: PlannedArgs, scope: Scope, values: Values): { [name: string]: Json } =>
-  Object.fromEntries(Object.entries(args).map(([name, planned]) => [name, resolveValue(planned, scope, values)]));
+function resolvePart(part: PlannedPart, source: ValueSource): string {
+  if (typeof part === 'string') return part;
+  if ('secret' in part) return source.secret(part.secret);
+  return textOf(source.scope.evaluate(part.source, source.values));
+}
+
+export const resolveArgs = (args: PlannedArgs, source: ValueSource): { [name: string]: Json } =>
+  Object.fromEntries(Object.entries(args).map(([name, planned]) => [name, resolveValue(planned, source)]));
 
 /** A condition that is neither true nor false is a failure, not a guess. */
 export function evaluateCondition(source: string, scope: Scope, values: Values): boolean {

@@ -25,6 +25,7 @@ function stepCase(report: Report, phase: ReportPhase, step: ReportStep): JunitCa
 function verdictOf({ failure }: Report, step: ReportStep): JunitCase['verdict'] {
   switch (step.outcome) {
     case 'done':
+    case 'done-already':
       return { kind: 'passed' };
     case 'failed': {
       // Only the failure that decided the run is in the report; another one was passed over.

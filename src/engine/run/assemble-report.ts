@@ -62,7 +62,7 @@ export async function assembleReport(source: ReportSource): Promise<Report> {
       ? await measured(async () => reportTimeline(await port.measureTimeline(fromNs, toNs), fromNs))
       : null,
     microvisor: microvisorOf(plan, context),
-    failure: context.failure ? { ...context.failure, file: plan.file } : null,
+    failure: context.failure ? { ...context.failure, file: context.failure.file ?? plan.file } : null,
     undone: [...context.undone],
     leftOver: [...context.leftOver],
   };
@@ -213,12 +213,15 @@ function phaseWallMs(records: readonly JournalRecord[]): ReadonlyMap<number, num
   const wallMs = new Map<number, number>();
   let position = -1;
   let startMs = 0;
+  let last = '';
   for (const record of records) {
     if (record.type !== 'phase') continue;
-    if (record.edge === 'start') {
+    if (record.edge === 'end') wallMs.set(position, Math.round(record.wallMs - startMs));
+    else if (record.phase !== last) {
       position += 1;
       startMs = record.wallMs;
-    } else wallMs.set(position, Math.round(record.wallMs - startMs));
+      last = record.phase;
+    }
   }
   return wallMs;
 }

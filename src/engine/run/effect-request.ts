@@ -2,7 +2,7 @@
 
 import { ExpressionFailure } from '../expression/scope.ts';
 import type { Json } from '../node-port.ts';
-import { type Plan, type PlannedArgs, type PlannedStep, runIdOf } from '../plan/plan.ts';
+import { type Plan, type PlannedArgs, type PlannedCall, type PlannedStep, runIdOf } from '../plan/plan.ts';
 import type { Evaluator } from '../statechart/evaluator.ts';
 import type { EffectInput, RunContext } from '../statechart/run-context.ts';
 import type { NodeCall, StepArgs, StepKind } from '../steps/step-kind.ts';
@@ -29,17 +29,19 @@ export interface RequestContext {
   readonly evaluator: Evaluator;
   readonly keyPrefix: string;
   readonly bootId: string;
+  /** What a secret stands for. */
+  readonly secret?: (name: string) => string;
 }
 
 /** Arguments of a step, evaluated. Throws ExpressionFailure. */
 export function stepArgs(
-  { evaluator, plan }: Pick<RequestContext, 'evaluator' | 'plan'>,
+  { evaluator, plan, secret }: Pick<RequestContext, 'evaluator' | 'plan' | 'secret'>,
   kind: StepKind,
   args: PlannedArgs,
   step: PlannedStep,
   context: RunContext,
 ): StepArgs {
-  const resolved = evaluator.args(args, step, context);
+  const resolved = evaluator.args(args, step, context, secret);
   for (const [name, spec] of Object.entries(kind.args)) {
     const value = resolved[name];
     if (value !== undefined && spec.type !== 'expression') resolved[name] = conform(name, spec.type, value);
@@ -83,13 +85,19 @@ export function effectRequest(effect: EffectInput, context: RunContext, of: Requ
         timeoutMs: step.timeoutMs,
       };
     }
+    case 'ask': {
+      const step = steps[effect.index]!;
+      if (!step.doneIf) throw new Error(`${step.id} has nothing to ask`);
+      const { call, timeoutMs } = plannedCall(step.doneIf, step, context, of);
+      return { call, args: {}, key: `${keyPrefix}/${step.phase}/${step.id}/done-if/${effect.attempt}`, timeoutMs };
+    }
     case 'undo': {
       const step = steps[effect.entry.index]!;
       const { call, timeoutMs } = undoCall(effect.entry, step, context, of);
       return {
         call,
         args: {},
-        key: `${keyPrefix}/${step.phase}/${step.id}/undo/${bootId}/${effect.attempt}`,
+        key: `${keyPrefix}/${step.phase}/${step.id}/undo/${bootId}/${effect.entry.attempt}.${effect.attempt}`,
         timeoutMs,
       };
     }
@@ -110,10 +118,19 @@ function undoCall(
     const timeoutMs = undoKind.timeoutMs === 'must' ? step.timeoutMs : undoKind.timeoutMs;
     return { call: kind.undo.call(entry.args, entry.result ?? undefined), timeoutMs };
   }
-  const undoKind = stepKind(step.undo.uses);
-  if (undoKind.does.by !== 'node') throw new Error(`${undoKind.name} takes nothing back`);
-  const args = stepArgs(of, undoKind, step.undo.with, step, context);
-  return { call: undoKind.does.call(args), timeoutMs: step.undo.timeoutMs };
+  return plannedCall(step.undo, step, context, of);
+}
+
+/** A call that goes with a step. */
+function plannedCall(
+  { uses, with: planned, timeoutMs }: PlannedCall,
+  step: PlannedStep,
+  context: RunContext,
+  of: RequestContext,
+): { readonly call: NodeCall; readonly timeoutMs: number } {
+  const kind = stepKind(uses);
+  if (kind.does.by !== 'node') throw new Error(`${uses} asks nothing of the node`);
+  return { call: kind.does.call(stepArgs(of, kind, planned, step, context)), timeoutMs };
 }
 
 function recoveryCheck({ service }: Plan): NodeCall {

@@ -7,6 +7,8 @@
  * 2. What a journal holds is replayed through the same transitions; nothing of it is done again.
  * 3. An intent without an event is asked for at the node (`probe`), never simply repeated.
  * 4. The driver stops between effects only: what it leaves behind can be resumed.
+ * 5. Effects that need not wait for each other are handed to the node together, in the order of the plan; the node runs
+ *    until the first of them has ended. So the order of events is the same in every run.
  */
 import { initialTransition, type SnapshotFrom, transition } from 'xstate';
 import { ExpressionFailure } from '../expression/scope.ts';
@@ -16,14 +18,19 @@ import { LockLost } from '../journal/node-lock.ts';
 import type { NewRecord } from '../journal/record-line.ts';
 import type { ActOutcome, ActRequest, Json, NodePort } from '../node-port.ts';
 import type { PlannedStep } from '../plan/plan.ts';
+import { secretShown } from '../plan/planned-value.ts';
 import type { RunChart } from '../statechart/compile-chart.ts';
 import type { CompiledPlan } from '../statechart/compiled-plan.ts';
 import type { Evaluator } from '../statechart/evaluator.ts';
 import type { DoneStep, EffectError, EffectInput, EffectOutput, RunContext } from '../statechart/run-context.ts';
+import type { GateAnswer } from '../statechart/waiting.ts';
 import type { NodeCall, StepArgs } from '../steps/step-kind.ts';
 import { stepKind } from '../steps/table.ts';
-import { type EffectRequest, effectRequest, stepArgs, stepOutputs } from './effect-request.ts';
+import { BUDGET_LOOK_NS, exceededBudgets, openBudgets } from './budgets.ts';
+import { type EffectRequest, effectRequest, type RequestContext, stepOutputs } from './effect-request.ts';
+import { evaluateStep, notBegun } from './evaluate-step.ts';
 import { type Announcement, Outstanding, type Timer } from './outstanding.ts';
+import { ProgressTeller, phaseEdge } from './progress-teller.ts';
 import type { ProgressListener, RunProgress } from './run-progress.ts';
 
 /** Where records go. In the dry run nowhere. */
@@ -45,6 +52,12 @@ export interface DriverOptions {
   readonly onProgress: ProgressListener;
   /** In a dry run nothing is known that an assertion could judge: it is taken to hold. */
   readonly assumesAssertions?: boolean;
+  /** Windows are taken to be open and gates to be approved: in a dry run nobody can be asked. */
+  readonly admits?: boolean;
+  /** What was said at the gates of the run so far, in order. */
+  readonly answers?: () => readonly GateAnswer[];
+  /** Values of the playbook's secrets. They go to the node and nowhere else. */
+  readonly secrets?: { readonly [name: string]: string } | undefined;
   /** Stops the run before its next effect. */
   readonly signal?: AbortSignal | undefined;
   /** Takes the run back before its next effect, as long as it can be taken back. */
@@ -57,14 +70,26 @@ export interface DriverOptions {
 export interface DriverState {
   readonly snapshot: SnapshotFrom<RunChart>;
   readonly outstanding: Outstanding;
-  /** Intents of earlier processes whose event never came, by effect. */
-  readonly openIntents: ReadonlyMap<string, IntentRecord>;
+  /** Intents whose event has not come, by effect. */
+  readonly openIntents: ReadonlyMap<string, OpenIntent>;
   readonly bootId: string;
 }
 
 type Note = Omit<TimerRecord, 'seq' | 'crc' | 'wallMs'> | Omit<PhaseRecord, 'seq' | 'crc' | 'wallMs'>;
 
-export type DriveEnd = 'finished' | 'paused' | 'interrupted';
+/** `waiting`: for people or for a time of day; context.waiting says for what. */
+export type DriveEnd = 'finished' | 'paused' | 'waiting' | 'interrupted';
+
+/** What a later process needs to know of an effect that had begun. */
+export type OpenIntent = Pick<IntentRecord, 'key' | 'deadlineNs' | 'atNs'>;
+
+/** An effect that this process has handed to the node. */
+interface Begun {
+  readonly effect: EffectInput;
+  /** Arguments of the step as they may be shown. */
+  readonly args: StepArgs;
+  readonly request: Omit<ActRequest, 'epoch'>;
+}
 
 /** An event as the chart and the journal have it. */
 interface Happening {
@@ -79,7 +104,11 @@ export class RunDriver {
   readonly #evaluator: Evaluator;
   readonly #chart: RunChart;
   readonly #outstanding: Outstanding;
-  readonly #openIntents: Map<string, IntentRecord>;
+  readonly #openIntents: Map<string, OpenIntent>;
+  readonly #begun = new Map<string, Begun>();
+  readonly #notedTimers = new Set<string>();
+  readonly #teller: ProgressTeller;
+  #wasToldClock = false;
   #snapshot: SnapshotFrom<RunChart>;
   #bootId: string;
   #isReplay = true;
@@ -88,6 +117,7 @@ export class RunDriver {
     const { compiled, from } = options;
     this.#options = options;
     this.#steps = compiled.steps;
+    this.#teller = new ProgressTeller(compiled.steps, options.onProgress);
     this.#evaluator = compiled.evaluator;
     this.#chart = compiled.chart;
     this.#bootId = from?.bootId ?? options.bootId;
@@ -126,7 +156,7 @@ export class RunDriver {
       if (record.type === 'intent') this.#openIntents.set(record.effect, record);
       if (record.type !== 'event') continue;
       const event = record.event as unknown as Happening;
-      if (typeof event['actorId'] === 'string') this.#openIntents.delete(event['actorId']);
+      this.#close(event);
       this.#apply(event);
     }
   }
@@ -150,22 +180,32 @@ export class RunDriver {
   async advance(): Promise<DriveEnd | undefined> {
     this.#isReplay = false;
     if (this.#snapshot.status === 'done') return 'finished';
-    const [effect] = this.#outstanding.effects;
+    const event = await this.#next();
+    if (typeof event === 'string') return event;
+    for (const exceeded of await this.#exceededAt(event)) await this.#happen(exceeded);
+    await this.#happen(event);
+    return undefined;
+  }
+
+  /** What happens next, or why nothing does. */
+  async #next(): Promise<Happening | DriveEnd> {
     if (this.#mustGoBack) {
-      const event = await this.#goBack(effect);
-      if (event) {
-        await this.#happen(event);
-        return undefined;
-      }
+      const event = await this.#goBack();
+      if (event) return event;
     }
     const goesBack = this.#mustGoBack && this.#snapshot.hasTag('goes-back');
-    if (this.#options.signal?.aborted && !goesBack) return 'interrupted';
-    const [timer] = this.#outstanding.timers.values();
-    if (effect) await this.#happen(await this.#bringAbout(...effect));
-    else if (timer) await this.#happen(await this.#wait(timer));
-    else if (this.isPaused) return 'paused';
-    else throw new Error(`the statechart waits for nothing in ${JSON.stringify(this.#snapshot.value)}`);
-    return undefined;
+    const isHalting = this.#options.signal?.aborted === true && !goesBack;
+    if (isHalting && this.#begun.size === 0) return 'interrupted';
+    if (!isHalting) {
+      const event = await this.#begin();
+      if (event) return event;
+    }
+    const timer = firstDue(this.#outstanding.timers);
+    if (this.#begun.size > 0) return this.#firstEnd(timer);
+    if (timer) return this.#wait(timer);
+    if (this.#snapshot.hasTag('waiting')) return this.#admission();
+    if (this.isPaused) return 'paused';
+    throw new Error(`the statechart waits for nothing in ${JSON.stringify(this.#snapshot.value)}`);
   }
 
   get #mustGoBack(): boolean {
@@ -176,20 +216,35 @@ export class RunDriver {
    * The event that takes the run back, after what an earlier process left under way has ended; none where the run goes
    * back already, or cannot any more.
    */
-  async #goBack(effect: readonly [id: string, EffectInput] | undefined): Promise<Happening | undefined> {
+  async #goBack(): Promise<Happening | undefined> {
     const { port } = this.#options;
     const event = { type: 'run.roll-back', atNs: this.context.nowNs } as const;
-    if (!this.#snapshot.can(event)) return undefined;
-    const open = effect && this.#openIntents.get(effect[0]);
-    if (effect && open && (await port.probe(open.key)).state !== 'never-started') return this.#takeUp(...effect, open);
-    const lost = await this.#lostPower(null);
+    if (this.#begun.size > 0 || !this.#snapshot.can(event)) return undefined;
+    for (const [id, effect] of this.#outstanding.effects) {
+      const open = this.#openIntents.get(id);
+      if (!open || (await port.probe(open.key)).state === 'never-started') continue;
+      const taken = await this.#takeUp(id, effect, open);
+      return taken ?? this.#firstEnd(undefined);
+    }
+    const lost = await this.#lostPower();
     return lost ?? { ...event, atNs: (await port.status()).nowNs };
   }
 
   async #happen(event: Happening): Promise<void> {
     await this.#write({ type: 'event', event, atNs: event.atNs, wallMs: this.#options.wallNow() });
-    if (typeof event['actorId'] === 'string') this.#openIntents.delete(event['actorId']);
+    this.#close(event);
     this.#apply(event);
+  }
+
+  /** The effect that the event ends is under way no longer. */
+  #close(event: Happening): void {
+    if (event.type === 'node.lost-power') {
+      this.#openIntents.clear();
+      this.#begun.clear();
+    }
+    if (typeof event['actorId'] !== 'string') return;
+    this.#openIntents.delete(event['actorId']);
+    this.#begun.delete(event['actorId']);
   }
 
   /** The only place where the chart moves. */
@@ -202,7 +257,7 @@ export class RunDriver {
       this.#bootId = String(event['bootId']);
       this.#progress({ type: 'lost-power', atNs: event.atNs });
     }
-    if (effect) this.#tellEnd(effect, event);
+    if (effect) this.#teller.effectEnds(effect, event, this.#isReplay);
     // The chart's own events are typed; those of effects and timers are made by XState and have no type of ours.
     const [snapshot, actions] = transition(this.#chart, this.#snapshot, event as never);
     this.#snapshot = snapshot;
@@ -210,85 +265,143 @@ export class RunDriver {
   }
 
   async #wait(timer: Timer): Promise<Happening> {
-    const { port } = this.#options;
-    const lost = await this.#lostPower(null);
+    const lost = await this.#lostPower();
     if (lost) return lost;
-    void this.#note({ type: 'timer', timer: timer.id, dueNs: timer.dueNs, atNs: this.context.nowNs });
-    this.#progress({ type: 'waiting', untilNs: timer.dueNs, forMs: timer.delayMs });
-    await port.waitUntil(timer.dueNs);
-    return { ...timer.event, atNs: timer.dueNs };
+    this.#noteTimer(timer);
+    const isWatched = openBudgets(this.#options.compiled.plan, this.context).length > 0;
+    for (;;) {
+      const { nowNs } = await this.#options.port.status();
+      const untilNs = isWatched ? Math.min(timer.dueNs, nowNs + BUDGET_LOOK_NS) : timer.dueNs;
+      await this.#options.port.waitUntil(untilNs);
+      if (untilNs >= timer.dueNs) return { ...timer.event, atNs: timer.dueNs };
+      const [exceeded] = await this.#exceededAt({ type: 'look', atNs: untilNs });
+      if (exceeded) return exceeded;
+    }
   }
 
-  async #bringAbout(effectId: string, effect: EffectInput): Promise<Happening> {
-    const open = this.#openIntents.get(effectId);
-    if (open) return this.#takeUp(effectId, effect, open);
-    const lost = await this.#lostPower(null);
+  /** For people, and once: a timer is looked at again whenever something else has ended before it is due. */
+  #noteTimer({ id, dueNs, delayMs }: Timer): void {
+    if (this.#notedTimers.has(`${id} ${dueNs}`)) return;
+    this.#notedTimers.add(`${id} ${dueNs}`);
+    this.#note({ type: 'timer', timer: id, dueNs, atNs: this.context.nowNs });
+    this.#progress({ type: 'waiting', untilNs: dueNs, forMs: delayMs });
+  }
+
+  /** Budgets that are spent at the instant of the event, which comes after them. */
+  async #exceededAt({ atNs }: Happening): Promise<readonly Happening[]> {
+    const { compiled, port } = this.#options;
+    const exceeded = await exceededBudgets(compiled.plan, this.context, port, atNs);
+    return exceeded.map((budget) => ({ type: 'budget.exceeded', ...budget }));
+  }
+
+  /** Begins every effect that is outstanding; the event of one that ended at once, or that could not begin. */
+  async #begin(): Promise<Happening | undefined> {
+    for (const [id, effect] of this.#outstanding.effects) {
+      if (this.#begun.has(id)) continue;
+      const open = this.#openIntents.get(id);
+      const event = open ? await this.#takeUp(id, effect, open) : await this.#bringAbout(id, effect);
+      if (event) return event;
+    }
+    return undefined;
+  }
+
+  async #bringAbout(effectId: string, effect: EffectInput): Promise<Happening | undefined> {
+    const lost = await this.#lostPower();
     if (lost) return lost;
     const { nowNs } = await this.#options.port.status();
-    this.#tellStart(effect, nowNs);
-    if (effect.kind === 'step' && stepKind(this.#steps[effect.index]!.uses).does.by !== 'node') {
-      return this.#evaluate(effectId, this.#steps[effect.index]!, nowNs);
-    }
+    this.#teller.effectStarts(effect, nowNs, false);
+    const step = effect.kind === 'step' ? this.#steps[effect.index] : undefined;
+    if (step && stepKind(step.uses).does.by !== 'node') return this.#evaluate(effectId, step, nowNs);
+    let shown: EffectRequest;
     let request: EffectRequest;
     try {
-      request = effectRequest(effect, this.context, this.#requestContext());
+      shown = effectRequest(effect, this.context, this.#requestContext(secretShown));
+      request = effectRequest(effect, this.context, this.#requestContext(this.#secret));
     } catch (error) {
       if (error instanceof ExpressionFailure) return failed(effectId, notBegun(error.message, nowNs));
       throw error;
     }
     const deadlineNs = this.#deadlineNs(effect, nowNs, request.timeoutMs);
-    const { call, key } = request;
-    await this.#write({
+    const intent = {
       type: 'intent',
       effect: effectId,
-      key,
-      primitive: call.primitive,
-      args: call.args as unknown as { [name: string]: unknown },
+      key: request.key,
+      primitive: request.call.primitive,
+      args: shown.call.args as unknown as { [name: string]: unknown },
       deadlineNs,
       atNs: nowNs,
       wallMs: this.#options.wallNow(),
+    } as const;
+    await this.#write(intent);
+    this.#openIntents.set(effectId, intent);
+    this.#begun.set(effectId, {
+      effect,
+      args: shown.args,
+      request: toActRequest(request.call, request.key, deadlineNs),
     });
-    return this.#act(effectId, effect, toActRequest(call, key, deadlineNs), request.args);
+    return undefined;
   }
 
   /** An intent that an earlier process wrote and whose end it did not live to see. */
-  async #takeUp(effectId: string, effect: EffectInput, intent: IntentRecord): Promise<Happening> {
+  async #takeUp(effectId: string, effect: EffectInput, intent: OpenIntent): Promise<Happening | undefined> {
     const { port } = this.#options;
-    this.#tellStart(effect, intent.atNs);
-    const args = this.#argsOf(effect);
+    this.#teller.effectStarts(effect, intent.atNs, false);
+    const { args, call } = effectRequest(effect, this.context, this.#requestContext(this.#secret));
     const answer = await port.probe(intent.key);
-    if (answer.state === 'done') return this.#outcome(effectId, effect, args, answer.outcome);
-    const lost = await this.#lostPower(this.#inFlight(effect));
+    const begun: Begun = { effect, args, request: toActRequest(call, intent.key, intent.deadlineNs) };
+    if (answer.state === 'done') return this.#outcome(effectId, begun, answer.outcome);
+    this.#begun.set(effectId, begun);
+    const lost = await this.#lostPower();
     if (lost) return lost;
-    if (answer.state === 'lost')
-      return {
-        type: 'node.lost-power',
-        atNs: (await port.status()).nowNs,
-        bootId: answer.bootId,
-        inFlight: this.#inFlight(effect),
-      };
-    const { key, primitive, deadlineNs } = intent;
-    const call = { primitive, args: intent.args } as unknown as NodeCall;
-    return this.#act(effectId, effect, toActRequest(call, key, deadlineNs), args);
+    if (answer.state !== 'lost') return undefined;
+    const { nowNs } = await port.status();
+    return { type: 'node.lost-power', atNs: nowNs, bootId: answer.bootId, inFlight: this.#inFlight() };
   }
 
-  async #act(
-    effectId: string,
-    effect: EffectInput,
-    request: Omit<ActRequest, 'epoch'>,
-    args: StepArgs,
-  ): Promise<Happening> {
+  /** The end of the effect that ends first, or the timer if that is due before. */
+  async #firstEnd(timer: Timer | undefined): Promise<Happening> {
     const { port, epoch } = this.#options;
-    const outcome = await port.act({ ...request, epoch });
+    const begun = [...this.#begun];
+    const [[onlyId, only] = []] = begun;
+    if (timer) this.#noteTimer(timer);
+    if (onlyId !== undefined && only && begun.length === 1 && !timer) {
+      return this.#ended(onlyId, only, await port.act({ ...only.request, epoch }));
+    }
+    const requests = begun.map(([, { request }]) => ({ ...request, epoch }));
+    const end = await port.actAny(requests, timer?.dueNs ?? null);
+    const ended = end && begun.find(([, { request }]) => request.key === end.key);
+    if (ended) return this.#ended(...ended, end.outcome);
+    if (!timer) throw new Error('the node ended no effect, and there was no time at which to stop');
+    return { ...timer.event, atNs: timer.dueNs };
+  }
+
+  async #ended(effectId: string, begun: Begun, outcome: ActOutcome): Promise<Happening> {
     if (!outcome.ok && outcome.error.code === 'stale-epoch') throw new LockLost(outcome.error.message);
     if (!outcome.ok && outcome.error.code === 'lost-power') {
-      const lost = await this.#lostPower(this.#inFlight(effect));
+      const lost = await this.#lostPower();
       if (lost) return lost;
     }
-    return this.#outcome(effectId, effect, args, outcome);
+    return this.#outcome(effectId, begun, outcome);
   }
 
-  #outcome(effectId: string, effect: EffectInput, args: StepArgs, outcome: ActOutcome): Happening {
+  /** The wall clock when a process begins to wait, then what people said since; or that nobody has yet. */
+  async #admission(): Promise<Happening | DriveEnd> {
+    const { port, wallNow, admits, answers = () => [] } = this.#options;
+    const { nowNs: atNs } = await port.status();
+    const { waiting } = this.context;
+    if (!waiting) throw new Error('the statechart waits, and does not say for what');
+    if (admits) return { type: 'run.admit', atNs };
+    if (!this.#wasToldClock || waiting.sinceMs === null) {
+      this.#wasToldClock = true;
+      return { type: 'clock.told', atNs, wallMs: wallNow() };
+    }
+    const { sinceMs, phase } = waiting;
+    const given = answers().filter(({ gate, wallMs }) => gate === phase && wallMs >= sinceMs);
+    const answer = waiting.kind === 'gate' ? given[waiting.answers] : undefined;
+    return answer ? { type: 'gate.answer', atNs, ...answer } : 'waiting';
+  }
+
+  #outcome(effectId: string, { effect, args }: Begun, outcome: ActOutcome): Happening {
     const { startNs, endNs } = outcome;
     if (!outcome.ok) {
       const { code, message, retryable } = outcome.error;
@@ -306,62 +419,40 @@ export class RunDriver {
     }
   }
 
-  /** Steps that ask nothing of the node: they take no node time. */
   #evaluate(effectId: string, step: PlannedStep, nowNs: number): Happening {
-    const kind = stepKind(step.uses);
-    const times = { startNs: nowNs, endNs: nowNs };
-    try {
-      if (kind.does.by === 'assert') {
-        const condition = step.with['that'];
-        const source = condition?.as === 'value' ? String(condition.value) : '';
-        const holds = this.#evaluator.condition(source, step, this.context);
-        if (!holds && this.#options.assumesAssertions !== true) {
-          const { message } = this.#evaluator.args({ message: step.with['message']! }, step, this.context);
-          const told = message === '' ? `${source} does not hold` : String(message);
-          const problem = {
-            code: 'assertion',
-            message: told,
-            retryable: false,
-            left: 'nothing' as const,
-            result: null,
-          };
-          return failed(effectId, { ...times, args: {}, ...problem });
-        }
-      }
-      const args =
-        kind.does.by === 'pause' ? stepArgs(this.#requestContext(), kind, step.with, step, this.context) : {};
-      const outputs = stepOutputs(this.#evaluator, step, {}, this.context);
-      return done(effectId, { ...times, args, result: {}, outputs });
-    } catch (error) {
-      if (error instanceof ExpressionFailure) return failed(effectId, notBegun(error.message, nowNs));
-      throw error;
-    }
+    const { compiled, assumesAssertions = false } = this.#options;
+    const end = evaluateStep(compiled, step, this.context, nowNs, assumesAssertions);
+    return 'code' in end ? failed(effectId, end) : done(effectId, end);
   }
 
   /** The event for the chart if the node booted since the run last looked. */
-  async #lostPower(inFlight: DoneStep | null): Promise<Happening | undefined> {
+  async #lostPower(): Promise<Happening | undefined> {
     const { bootId, nowNs } = await this.#options.port.status();
     if (bootId === this.#bootId) return undefined;
-    return { type: 'node.lost-power', atNs: nowNs, bootId, inFlight };
+    return { type: 'node.lost-power', atNs: nowNs, bootId, inFlight: this.#inFlight() };
   }
 
-  #inFlight(effect: EffectInput): DoneStep | null {
-    if (effect.kind === 'undo') return null;
-    if (effect.kind !== 'step' || stepKind(this.#steps[effect.index]!.uses).atomic) return null;
-    const { undo, isAfterCommit } = this.#steps[effect.index]!;
-    if (undo === 'none' || isAfterCommit) return null;
-    return { index: effect.index, args: this.#argsOf(effect), result: null };
+  /** What was under way and may have left something to take back. */
+  #inFlight(): readonly DoneStep[] {
+    return [...this.#begun.values()].flatMap(({ effect, args }): readonly DoneStep[] => {
+      if (effect.kind !== 'step' || stepKind(this.#steps[effect.index]!.uses).atomic) return [];
+      const { undo, isAfterCommit } = this.#steps[effect.index]!;
+      if (undo === 'none' || isAfterCommit) return [];
+      return [{ index: effect.index, attempt: effect.attempt, args, result: null }];
+    });
   }
 
-  /** The arguments an effect was started with: the context has not changed since. */
-  #argsOf(effect: EffectInput): StepArgs {
-    return effect.kind === 'step' ? effectRequest(effect, this.context, this.#requestContext()).args : {};
-  }
-
-  #requestContext(): Parameters<typeof effectRequest>[2] {
+  #requestContext(secret: (name: string) => string): RequestContext {
     const { compiled, keyPrefix } = this.#options;
-    return { plan: compiled.plan, steps: this.#steps, evaluator: this.#evaluator, keyPrefix, bootId: this.#bootId };
+    const { plan, steps, evaluator } = compiled;
+    return { plan, steps, evaluator, keyPrefix, bootId: this.#bootId, secret };
   }
+
+  readonly #secret = (name: string): string => {
+    const value = this.#options.secrets?.[name];
+    if (value === undefined) throw new ExpressionFailure(`the secret ${name} is not known`);
+    return value;
+  };
 
   /** Whichever comes first, the timeout of the step or that of its phase. */
   #deadlineNs(effect: EffectInput, nowNs: number, timeoutMs: number): number {
@@ -371,7 +462,7 @@ export class RunDriver {
     const planned = this.#options.compiled.plan.phases.find(({ id }) => id === phase);
     const open = this.context.phases.findLast(({ id }) => id === phase);
     if (planned?.timeoutMs == null || !open) return deadlineNs;
-    return Math.min(deadlineNs, open.startNs + planned.timeoutMs * 1e6);
+    return Math.min(deadlineNs, open.roundNs + planned.timeoutMs * 1e6);
   }
 
   async #write(record: NewRecord): Promise<void> {
@@ -386,49 +477,23 @@ export class RunDriver {
   }
 
   #announce(announcements: readonly Announcement[], atNs: number): void {
-    for (const { type, params } of announcements) {
-      if (type === 'stepIsSkipped') this.#progress({ type: 'step-skipped', step: params['step'] as PlannedStep });
-      if (type === 'pauseIsOver') {
-        const step = params['step'] as PlannedStep;
-        const { startNs = atNs } = this.context.steps[step.index] ?? {};
-        this.#progress({ type: 'step-done', step, nodeNs: atNs - startNs, atNs });
-      }
-      if (type !== 'phaseStarts' && type !== 'phaseEnds') continue;
-      const phase = String(params['phase']);
-      const isStart = type === 'phaseStarts';
-      if (!this.#isReplay) this.#note({ type: 'phase', phase, edge: isStart ? 'start' : 'end', atNs });
-      this.#progress({ type: isStart ? 'phase-start' : 'phase-end', phase, atNs });
-    }
-  }
-
-  #tellStart(effect: EffectInput, atNs: number): void {
-    if (effect.kind === 'step') {
-      this.#progress({ type: 'step-start', step: this.#steps[effect.index]!, attempt: effect.attempt, atNs });
-    } else if (effect.kind === 'undo') {
-      this.#progress({ type: 'undo-start', step: this.#steps[effect.entry.index]!, attempt: effect.attempt, atNs });
-    }
-  }
-
-  #tellEnd(effect: EffectInput, { output, error, atNs }: Happening & { output?: unknown; error?: unknown }): void {
-    if (effect.kind !== 'step' && effect.kind !== 'undo') return;
-    const step = this.#steps[effect.kind === 'step' ? effect.index : effect.entry.index]!;
-    if (output !== undefined) {
-      const { startNs, endNs } = output as EffectOutput;
-      // A pause is done when its time has passed.
-      if (effect.kind === 'step' && step.uses === 'pause') return;
-      if (effect.kind === 'step') this.#progress({ type: 'step-done', step, nodeNs: endNs - startNs, atNs });
-      else this.#progress({ type: 'undo-done', step, atNs });
-    } else if (error !== undefined) {
-      const { code, message } = error as EffectError;
-      if (effect.kind === 'step')
-        this.#progress({ type: 'step-failed', step, attempt: effect.attempt, code, message, atNs });
-      else this.#progress({ type: 'undo-failed', step, code, message, atNs });
+    for (const announcement of announcements) {
+      const edge = phaseEdge(announcement);
+      if (edge && !this.#isReplay) this.#note({ type: 'phase', ...edge, atNs });
+      this.#teller.announce(announcement, this.context, atNs, this.#isReplay);
     }
   }
 
   #progress(progress: RunProgress): void {
     this.#options.onProgress(progress, this.#isReplay);
   }
+}
+
+/** The timer that is due first; of several the one set first. */
+function firstDue(timers: ReadonlyMap<string, Timer>): Timer | undefined {
+  let first: Timer | undefined;
+  for (const timer of timers.values()) if (!first || timer.dueNs < first.dueNs) first = timer;
+  return first;
 }
 
 /** The table's types tie arguments to names; what crosses the port is JSON. */
@@ -455,16 +520,4 @@ const failed = (actorId: string, error: EffectError): Happening => ({
   actorId,
   error,
   atNs: error.endNs,
-});
-
-/** The step's arguments have no value: the node was never asked, so there is nothing to take back. */
-const notBegun = (message: string, atNs: number): EffectError => ({
-  startNs: atNs,
-  endNs: atNs,
-  args: {},
-  code: 'expression',
-  message,
-  retryable: false,
-  left: 'nothing',
-  result: null,
 });

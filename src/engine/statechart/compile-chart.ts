@@ -7,20 +7,18 @@
  *                  ├─ after it ─► paused inside the phase, until run.resume
  *                  └─ onFailure: abort ─► ending(failed-safe)
  *   before the commit: run.roll-back ─► rollback
+ *   before a phase with a window or a gate: waiting ─► phase | its onFailure
+ *   a phase with a retry that failed: again ─► takes its steps back ─► phase
  *   from anywhere: node.lost-power ─► recovery ─► rollback of what is durable | ending(failed-safe)
- *
- * A step is deciding ─► acting ─► [waiting] ─► done, with backoff between attempts.
  */
-import type { Plan, PlannedPhase, PlannedStep } from '../plan/plan.ts';
+import type { Plan, PlannedPhase } from '../plan/plan.ts';
 import { RECOVERY_PHASE, ROLLBACK_PHASE, stepsOf } from '../plan/plan.ts';
+import type { ChartConfig, StateConfig, States, Transition } from './chart-config.ts';
 import type { Evaluator } from './evaluator.ts';
 import type { DoneStep, RunInput } from './run-context.ts';
+import { GOES_BACK, stepsState } from './step-states.ts';
 import { vocabulary } from './vocabulary.ts';
-
-type Vocabulary = ReturnType<typeof vocabulary>;
-type ChartConfig = Parameters<Vocabulary['createMachine']>[0];
-type StateConfig = NonNullable<ChartConfig['states']>[string];
-type States = { [key: string]: StateConfig };
+import { waitingState } from './waiting-state.ts';
 
 export type RunChart = ReturnType<typeof compileChart>;
 
@@ -40,8 +38,12 @@ export function compileChart(plan: Plan, evaluator: Evaluator) {
       isCommitted: false,
       powerLosses: 0,
       attempts: 0,
-      attemptsBefore: 0,
-      delayMs: 0,
+      tries: {},
+      over: [],
+      stopping: null,
+      exceeded: [],
+      acceptedBudgets: [],
+      waiting: null,
       outputs: {},
       results: [],
       steps: {},
@@ -56,6 +58,7 @@ export function compileChart(plan: Plan, evaluator: Evaluator) {
     output: ({ context }) => context.outcome ?? 'paused',
     on: {
       'node.lost-power': { target: '.recovery', actions: { type: 'losePower', params: { steps } } },
+      'budget.exceeded': { actions: 'noteExceeded' },
     },
     states: {
       'powering-on': poweringOnState(),
@@ -64,7 +67,7 @@ export function compileChart(plan: Plan, evaluator: Evaluator) {
           id: 'begin',
           src: 'effect',
           input: { kind: 'begin' },
-          onDone: { target: phaseKey(plan.phases[0]!), actions: ['noteTime', 'noteBegun'] },
+          onDone: { target: entryKey(plan.phases[0]!), actions: ['noteTime', 'noteBegun'] },
           onError: {
             target: 'finished',
             actions: ['failBegin', { type: 'decide', params: { outcome: 'rolled-back' } }],
@@ -72,7 +75,7 @@ export function compileChart(plan: Plan, evaluator: Evaluator) {
         },
         on: NOTHING_TO_TAKE_BACK,
       },
-      ...phaseStates(plan),
+      ...phaseStates(plan, titles),
       [ROLLBACK_PHASE]: rollbackState(titles),
       [RECOVERY_PHASE]: recoveryState(),
       'failed-safe': {
@@ -105,119 +108,38 @@ const NOTHING_TO_TAKE_BACK = {
 
 /** A playbook may call a phase `finished`; its state is called something else. */
 const phaseKey = ({ id }: PlannedPhase): string => `phase ${id}`;
-/** State keys must not contain dots, which separate them in a target. */
-const stepKey = ({ id }: PlannedStep): string => `step ${id}`;
+/** Where a run waits before a phase. */
+const beforeKey = ({ id }: PlannedPhase): string => `before ${id}`;
+/** Where a phase is taken back to be run again. */
+const againKey = ({ id }: PlannedPhase): string => `again ${id}`;
 
-function phaseStates(plan: Plan): States {
+/** Where a run goes to begin the phase. */
+const entryKey = (phase: PlannedPhase): string => (phase.window || phase.gate ? beforeKey(phase) : phaseKey(phase));
+
+function phaseStates(plan: Plan, titles: readonly string[]): States {
   const states: States = {};
   for (const [index, phase] of plan.phases.entries()) {
-    const next = plan.phases[index + 1];
+    const following = plan.phases[index + 1];
+    const next: Transition = following
+      ? { target: entryKey(following) }
+      : { target: 'ending', actions: { type: 'decide', params: { outcome: 'succeeded' } } };
+    if (phase.window || phase.gate) states[beforeKey(phase)] = waitingState(phase, `#run.${phaseKey(phase)}`);
+    if (phase.retry) states[againKey(phase)] = againState(phase, titles);
     states[phaseKey(phase)] = {
       entry: [
         { type: 'openPhase', params: { phase: phase.id } },
         { type: 'phaseStarts', params: { phase: phase.id } },
       ],
       exit: ['closePhase', { type: 'phaseEnds', params: { phase: phase.id } }],
-      initial: stepKey(phase.steps[0]!),
-      on: { 'run.roll-back': { guard: 'isUncommitted', target: ROLLBACK_PHASE, actions: 'failOnRequest' } },
-      states: stepStates(phase),
-      onDone: next
-        ? { target: phaseKey(next) }
-        : { target: 'ending', actions: { type: 'decide', params: { outcome: 'succeeded' } } },
+      ...stepsState(plan, phase, next),
     };
   }
   return states;
 }
 
-function stepStates(phase: PlannedPhase): States {
-  const states: States = { 'all done': { type: 'final' } };
-  for (const [index, step] of phase.steps.entries()) {
-    const next = phase.steps[index + 1];
-    states[stepKey(step)] = stepState(phase, step, next ? stepKey(next) : 'all done');
-  }
-  return states;
-}
-
-function stepState(phase: PlannedPhase, step: PlannedStep, next: string): StateConfig {
-  const params = { step };
-  const failed = { target: 'failed' } as const;
-  const commits = step.uses === 'commit' ? (['commit'] as const) : [];
-  return {
-    entry: 'startStep',
-    initial: 'deciding',
-    states: {
-      deciding: {
-        always: [
-          ...(phase.timeoutMs === null
-            ? []
-            : [
-                {
-                  guard: { type: 'isPhaseOver' as const, params: { timeoutMs: phase.timeoutMs } },
-                  actions: { type: 'failPhaseTimeout' as const, params },
-                  ...failed,
-                },
-              ]),
-          { guard: { type: 'conditionFails', params }, actions: { type: 'failCondition', params }, ...failed },
-          {
-            guard: { type: 'isSkipped', params },
-            actions: [
-              { type: 'skipStep', params },
-              { type: 'stepIsSkipped', params },
-            ],
-            target: 'over',
-          },
-          { target: 'acting' },
-        ],
-      },
-      acting: {
-        invoke: {
-          id: `step ${step.index}`,
-          src: 'effect',
-          input: ({ context }) => ({ kind: 'step', index: step.index, attempt: context.attempts + 1 }),
-          onDone: {
-            target: step.uses === 'pause' ? 'waiting' : 'over',
-            actions: [{ type: 'finishStep', params }, ...commits],
-          },
-          onError: [
-            { guard: { type: 'canRetry', params }, target: 'backoff', actions: { type: 'failStep', params } },
-            { actions: { type: 'failStep', params }, ...failed },
-          ],
-        },
-      },
-      backoff: { after: { stepDelay: { target: 'acting', actions: 'noteTime' } } },
-      waiting: {
-        after: {
-          stepDelay: {
-            target: 'over',
-            actions: [
-              { type: 'finishPause', params },
-              { type: 'pauseIsOver', params },
-            ],
-          },
-        },
-      },
-      failed: failedState(step),
-      over: { type: 'final' },
-    },
-    onDone: { target: next },
-  };
-}
-
-function failedState(step: PlannedStep): StateConfig {
-  switch (step.onFailure) {
-    case 'rollback':
-      return { always: { target: `#run.${ROLLBACK_PHASE}` } };
-    case 'abort':
-      return { always: { target: '#run.failed-safe' } };
-    case 'continue':
-      return { always: { target: 'over', actions: 'forgetFailure' } };
-    case 'pause':
-      return { tags: ['paused'], on: { 'run.resume': { target: 'deciding', actions: 'startOver' } } };
-  }
-}
-
 const topOfStack = ({ done }: { readonly done: readonly DoneStep[] }): DoneStep => done.at(-1)!;
 
+/** Takes back what was done, latest first; a phase that is run again only what was done in it. */
 function rollbackState(titles: readonly string[]): StateConfig {
   return {
     entry: [
@@ -235,28 +157,49 @@ function rollbackState(titles: readonly string[]): StateConfig {
           { target: '#run.ending', actions: { type: 'decide', params: { outcome: 'rolled-back' } } },
         ],
       },
-      undoing: {
-        invoke: {
-          id: 'undo',
-          src: 'effect',
-          input: ({ context }) => ({ kind: 'undo', entry: topOfStack(context), attempt: context.attempts + 1 }),
-          onDone: { target: 'deciding', actions: ['noteTime', { type: 'finishUndo', params: { titles } }] },
-          onError: [
-            { guard: 'canRetryUndo', target: 'backoff', actions: 'countAttempt' },
-            // Whatever was done before it may be what this one stands on: stop here and say so.
-            {
-              target: '#run.ending',
-              actions: [
-                'noteTime',
-                { type: 'giveUpUndo', params: { titles } },
-                { type: 'decide', params: { outcome: 'failed-dirty' } },
-              ],
-            },
-          ],
-        },
-      },
-      backoff: { after: { undoDelay: { target: 'undoing', actions: 'noteTime' } } },
+      ...undoingStates(titles),
     },
+  };
+}
+
+function againState(phase: PlannedPhase, titles: readonly string[]): StateConfig {
+  return {
+    on: GOES_BACK,
+    initial: 'deciding',
+    states: {
+      deciding: {
+        entry: 'beginEffect',
+        always: [{ guard: { type: 'hasMoreToUndoIn', params: { phase } }, target: 'undoing' }, { target: 'resting' }],
+      },
+      ...undoingStates(titles),
+      resting: { after: { phaseDelay: { target: `#run.${phaseKey(phase)}`, actions: ['noteTime', 'forgetRound'] } } },
+    },
+  };
+}
+
+function undoingStates(titles: readonly string[]): States {
+  return {
+    undoing: {
+      invoke: {
+        id: 'undo',
+        src: 'effect',
+        input: ({ context }) => ({ kind: 'undo', entry: topOfStack(context), attempt: context.attempts + 1 }),
+        onDone: { target: 'deciding', actions: ['noteTime', { type: 'finishUndo', params: { titles } }] },
+        onError: [
+          { guard: 'canRetryUndo', target: 'backoff', actions: 'countAttempt' },
+          // Whatever was done before it may be what this one stands on: stop here and say so.
+          {
+            target: '#run.ending',
+            actions: [
+              'noteTime',
+              { type: 'giveUpUndo', params: { titles } },
+              { type: 'decide', params: { outcome: 'failed-dirty' } },
+            ],
+          },
+        ],
+      },
+    },
+    backoff: { after: { undoDelay: { target: 'undoing', actions: 'noteTime' } } },
   };
 }
 

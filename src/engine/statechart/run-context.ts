@@ -8,6 +8,8 @@ import type { StepArgs } from '../steps/step-kind.ts';
 export type EffectInput =
   | { readonly kind: 'begin' }
   | { readonly kind: 'step'; readonly index: number; readonly attempt: number }
+  /** Whether the step is done already. */
+  | { readonly kind: 'ask'; readonly index: number; readonly attempt: number }
   | { readonly kind: 'undo'; readonly entry: DoneStep; readonly attempt: number }
   /** After a loss of power: boot the node, then see that the service answers. */
   | { readonly kind: 'boot'; readonly attempt: number }
@@ -40,6 +42,8 @@ export interface EffectError {
 /** A step whose effect, or half of it, is on the node. */
 export interface DoneStep {
   readonly index: number;
+  /** The attempt that did it: a phase may be taken back and run again. */
+  readonly attempt: number;
   readonly args: StepArgs;
   /** null where it failed half-way. */
   readonly result: StepArgs | null;
@@ -53,7 +57,7 @@ export interface EffectResult {
 }
 
 export interface StepLedger {
-  readonly outcome: 'done' | 'failed' | 'skipped';
+  readonly outcome: 'done' | 'done-already' | 'failed' | 'skipped';
   readonly attempts: number;
   readonly startNs: number;
   readonly endNs: number;
@@ -63,6 +67,47 @@ export interface PhaseLedger {
   readonly id: string;
   readonly startNs: number;
   readonly endNs: number | null;
+  /** How often it was begun, and when the last time: its timeout counts from there. */
+  readonly rounds: number;
+  readonly roundNs: number;
+}
+
+/** What a step that is under way has behind it. */
+export interface StepTries {
+  /** Attempts that are over, in this run. */
+  readonly attempts: number;
+  /** Those of them that no longer count: the step was begun anew by a resume or with its phase. */
+  readonly attemptsBefore: number;
+  /** When the first attempt that counts began; null before it has ended. */
+  readonly sinceNs: number | null;
+  /** Node time until the next attempt, or that a pause lasts. */
+  readonly delayMs: number;
+}
+
+export const NO_TRIES: StepTries = { attempts: 0, attemptsBefore: 0, sinceNs: null, delayMs: 0 };
+
+/** A limit that what a client noticed is beyond. */
+export interface ExceededBudget {
+  /** The phase, or the run. */
+  readonly scope: 'phase' | 'run';
+  readonly phase: string;
+  readonly what: 'downtime' | 'errors' | 'errorRate';
+  readonly limit: number;
+  readonly measured: number;
+  readonly atNs: number;
+}
+
+/** What a run waits for that is not the node's to bring about. */
+export interface Waiting {
+  readonly kind: 'window' | 'gate';
+  readonly phase: string;
+  /** Wall clock, in milliseconds: since when it waits, and until when at the most; null: not told yet, or without end. */
+  readonly sinceMs: number | null;
+  readonly untilMs: number | null;
+  /** Who approved. */
+  readonly approvals: readonly string[];
+  /** Answers that were taken in, whatever they said. */
+  readonly answers: number;
 }
 
 export interface RunFailure {
@@ -71,6 +116,8 @@ export interface RunFailure {
   readonly attempts: number;
   readonly code: string;
   readonly message: string;
+  /** null: the playbook itself. */
+  readonly file: string | null;
   readonly line: number;
 }
 
@@ -84,12 +131,19 @@ export interface RunContext {
   readonly isCommitted: boolean;
   /** A node's time and its measurements begin anew with each. */
   readonly powerLosses: number;
-  /** Attempts of the current effect that are over. */
+  /** Attempts of the engine's own effect under way (boot, check, undo) that are over. */
   readonly attempts: number;
-  /** Attempts of the current step that were over when the run was last resumed from a pause. */
-  readonly attemptsBefore: number;
-  /** Node time until the next attempt, or that a pause lasts. */
-  readonly delayMs: number;
+  /** By step. */
+  readonly tries: { readonly [index: number]: StepTries };
+  /** Steps of the phase under way that are over: others may need them. */
+  readonly over: readonly number[];
+  /** What follows when the steps that are in flight have ended; null: the phase goes on. */
+  readonly stopping: 'rollback' | 'abort' | null;
+  /** Budgets that are spent. */
+  readonly exceeded: readonly ExceededBudget[];
+  /** Those that a resume has accepted, as scope and phase: they are not asked about again. */
+  readonly acceptedBudgets: readonly string[];
+  readonly waiting: Waiting | null;
   /** Outputs by step id. */
   readonly outputs: { readonly [step: string]: { readonly [output: string]: Json } };
   /** Results of the primitives, in order: what the report is made from. */

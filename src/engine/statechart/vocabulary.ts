@@ -2,25 +2,56 @@
  * The closed vocabulary of a run's statechart: one kind of actor, and every guard, action and delay a plan compiles to.
  * A chart is a value of these words; nothing in it runs by itself. The driver brings effects about and sends events.
  *
- * Every event carries `atNs`, the node time at which it happened: the chart reads no clock.
+ * Every event carries `atNs`, the node time at which it happened: the chart reads no clock. What the wall clock says, and
+ * what people say, are events as well.
  */
 import { assign, fromPromise, setup } from 'xstate';
 import type { Outcome } from '../exit-codes.ts';
 import { ExpressionFailure } from '../expression/scope.ts';
-import type { PlannedStep } from '../plan/plan.ts';
+import type { PlannedPhase, PlannedStep } from '../plan/plan.ts';
 import type { GuestFacts } from '../primitives.ts';
-import type { StepArgs } from '../steps/step-kind.ts';
-import { stepKind } from '../steps/table.ts';
+import { mayBegin } from '../values/calendar.ts';
 import type { Evaluator } from './evaluator.ts';
+import { canRetry, canRunAgain, retryDelayMs } from './retrying.ts';
+import {
+  beginTries,
+  budgetMessage,
+  closePhase,
+  conditionMessage,
+  engineFailure,
+  failStep,
+  failUntried,
+  finishAsking,
+  finishStep,
+  losePower,
+  openPhase,
+  requestFailure,
+  withoutFailureOf,
+} from './run-changes.ts';
 import type {
   DoneStep,
   EffectError,
   EffectInput,
   EffectOutput,
+  ExceededBudget,
   RunContext,
-  RunFailure,
   RunInput,
+  Waiting,
 } from './run-context.ts';
+import {
+  answered,
+  beginWaiting,
+  type GateAnswer,
+  type GateParams,
+  gateFailure,
+  isApproved,
+  isTooOld,
+  takeAnswer,
+  tellClock,
+  type WindowParams,
+  wallMsOf,
+  windowFailure,
+} from './waiting.ts';
 
 /** Attempts to take a step back, and node time between two. */
 const UNDO_ATTEMPTS = 3;
@@ -34,31 +65,45 @@ export type RunEvent =
   | { readonly type: 'run.resume'; readonly atNs: number }
   /** The operator wants everything taken back. */
   | { readonly type: 'run.roll-back'; readonly atNs: number }
-  /** The node booted since: what was volatile is gone. `inFlight` is the step that was under way. */
+  /** The node booted since: what was volatile is gone. `inFlight` are the steps that were under way. */
   | {
       readonly type: 'node.lost-power';
       readonly atNs: number;
       readonly bootId: string;
-      readonly inFlight: DoneStep | null;
-    };
+      readonly inFlight: readonly DoneStep[];
+    }
+  /** What a client noticed is beyond a budget. */
+  | ({ readonly type: 'budget.exceeded' } & ExceededBudget)
+  /** What the wall clock says: told whenever a process begins to wait for a window or a gate. */
+  | { readonly type: 'clock.told'; readonly atNs: number; readonly wallMs: number }
+  | ({ readonly type: 'gate.answer'; readonly atNs: number } & GateAnswer)
+  /** Whatever is waited for is taken to be so: in a dry run nobody can be asked. */
+  | { readonly type: 'run.admit'; readonly atNs: number };
 
 export interface StepParams {
   readonly step: PlannedStep;
+}
+
+export interface PhaseParams {
+  readonly phase: PlannedPhase;
+}
+
+/** The budget of a phase, or that of the run. */
+export interface BudgetParams {
+  readonly scope: ExceededBudget['scope'];
+  readonly phase: string;
 }
 
 const atNsOf = (event: object): number | undefined => (event as { readonly atNs?: number }).atNs;
 const outputOf = (event: object): EffectOutput => (event as { readonly output: EffectOutput }).output;
 const errorOf = (event: object): EffectError => (event as { readonly error: EffectError }).error;
 
-/** Attempts of the step that count: those since the run was last resumed. */
-const attemptsNow = ({ attempts, attemptsBefore }: RunContext): number => attempts - attemptsBefore;
-
-/** Node time between the attempt that failed as the n-th and the next one. */
-function retryDelayMs({ retry }: PlannedStep, failedAttempts: number): number {
-  return Math.min(retry.delayMs * retry.factor ** (failedAttempts - 1), retry.delayMsMax);
-}
+/** The step whose effect has ended. */
+const stepIndexOf = (event: object): number =>
+  Number(/\d+$/.exec((event as { readonly actorId?: string }).actorId ?? '')?.[0]);
 
 export function vocabulary(evaluator: Evaluator) {
+  const seedOf = ({ id }: { readonly id: string }): string => `${evaluator.runId}/${id}`;
   return setup({
     types: {
       context: {} as RunContext,
@@ -76,20 +121,37 @@ export function vocabulary(evaluator: Evaluator) {
         conditionOf(evaluator, step, context) instanceof ExpressionFailure,
       isSkipped: ({ context }, { step }: StepParams) => conditionOf(evaluator, step, context) === false,
       isPhaseOver: ({ context }, { timeoutMs }: { readonly timeoutMs: number }) =>
-        context.nowNs - (context.phases.at(-1)?.startNs ?? context.nowNs) >= timeoutMs * 1e6,
-      canRetry: ({ context, event }, { step }: StepParams) =>
-        errorOf(event).retryable && attemptsNow(context) + 1 < step.retry.attempts,
+        context.nowNs - (context.phases.at(-1)?.roundNs ?? context.nowNs) >= timeoutMs * 1e6,
+      isBudgetSpent: ({ context }, params: BudgetParams) => spentBudget(context, params) !== undefined,
+      needsAreOver: ({ context }, { step }: StepParams) => step.needs.every((index) => context.over.includes(index)),
+      isStopping: ({ context }) => context.stopping !== null,
+      isStoppingToAbort: ({ context }) => context.stopping === 'abort',
+      canRetry: ({ context, event }, { step }: StepParams) => canRetry(context, step, errorOf(event), seedOf(step)),
+      canRunAgain: ({ context }, { phase }: PhaseParams) => canRunAgain(context, phase, seedOf(phase)),
+      mayRunAgain: ({ context }, { phase }: PhaseParams) =>
+        context.stopping === 'rollback' && canRunAgain(context, phase, seedOf(phase)),
       canRetryUndo: ({ context }) => context.attempts + 1 < UNDO_ATTEMPTS,
       canRetryRecovery: ({ context }) => context.attempts + 1 < RECOVERY_ATTEMPTS,
       hasMoreToUndo: ({ context }) => context.done.length > 0,
+      hasMoreToUndoIn: ({ context }, { phase }: PhaseParams) =>
+        phase.steps.some(({ index }) => index === context.done.at(-1)?.index),
       isCommitted: ({ context }) => context.isCommitted,
-      isUncommitted: ({ context }) => !context.isCommitted,
+      canGoBack: ({ context }) => !context.isCommitted && context.stopping === null,
       wasBooted: ({ event }) => (outputOf(event).result as { readonly booted?: boolean } | null)?.booted === true,
+      windowIsOpen: ({ event }, { window }: WindowParams) => mayBegin(window, wallMsOf(event), window.cutoffMs),
+      gateIsTooOld: ({ context, event }, params: GateParams) => isTooOld(context, event, params),
+      isApproved: ({ context, event }, params: GateParams) => isApproved(context, event, params),
+      isRejected: ({ event }, params: GateParams) => answered(event, params) === 'reject',
     },
     delays: {
       undoDelay: () => UNDO_DELAY_MS,
       recoveryDelay: () => RECOVERY_DELAY_MS,
-      stepDelay: ({ context }) => context.delayMs,
+      stepDelay: ({ context, event }) => context.tries[stepIndexOf(event)]?.delayMs ?? 0,
+      phaseDelay: ({ context }) => {
+        const { id = '', rounds = 1 } = context.phases.at(-1) ?? {};
+        const retry = evaluator.phase(id)?.retry;
+        return retry ? retryDelayMs(retry, rounds, seedOf({ id })) : 0;
+      },
     },
     actions: {
       // For the driver: these change nothing here, it writes and shows them.
@@ -104,20 +166,14 @@ export function vocabulary(evaluator: Evaluator) {
         osBefore: osOf(outputOf(event)),
       })),
       noteEnd: assign(({ event }) => ({ osAfter: osOf(outputOf(event)) })),
-      openPhase: assign(({ context, event }, { phase }: { readonly phase: string }) => ({
-        nowNs: atNsOf(event) ?? context.nowNs,
-        phases: [...context.phases, { id: phase, startNs: atNsOf(event) ?? context.nowNs, endNs: null }],
-      })),
-      closePhase: assign(({ context, event }) => ({
-        nowNs: atNsOf(event) ?? context.nowNs,
-        phases: context.phases.map((phase) =>
-          // After a loss of power the node's time begins anew: what was open ended when it was last seen.
-          phase.endNs === null ? { ...phase, endNs: Math.max(context.nowNs, atNsOf(event) ?? context.nowNs) } : phase,
-        ),
-      })),
-      startStep: assign({ attempts: 0, attemptsBefore: 0 }),
-      startOver: assign(({ context, event }) => ({
-        attemptsBefore: context.attempts,
+      openPhase: assign(({ context, event }, { phase }: { readonly phase: string }) =>
+        openPhase(context, phase, atNsOf(event) ?? context.nowNs),
+      ),
+      closePhase: assign(({ context, event }) => closePhase(context, atNsOf(event) ?? context.nowNs)),
+
+      startStep: assign(({ context }, { step }: StepParams) => ({ tries: beginTries(context, step) })),
+      startOver: assign(({ context, event }, { step }: StepParams) => ({
+        tries: beginTries(context, step),
         nowNs: atNsOf(event) ?? context.nowNs,
       })),
       skipStep: assign(({ context }, { step }: StepParams) => ({
@@ -127,33 +183,40 @@ export function vocabulary(evaluator: Evaluator) {
         },
       })),
       finishStep: assign(({ context, event }, { step }: StepParams) => finishStep(context, step, outputOf(event))),
+      finishAsking: assign(({ context, event }, { step }: StepParams) => finishAsking(context, step, outputOf(event))),
       finishPause: assign(({ context, event }, { step }: StepParams) => {
         const nowNs = atNsOf(event) ?? context.nowNs;
         return { nowNs, steps: { ...context.steps, [step.index]: { ...context.steps[step.index]!, endNs: nowNs } } };
       }),
-      failStep: assign(({ context, event }, { step }: StepParams) => failStep(context, step, errorOf(event))),
-      failCondition: assign(({ context }, { step }: StepParams) => {
-        const problem = conditionOf(evaluator, step, context);
-        const message = problem instanceof ExpressionFailure ? problem.message : `${step.when}: not a condition`;
-        return {
-          failure: context.failure ?? failureOf(step, { code: 'expression', message }, context.attempts),
-          steps: {
-            ...context.steps,
-            [step.index]: { outcome: 'failed' as const, attempts: 0, startNs: context.nowNs, endNs: context.nowNs },
-          },
-        };
+      failStep: assign(({ context, event }, { step }: StepParams) =>
+        failStep(context, step, errorOf(event), seedOf(step)),
+      ),
+      failCondition: assign(({ context }, { step }: StepParams) =>
+        failUntried(context, step, 'expression', conditionMessage(conditionOf(evaluator, step, context), step)),
+      ),
+      failPhaseTimeout: assign(({ context }, { step }: StepParams) =>
+        failUntried(context, step, 'phase-timeout', `the phase ${step.phase} took longer than its timeout`),
+      ),
+      failBudget: assign(({ context }, { step, ...params }: StepParams & BudgetParams) => {
+        const spent = spentBudget(context, params);
+        return spent ? failUntried(context, step, 'budget', budgetMessage(spent)) : {};
       }),
-      failPhaseTimeout: assign(({ context }, { step }: StepParams) => ({
-        failure:
-          context.failure ??
-          failureOf(
-            step,
-            { code: 'phase-timeout', message: `the phase ${step.phase} took longer than its timeout` },
-            0,
-          ),
+      forgetFailure: assign(({ context }, { step }: StepParams) => ({ failure: withoutFailureOf(context, step) })),
+      stepIsOver: assign(({ context }, { step }: StepParams) => ({ over: [...context.over, step.index] })),
+      stop: assign(({ context }, { policy }: { readonly policy: 'rollback' | 'abort' }) => ({
+        stopping: context.stopping ?? policy,
       })),
-      forgetFailure: assign({ failure: null }),
+      noteExceeded: assign(({ context, event }) => {
+        const { type: _, ...budget } = event as Extract<RunEvent, { readonly type: 'budget.exceeded' }>;
+        return { nowNs: budget.atNs, exceeded: [...context.exceeded, budget] };
+      }),
+      acceptBudget: assign(({ context, event }, { scope, phase }: BudgetParams) => ({
+        nowNs: atNsOf(event) ?? context.nowNs,
+        failure: null,
+        acceptedBudgets: [...context.acceptedBudgets, budgetKey(scope, phase)],
+      })),
       commit: assign({ isCommitted: true, done: [] }),
+
       beginEffect: assign({ attempts: 0 }),
       countAttempt: assign(({ context, event }) => ({
         attempts: context.attempts + 1,
@@ -175,27 +238,48 @@ export function vocabulary(evaluator: Evaluator) {
       giveUpUndo: assign(({ context }, { titles }: { readonly titles: readonly string[] }) => ({
         leftOver: context.done.map(({ index }) => titles[index]!).reverse(),
       })),
+      forgetRound: assign({ failure: null }),
+
+      beginWaiting: assign((_, { kind, phase }: { readonly kind: Waiting['kind']; readonly phase: string }) => ({
+        waiting: beginWaiting(kind, phase),
+      })),
+      tellClock: assign(({ context, event }, { phase }: PhaseParams) => ({
+        nowNs: atNsOf(event) ?? context.nowNs,
+        waiting: context.waiting && tellClock(context.waiting, event, phase),
+      })),
+      takeAnswer: assign(({ context, event }, params: GateParams) => ({
+        nowNs: atNsOf(event) ?? context.nowNs,
+        waiting: context.waiting && takeAnswer(context.waiting, event, params),
+      })),
+      endWaiting: assign(({ context, event }) => ({ nowNs: atNsOf(event) ?? context.nowNs, waiting: null })),
+      failGate: assign(({ event }, params: GateParams) => ({ failure: gateFailure(params, event) })),
+      failWindow: assign((_, params: WindowParams) => ({ failure: windowFailure(params) })),
+      forgetRefusal: assign(({ context, event }) => ({ nowNs: atNsOf(event) ?? context.nowNs, failure: null })),
+
       losePower: assign(({ context, event }, { steps }: { readonly steps: readonly PlannedStep[] }) =>
         losePower(context, event as Extract<RunEvent, { readonly type: 'node.lost-power' }>, steps),
       ),
       failOnRequest: assign(({ context, event }) => ({
         nowNs: atNsOf(event) ?? context.nowNs,
-        failure: context.failure ?? {
-          phase: context.phases.at(-1)?.id ?? 'begin',
-          step: 'operator',
-          attempts: 1,
-          code: 'on-request',
-          message: 'whoever runs it wanted it taken back',
-          line: 1,
-        },
+        failure: context.failure ?? requestFailure(context),
       })),
-      failBegin: assign(({ event }) => ({ failure: runFailure('begin', errorOf(event)) })),
+      failBegin: assign(({ event }) => ({ failure: engineFailure('begin', errorOf(event)) })),
       failRecovery: assign(({ context, event }) => ({
-        failure: context.failure ?? runFailure('recovery', errorOf(event)),
+        failure: context.failure ?? engineFailure('recovery', errorOf(event)),
       })),
       decide: assign((_, { outcome }: { readonly outcome: Outcome }) => ({ outcome })),
     },
   });
+}
+
+/** What a resume accepts: the budget of this phase, or that of the run. */
+const budgetKey = (scope: ExceededBudget['scope'], phase: string): string =>
+  scope === 'run' ? 'run' : `phase ${phase}`;
+
+/** What was measured beyond the budget, unless that was accepted. */
+function spentBudget({ exceeded, acceptedBudgets }: RunContext, params: BudgetParams): ExceededBudget | undefined {
+  if (acceptedBudgets.includes(budgetKey(params.scope, params.phase))) return undefined;
+  return exceeded.find(({ scope, phase }) => scope === params.scope && (scope === 'run' || phase === params.phase));
 }
 
 /** Whether the step runs, or why that cannot be told. */
@@ -211,95 +295,3 @@ function conditionOf(evaluator: Evaluator, step: PlannedStep, context: RunContex
 
 const osOf = ({ result }: EffectOutput): GuestFacts | null =>
   (result as { readonly os?: GuestFacts } | null)?.os ?? null;
-
-function finishStep(context: RunContext, step: PlannedStep, output: EffectOutput): Partial<RunContext> {
-  const { undo } = stepKind(step.uses);
-  const takesBack = step.undo !== 'none' && !step.isAfterCommit && !(step.undo === 'default' && undo.how !== 'default');
-  const entry: DoneStep = { index: step.index, args: output.args, result: (output.result ?? {}) as StepArgs };
-  return {
-    nowNs: output.endNs,
-    delayMs: step.uses === 'pause' ? Number(output.args['for']) : 0,
-    outputs: { ...context.outputs, [step.id]: output.outputs },
-    results: [...context.results, { index: step.index, isUndo: false, endNs: output.endNs, result: output.result }],
-    steps: { ...context.steps, [step.index]: ledger(context, step, output, 'done') },
-    done: takesBack ? [...withoutStep(context.done, step.index), entry] : context.done,
-    failure: context.failure?.step === step.id ? null : context.failure,
-  };
-}
-
-/** A failed attempt leaves something to take back unless the kind promises that it does not. */
-function failStep(context: RunContext, step: PlannedStep, error: EffectError): Partial<RunContext> {
-  const kind = stepKind(step.uses);
-  const leavesSomething = error.left === 'all' || (error.left === 'perhaps' && !kind.atomic);
-  const takesBack = leavesSomething && step.undo !== 'none' && !step.isAfterCommit;
-  const entry: DoneStep = {
-    index: step.index,
-    args: error.args,
-    result: error.left === 'all' ? ((error.result ?? {}) as StepArgs) : null,
-  };
-  return {
-    nowNs: error.endNs,
-    steps: { ...context.steps, [step.index]: ledger(context, step, error, 'failed') },
-    done: takesBack ? [...withoutStep(context.done, step.index), entry] : context.done,
-    failure: failureOf(step, error, context.attempts + 1),
-    attempts: context.attempts + 1,
-    delayMs: retryDelayMs(step, attemptsNow(context) + 1),
-  };
-}
-
-const withoutStep = (done: readonly DoneStep[], index: number): readonly DoneStep[] =>
-  done.filter((entry) => entry.index !== index);
-
-const ledger = (
-  context: RunContext,
-  step: PlannedStep,
-  { startNs, endNs }: { readonly startNs: number; readonly endNs: number },
-  outcome: 'done' | 'failed',
-): RunContext['steps'][number] => ({
-  outcome,
-  attempts: context.attempts + 1,
-  startNs: context.steps[step.index]?.startNs ?? startNs,
-  endNs,
-});
-
-const failureOf = (
-  step: PlannedStep,
-  { code, message }: { readonly code: string; readonly message: string },
-  attempts: number,
-): RunFailure => ({ phase: step.phase, step: step.id, attempts, code, message, line: step.line });
-
-const runFailure = (what: string, { code, message }: EffectError): RunFailure => ({
-  phase: what,
-  step: what,
-  attempts: 1,
-  code,
-  message,
-  line: 1,
-});
-
-/** What was volatile needs no undo any more; what was under way may have left something behind. */
-function losePower(
-  context: RunContext,
-  event: Extract<RunEvent, { readonly type: 'node.lost-power' }>,
-  steps: readonly PlannedStep[],
-): Partial<RunContext> {
-  const inFlight = event.inFlight;
-  const wasDoing = inFlight ? steps[inFlight.index] : undefined;
-  const done = [...context.done.filter(({ index }) => index !== inFlight?.index), ...(inFlight ? [inFlight] : [])];
-  const failure: RunFailure = {
-    phase: wasDoing?.phase ?? context.phases.at(-1)?.id ?? 'begin',
-    step: wasDoing?.id ?? 'node',
-    attempts: context.attempts + 1,
-    code: 'lost-power',
-    message: 'the node lost power; what the run had done in its memory is gone',
-    line: wasDoing?.line ?? 1,
-  };
-  return {
-    nowNs: event.atNs,
-    powerLosses: context.powerLosses + 1,
-    attempts: 0,
-    attemptsBefore: 0,
-    failure,
-    done: context.isCommitted ? [] : done.filter(({ index }) => !stepKind(steps[index]!.uses).volatile),
-  };
-}

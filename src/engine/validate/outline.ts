@@ -5,14 +5,21 @@ import { COMMIT } from '../steps/node.ts';
 import type { StepKind } from '../steps/step-kind.ts';
 import { stepKind } from '../steps/table.ts';
 
+/** A step that is done itself, not one that includes others. */
+export interface PlainStep extends Step {
+  uses: NonNullable<Step['uses']>;
+}
+
 export interface OutlinedStep {
-  readonly step: Step;
+  readonly step: PlainStep;
   readonly kind: StepKind;
   readonly phase: Phase;
   readonly pointer: Pointer;
   /** Position among all steps of the playbook. */
   readonly index: number;
   readonly isAfterCommit: boolean;
+  /** Steps of its phase, by index, that have to be over before. */
+  readonly needs: readonly number[];
 }
 
 export interface Outline {
@@ -24,9 +31,14 @@ export function outlineOf(playbook: Playbook): Outline {
   const steps: OutlinedStep[] = [];
   let isAfterCommit = false;
   for (const [phaseIndex, phase] of playbook.phases.entries()) {
-    for (const [stepIndex, step] of phase.steps.entries()) {
+    const first = steps.length;
+    for (const [stepIndex, written] of phase.steps.entries()) {
+      const step = written as PlainStep;
       const pointer = ['phases', phaseIndex, 'steps', stepIndex];
-      steps.push({ step, kind: stepKind(step.uses), phase, pointer, index: steps.length, isAfterCommit });
+      const index = steps.length;
+      const named = step.needs?.map((id) => first + phase.steps.findIndex((other) => other.id === id));
+      const needs = named ?? (index > first ? [index - 1] : []);
+      steps.push({ step, kind: stepKind(step.uses), phase, pointer, index, isAfterCommit, needs });
       if (step.uses === COMMIT) isAfterCommit = true;
     }
   }

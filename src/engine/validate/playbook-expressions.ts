@@ -1,7 +1,7 @@
 /** Every expression of a playbook with its field, its place and what it may name. */
 import type { Pointer } from '../diagnostics/diagnostic.ts';
 import type { Declarations, FieldKind, Fields } from '../expression/scope.ts';
-import { FIELD_CONTEXTS } from '../expression/scope.ts';
+import { contextsAt } from '../expression/scope.ts';
 import { hasExpression } from '../expression/template.ts';
 import type { Playbook } from '../generated/playbook.ts';
 import type { StepKind } from '../steps/step-kind.ts';
@@ -166,8 +166,10 @@ function argFields(
 /** What an expression of a field may name at its position. */
 export function declarationsAt(outline: Outline, { field, position, owner }: ExpressionField): Declarations {
   return {
-    contexts: FIELD_CONTEXTS[field],
+    contexts: contextsAt(field, { inFragment: false, inLoop: false }),
     vars: variableTypes(outline.playbook),
+    params: {},
+    each: null,
     steps: Object.fromEntries(
       outline.steps
         .slice(0, position)

@@ -116,7 +116,7 @@ function describeProblem(
 type At = Pick<Finding, 'pointer' | 'within'>;
 
 function unknownRoot(outline: Outline, field: ExpressionField, name: string, at: At): Finding {
-  const available = FIELD_CONTEXTS[field.field];
+  const available = declarationsAt(outline, field).contexts;
   if ((ALL_CONTEXTS as readonly string[]).includes(name)) {
     const hint = available.length === 0 ? 'write a plain value' : `available here: ${available.join(', ')}`;
     return { code: 'MV0207', message: `${name} is not available in ${field.field}`, hint, ...at };
