@@ -1,5 +1,8 @@
 /** CSR addresses and fields M-mode software works with. Source: [Priv] "CSR Listing" and the chapters of each CSR. */
 export const CSR = {
+  fcsr: 0x003,
+  sstatus: 0x100,
+  sie: 0x104,
   stvec: 0x105,
   scounteren: 0x106,
   senvcfg: 0x10a,
@@ -7,35 +10,53 @@ export const CSR = {
   sepc: 0x141,
   scause: 0x142,
   stval: 0x143,
+  sip: 0x144,
   stimecmp: 0x14d,
   satp: 0x180,
   mstatus: 0x300,
+  misa: 0x301,
   medeleg: 0x302,
   mideleg: 0x303,
   mie: 0x304,
   mtvec: 0x305,
   mcounteren: 0x306,
   menvcfg: 0x30a,
+  mcountinhibit: 0x320,
   mscratch: 0x340,
   mepc: 0x341,
   mcause: 0x342,
   mtval: 0x343,
   mip: 0x344,
   pmpcfg0: 0x3a0,
+  pmpcfg2: 0x3a2,
   pmpaddr0: 0x3b0,
+  mseccfg: 0x747,
+  minstret: 0xb02,
   mvendorid: 0xf11,
   marchid: 0xf12,
   mimpid: 0xf13,
 } as const;
 
-/** [Priv] "Machine Status (mstatus)". */
+/** [Priv] "Machine Status (mstatus and mstatush) Registers". */
 export const MSTATUS = {
+  SIE: 1n << 1n,
+  SPIE: 1n << 5n,
+  UBE: 1n << 6n,
+  SPP: 1n << 8n,
+  VS: 3n << 9n,
   MPP: 3n << 11n,
   MPP_S: 1n << 11n,
+  FS: 3n << 13n,
+  XS: 3n << 15n,
   MPRV: 1n << 17n,
+  SUM: 1n << 18n,
+  MXR: 1n << 19n,
   TVM: 1n << 20n,
   TW: 1n << 21n,
   TSR: 1n << 22n,
+  UXL: 3n << 32n,
+  SBE: 1n << 36n,
+  MBE: 1n << 37n,
 } as const;
 /** Fields that restrict S-mode or change M-mode's view of memory: 0 on a bare node. */
 export const MSTATUS_M_CONTROLS = MSTATUS.MPRV | MSTATUS.TVM | MSTATUS.TW | MSTATUS.TSR;
@@ -50,13 +71,33 @@ export const INTERRUPT = {
   MEI: 1n << 11n,
   /** SSI, STI and SEI. */
   S: 0x222n,
+  /** MSI, MTI and MEI. */
+  M: 0x888n,
 } as const;
+
+/** Exception codes: [Priv] "Machine Cause (mcause) Register". */
+export const EXCEPTION = {
+  instructionAccessFault: 1,
+  illegalInstruction: 2,
+  loadAccessFault: 5,
+  storeAccessFault: 7,
+  ecallFromS: 9,
+} as const;
+
+/** Bit 63 of mcause: the trap is an interrupt. */
+export const CAUSE_INTERRUPT = 1n << 63n;
+
+/** [Priv] "Machine Cause (mcause) Register": codes of M-mode interrupts. */
+export const INTERRUPT_CODE = { MSI: 3, MTI: 7, MEI: 11 } as const;
+
+/** `wfi`: [Priv] "Wait for Interrupt". */
+export const WFI_INSTRUCTION = 0x1050_0073n;
 
 /** Trap causes M-mode sees with full delegation; interrupts have bit 63 set. [Priv] "Machine Cause (mcause) Register". */
 export const CAUSE = {
-  ecallFromS: 9n,
-  msi: (1n << 63n) | 3n,
-  mei: (1n << 63n) | 11n,
+  ecallFromS: BigInt(EXCEPTION.ecallFromS),
+  msi: CAUSE_INTERRUPT | BigInt(INTERRUPT_CODE.MSI),
+  mei: CAUSE_INTERRUPT | BigInt(INTERRUPT_CODE.MEI),
 } as const;
 
 /** [Priv] "Machine Environment Configuration": stimecmp belongs to S-mode. */

@@ -20,7 +20,7 @@ import { COSTS } from './costs.ts';
 import { CAUSE, CSR } from './csr.ts';
 import { FIRMWARE_ENTRY } from './layout.ts';
 import { answerMailbox, POWER, STEER, setPower, steer, takeMailboxRequest } from './partition.ts';
-import { HART_STATE, HartGroup } from './sbi/hart-group.ts';
+import { HART_STATE, HartGroup, type HartStart } from './sbi/hart-group.ts';
 import { serveSbi } from './sbi/serve.ts';
 import type { SbiGuest } from './sbi/spec.ts';
 import { startOs } from './start-os.ts';
@@ -28,9 +28,9 @@ import type { Waiting } from './waiting.ts';
 
 /**
  * Answers a request of the service processor while the node is bare. It may put other M-mode software in the firmware's
- * place by writing mtvec. It charges the hart for what it does.
+ * place by writing mtvec. It charges the hart for what it does, and may have other harts do something and wait for them.
  */
-export type ServiceHandler = (hart: MachineModeHart, request: Uint8Array) => Uint8Array;
+export type ServiceHandler = (hart: MachineModeHart, request: Uint8Array) => Waiting<Uint8Array>;
 
 export interface FirmwareOptions {
   readonly bankBytes: number;
@@ -45,16 +45,22 @@ const BOOT_HART = 0;
 /** Answer when nobody serves the mailbox. */
 const NO_SERVICE = new Uint8Array(0);
 
+// biome-ignore lint/correctness/useYield: a service may wait, this one does not.
+function* noService(): Waiting<Uint8Array> {
+  return NO_SERVICE;
+}
+
 export class Firmware implements MachineModeProgram {
   readonly entry = FIRMWARE_ENTRY;
   /** The side that has the machine while it is bare; the next reset boots it. */
   side: Side;
   /** How often an OS has been loaded since power-on. */
   boots = 0;
-  service: ServiceHandler = () => NO_SERVICE;
+  service: ServiceHandler = noService;
   readonly #map: MemoryMap;
   readonly #rom: BoardRom;
-  readonly #harts: HartGroup;
+  /** The harts of the OS that has the machine while it is bare. */
+  harts: HartGroup;
   readonly #guest: SbiGuest;
   readonly #waiting = new Map<number, Waiting<MachineModeReturn>>();
 
@@ -62,7 +68,7 @@ export class Firmware implements MachineModeProgram {
     this.side = bootSide;
     this.#map = memoryMap(bankBytes);
     this.#rom = rom;
-    this.#harts = new HartGroup(Array.from({ length: harts }, (_, id) => id));
+    this.harts = new HartGroup(Array.from({ length: harts }, (_, id) => id));
     this.#guest = this.#bareGuest();
   }
 
@@ -74,7 +80,7 @@ export class Firmware implements MachineModeProgram {
     return this.#continue(charged);
   }
 
-  #continue(hart: MachineModeHart): MachineModeReturn {
+  #continue(hart: ChargedHart): MachineModeReturn {
     const work = this.#waiting.get(hart.hartId);
     if (work === undefined) throw new Error(`hart ${hart.hartId} is continued without having waited`);
     let step = work.next();
@@ -85,17 +91,17 @@ export class Firmware implements MachineModeProgram {
     return step.value;
   }
 
-  *#reset(hart: MachineModeHart): Waiting<MachineModeReturn> {
-    this.#harts.resetHart(hart.hartId);
+  *#reset(hart: ChargedHart): Waiting<MachineModeReturn> {
+    this.harts.resetHart(hart.hartId);
     applyBareCsrs(hart, bareState(this.side, this.#map));
     return yield* hart.hartId === BOOT_HART ? this.#boot(hart) : this.#stopped(hart);
   }
 
-  *#boot(hart: MachineModeHart): Waiting<MachineModeReturn> {
+  *#boot(hart: ChargedHart): Waiting<MachineModeReturn> {
     const { side } = this;
     this.boots += 1;
     const state = bareState(side, this.#map);
-    applyBareBoard(hart, state, this.#harts.hartIds);
+    applyBareBoard(hart, state, this.harts.hartIds);
     steer(hart, side, hart.hartId, STEER.meip);
     const load = loadOs(hart, { side, memory: sideMemory(this.#map, side), service: true }, this.#rom);
     try {
@@ -106,7 +112,7 @@ export class Firmware implements MachineModeProgram {
         step = load.next();
       }
       steer(hart, side, hart.hartId, STEER.seip);
-      this.#harts.setState(hart.hartId, HART_STATE.started);
+      this.harts.setState(hart.hartId, HART_STATE.started);
       startOs(hart, { entry: step.value.entry, a0: BigInt(hart.hartId), a1: BigInt(step.value.deviceTree) });
       return 'mret';
     } catch (error) {
@@ -118,12 +124,12 @@ export class Firmware implements MachineModeProgram {
   }
 
   /** A stopped hart: waits to be started through HSM. */
-  *#stopped(hart: MachineModeHart): Waiting<MachineModeReturn> {
+  *#stopped(hart: ChargedHart): Waiting<MachineModeReturn> {
     for (;;) {
-      const start = this.#harts.deliver(hart);
+      const start = yield* this.#serveRequests(hart);
       if (start !== undefined) {
         startOs(hart, { entry: start.address, a0: BigInt(hart.hartId), a1: start.opaque });
-        this.#harts.setState(hart.hartId, HART_STATE.started);
+        this.harts.setState(hart.hartId, HART_STATE.started);
         return 'mret';
       }
       yield 'wfi';
@@ -136,10 +142,10 @@ export class Firmware implements MachineModeProgram {
       case CAUSE.ecallFromS:
         return yield* this.#sbiCall(hart);
       case CAUSE.msi:
-        this.#harts.deliver(hart);
+        yield* this.#serveRequests(hart);
         return 'mret';
       case CAUSE.mei:
-        this.#serveMailbox(hart);
+        yield* this.#serveMailbox(hart);
         return 'mret';
       default:
         throw new Error(
@@ -148,7 +154,14 @@ export class Firmware implements MachineModeProgram {
     }
   }
 
-  *#sbiCall(hart: MachineModeHart): Waiting<MachineModeReturn> {
+  /** What other harts asked of this one; returns the start it was given, if it was. */
+  *#serveRequests(hart: ChargedHart): Waiting<HartStart | undefined> {
+    const { start, calls } = this.harts.deliver(hart);
+    for (const call of calls) yield* call(hart.uncharged);
+    return start;
+  }
+
+  *#sbiCall(hart: ChargedHart): Waiting<MachineModeReturn> {
     const outcome = serveSbi(hart, this.#guest);
     switch (outcome.kind) {
       case 'return':
@@ -156,8 +169,12 @@ export class Firmware implements MachineModeProgram {
       case 'wait':
         while (!outcome.until()) {
           yield 'wfi';
-          this.#harts.deliver(hart);
+          yield* this.#serveRequests(hart);
         }
+        return 'mret';
+      case 'suspend':
+        yield 'wfi';
+        yield* this.#serveRequests(hart);
         return 'mret';
       case 'hart-stopped':
         return yield* this.#stopped(hart);
@@ -170,10 +187,10 @@ export class Firmware implements MachineModeProgram {
     }
   }
 
-  #serveMailbox(hart: ChargedHart): void {
+  *#serveMailbox(hart: ChargedHart): Waiting<void> {
     const request = takeMailboxRequest(hart);
     if (request === undefined) throw new Error('a machine external interrupt without a request in the mailbox');
-    answerMailbox(hart, this.service(hart.uncharged, request));
+    answerMailbox(hart, yield* this.service(hart.uncharged, request));
   }
 
   /** There is no OS yet that anything could be done to. */
@@ -185,8 +202,11 @@ export class Firmware implements MachineModeProgram {
   #bareGuest(): SbiGuest {
     const base = BigInt(this.#map.firmware.base + this.#map.firmware.bytes);
     const end = BigInt(this.#map.firmware.base + this.#map.ramBytes);
+    const firmware = this;
     return {
-      harts: this.#harts,
+      get harts() {
+        return firmware.harts;
+      },
       owns: (address, bytes) => address >= base && address + bytes <= end,
       console: {
         writeByte: (hart, byte) => consoleWriteByte(hart, this.side, byte),

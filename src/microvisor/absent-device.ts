@@ -1,6 +1,6 @@
+import { CSR } from '../firmware/index.ts';
 import type { MachineModeHart } from '../machine/index.ts';
 import { SIDE_IO, SIDES, SLOTS_PER_SIDE, slotBase } from '../machine/index.ts';
-import { CSR } from './csr.ts';
 import type { Guest } from './guest.ts';
 import { GuestMemory } from './guest-memory.ts';
 import { decodeLoadStore } from './load-store.ts';

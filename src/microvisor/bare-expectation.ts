@@ -6,7 +6,7 @@ import { CAPTURED_CSRS, type MachineState } from './machine-state.ts';
 
 /**
  * What M-mode owns in a bare machine that runs `side`: `captured`, a capture of the same machine when it was bare, with
- * everything the firmware itself sets for that side put in its place.
+ * everything the firmware itself sets for that side put in its place. A capture of a hart alone gives a hart alone.
  */
 export function expectedBareState(
   captured: MachineState,
@@ -21,6 +21,7 @@ export function expectedBareState(
     if (set !== undefined) expected.set(name, ((captured.get(name) ?? 0n) & ~set.mask & mask) | (set.value & set.mask));
   }
   expected.set('mtimecmp', bare.mtimecmp);
+  if (!captured.has('steer.A')) return expected;
   for (const to of SIDES) expected.set(`steer.${to}`, steerWord(bare, to, hartIds));
   for (const slot of ALL_SLOTS) setRanges(expected, slot, bare.dmaRanges);
   return expected;

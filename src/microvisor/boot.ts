@@ -1,8 +1,7 @@
 /** Loading a guest's OS, a step at a time, while another guest runs. */
-import { BootError } from '../firmware/boot/boot-error.ts';
-import { loadOs, sideMemory } from '../firmware/boot/load-os.ts';
-import { HART_STATE } from '../firmware/sbi/hart-group.ts';
+import { BootError, HART_STATE, loadOs, sideMemory, type Waiting } from '../firmware/index.ts';
 import type { MachineModeHart } from '../machine/index.ts';
+import { onHarts, virtualizedCalls } from './cross-hart.ts';
 import type { Guest } from './guest.ts';
 import { freshContext } from './hart-context.ts';
 import { ownsMemory } from './partition.ts';
@@ -15,14 +14,19 @@ export function ownsBootMemory({ partition }: Virtualized, guest: Guest): boolea
   );
 }
 
-/** The guest's OS is loaded from its disk from now on. What it was before is gone; its devices have been reset. */
-export function beginBoot(hart: MachineModeHart, node: Virtualized, guest: Guest): void {
+/**
+ * The guest's OS is loaded from its disk from now on, on its boot hart. What it was before is gone; its devices have been
+ * reset, its harts are stopped.
+ */
+export function* beginBoot(hart: MachineModeHart, node: Virtualized, guest: Guest): Waiting<void> {
+  for (const virtual of guest.harts.values()) virtual.clear();
+  yield* onHarts(virtualizedCalls(node), hart, [guest.bootHartId], (bootHart) => load(bootHart, node, guest));
+}
+
+function load(hart: MachineModeHart, node: Virtualized, guest: Guest): void {
   const memory = sideMemory(node.partition.board, guest.side);
   const os = { side: guest.side, memory, service: guest.side === node.production };
-  guest.sbi.harts.resetHart(hart.hartId);
   guest.phase = { kind: 'booting', loader: loadOs(hart, os, node.rom), waits: false };
-  guest.wait = undefined;
-  guest.context = undefined;
   guest.bootError = undefined;
 }
 
@@ -37,7 +41,10 @@ export function continueBoot(hart: MachineModeHart, guest: Guest): void {
       return;
     }
     const { entry, deviceTree } = step.value;
-    guest.context = freshContext(hart, { address: BigInt(entry), opaque: BigInt(deviceTree) });
+    const virtual = guest.harts.get(hart.hartId);
+    if (virtual === undefined)
+      throw new Error(`guest ${guest.side} boots on hart ${hart.hartId}, which is not its own`);
+    virtual.context = freshContext(hart, { address: BigInt(entry), opaque: BigInt(deviceTree) });
     // Only a started hart is sent the interrupts its OS asks for, those to itself included.
     guest.sbi.harts.setState(hart.hartId, HART_STATE.started);
     guest.phase = { kind: 'running' };

@@ -1,11 +1,16 @@
-/** Requests to a virtualized node. Each checks all it needs before it changes anything; a refusal is thrown. */
+/**
+ * Requests to a virtualized node. Each checks all it needs before it changes anything; a refusal is thrown. What concerns
+ * other harts is done there, and waited for.
+ */
 
+import { HART_STATE, type Waiting } from '../firmware/index.ts';
 import type { MemoryRegion, Side } from '../machine/index.ts';
 import { TIMING } from '../machine/index.ts';
 import { beginBoot, ownsBootMemory } from './boot.ts';
+import { onHarts, virtualizedCalls } from './cross-hart.ts';
 import { dmaState, writeDmaState } from './dma-write.ts';
 import { Guest } from './guest.ts';
-import type { HartMonitor } from './hart-monitor.ts';
+import { stopGuest } from './guest-end.ts';
 import type { MeteredHart } from './metered-hart.ts';
 import {
   assignBlock,
@@ -21,106 +26,121 @@ import { pmpForPartition } from './pmp-plan.ts';
 import { type ControlRequest, Refusal } from './protocol.ts';
 import { checkReleased, resetReleased } from './quiesce.ts';
 import { SHARE_PERCENT_MAX, SLICE_TICKS_MAX, SLICE_TICKS_MIN } from './share.ts';
-import type { Virtualized } from './virtualized.ts';
+import { monitorOf, type Virtualized } from './virtualized.ts';
 
 /** The requests a virtualized node serves without becoming bare. */
 export type PartitionRequest = Exclude<ControlRequest, { op: 'virtualize' | 'devirtualize' | 'status' }>;
 
+/** A guest that is told of no harts shares this one. */
+const FIRST_HART = 0;
 const TICKS_PER_US = 1000 / TIMING.nsPerTick;
 
 export class Control {
   readonly #node: Virtualized;
-  readonly #monitor: HartMonitor;
-  readonly #hartIds: readonly number[];
 
-  constructor(node: Virtualized, monitor: HartMonitor, hartIds: readonly number[]) {
+  constructor(node: Virtualized) {
     this.#node = node;
-    this.#monitor = monitor;
-    this.#hartIds = hartIds;
   }
 
-  serve(hart: MeteredHart, request: PartitionRequest): void {
+  *serve(hart: MeteredHart, request: PartitionRequest): Waiting<void> {
     switch (request.op) {
       case 'createVm':
-        this.#createVm(hart, request.side, request.memory, request.slots);
-        break;
+        return yield* this.#createVm(hart, request);
       case 'bootVm':
-        this.#bootVm(hart, request.side);
-        break;
+        return yield* this.#bootVm(hart, request.side);
       case 'destroyVm':
-        this.#destroyVm(hart, request.side, request.force);
-        break;
+        return yield* this.#destroyVm(hart, request.side, request.force);
       case 'moveSlot':
-        this.#moveSlot(hart, request.slot, request.owner);
-        break;
+        return yield* this.#moveSlot(hart, request.slot, request.owner);
       case 'setMemory':
-        this.#setMemory(hart, request.region, request.owner);
-        break;
+        return yield* this.#setMemory(hart, request.region, request.owner);
+      case 'moveHart':
+        return this.#moveHart(request.hart, request.owner);
       case 'setProduction':
-        this.#setProduction(request.side);
-        break;
+        return this.#setProduction(request.side);
       case 'setShare':
-        this.#setShare(request.maintenancePercent, request.sliceUs);
-        break;
+        return this.#setShare(request.maintenancePercent, request.sliceUs);
       case 'mark':
         for (const guest of this.#node.guests.values()) guest.account.mark();
     }
   }
 
-  #createVm(hart: MeteredHart, side: Side, memory: readonly MemoryRegion[], slots: readonly SlotName[]): void {
+  *#createVm(hart: MeteredHart, request: Extract<PartitionRequest, { op: 'createVm' }>): Waiting<void> {
+    const { side, memory, slots, harts = [FIRST_HART] } = request;
     if (this.#node.guests.has(side)) throw new Refusal('vm-exists', `side ${side} has a guest`);
+    if (harts.length === 0) throw new Refusal('bad-hart', 'a guest has at least one hart');
+    for (const id of harts) this.#checkHart(id);
     let partition = assignBlock(this.#node.partition, side, side);
     for (const region of memory) partition = assignMemory(partition, region, side);
     for (const slot of slots) {
       checkReleased(hart, slot);
       partition = assignSlot(partition, slot, side);
     }
-    const guest = new Guest(side, { kind: 'created' }, this.#hartIds, () => this.#node.partition);
+    const guest = Guest.created(side, harts, () => this.#node.partition);
     this.#checkPlans(partition, [...this.#node.guests.keys(), side]);
     for (const slot of slots) resetReleased(hart, slot);
     this.#node.guests.set(side, guest);
-    this.#commit(hart, partition);
+    yield* this.#commit(hart, partition);
   }
 
-  #bootVm(hart: MeteredHart, side: Side): void {
+  *#bootVm(hart: MeteredHart, side: Side): Waiting<void> {
     const guest = this.#guest(side);
     if (guest.isAlive) throw new Refusal('vm-running', `guest ${side} is ${guest.phase.kind}`);
     if (!ownsBootMemory(this.#node, guest)) {
       throw new Refusal('not-owner', `guest ${side} does not own the memory its OS would be told of`);
     }
-    beginBoot(hart, this.#node, guest);
+    yield* beginBoot(hart, this.#node, guest);
   }
 
-  #destroyVm(hart: MeteredHart, side: Side, force: boolean): void {
+  *#destroyVm(hart: MeteredHart, side: Side, force: boolean): Waiting<void> {
     const guest = this.#guest(side);
     if (this.#node.guests.size === 1) throw new Refusal('last-guest', `guest ${side} is the only one`);
     if (guest.isAlive && !force) throw new Refusal('vm-running', `guest ${side} is ${guest.phase.kind}`);
-    this.#monitor.stop(hart, guest);
+    yield* stopGuest(this.#node, hart, guest);
     this.#node.guests.delete(side);
     if (this.#node.production === side) this.#node.production = otherSide(side);
-    this.#commit(hart, release(this.#node.partition, side));
+    yield* this.#commit(hart, release(this.#node.partition, side));
   }
 
-  #moveSlot(hart: MeteredHart, slot: SlotName, owner: Owner): void {
+  *#moveSlot(hart: MeteredHart, slot: SlotName, owner: Owner): Waiting<void> {
     if (owner !== null) this.#guest(owner);
     const partition = assignSlot(this.#node.partition, slot, owner);
     checkReleased(hart, slot);
     this.#checkPlans(partition, [...this.#node.guests.keys()]);
     resetReleased(hart, slot);
-    this.#commit(hart, partition);
+    yield* this.#handOver(hart, assignSlot(this.#node.partition, slot, null), partition);
   }
 
-  #setMemory(hart: MeteredHart, region: MemoryRegion, owner: Owner): void {
+  *#setMemory(hart: MeteredHart, region: MemoryRegion, owner: Owner): Waiting<void> {
     if (owner !== null) this.#guest(owner);
     const partition = assignMemory(this.#node.partition, region, owner);
     this.#checkPlans(partition, [...this.#node.guests.keys()]);
-    this.#commit(hart, partition);
+    yield* this.#handOver(hart, assignMemory(this.#node.partition, region, null), partition);
+  }
+
+  /** The OS that has the hart has stopped it, and the one that gets it has to start it. */
+  #moveHart(id: number, owner: Owner): void {
+    this.#checkHart(id);
+    const to = owner === null ? undefined : this.#guest(owner);
+    const holders = [...this.#node.guests.values()].filter((guest) => guest.harts.has(id) && guest !== to);
+    for (const guest of holders) {
+      const isNeeded = guest.sbi.harts.state(id) !== HART_STATE.stopped || guest.bootHartId === id;
+      if (isNeeded && guest.isAlive) throw new Refusal('hart-in-use', `guest ${guest.side} runs on hart ${id}`);
+      if (guest.harts.size === 1) throw new Refusal('hart-in-use', `hart ${id} is the only one of guest ${guest.side}`);
+    }
+    for (const guest of holders) guest.removeHart(id);
+    if (to?.harts.has(id) === false) to.addHart(id);
+  }
+
+  #checkHart(id: number): void {
+    if (this.#node.monitors.has(id)) return;
+    throw new Refusal('bad-hart', `the machine has harts 0..${this.#node.monitors.size - 1}, not ${id}`);
   }
 
   #setProduction(side: Side): void {
     this.#guest(side);
     this.#node.production = side;
-    this.#node.share.reset();
+    for (const { share } of this.#node.monitors.values()) share.reset();
   }
 
   #setShare(percent: number, sliceUs: number): void {
@@ -131,7 +151,8 @@ export class Control {
       const slices = `${SLICE_TICKS_MIN / TICKS_PER_US}..${SLICE_TICKS_MAX / TICKS_PER_US} µs`;
       throw new Refusal('bad-share', `a share is 0..${SHARE_PERCENT_MAX} % in slices of ${slices}`);
     }
-    this.#node.share.reset({ percent, sliceTicks });
+    this.#node.share = { percent, sliceTicks };
+    for (const { share } of this.#node.monitors.values()) share.reset(this.#node.share);
   }
 
   #guest(side: Side): Guest {
@@ -146,9 +167,18 @@ export class Control {
     dmaState(partition);
   }
 
-  #commit(hart: MeteredHart, partition: Partition): void {
-    writeDmaState(hart, dmaState(partition), dmaState(this.#node.partition));
-    this.#node.partition = partition;
-    this.#monitor.repartition(hart);
+  /** From what one has to what another has, by what neither has: no two harts may reach it at the same time. */
+  *#handOver(hart: MeteredHart, withoutOwner: Partition, partition: Partition): Waiting<void> {
+    if (this.#node.monitors.size > 1) yield* this.#commit(hart, withoutOwner);
+    yield* this.#commit(hart, partition);
+  }
+
+  *#commit(hart: MeteredHart, partition: Partition): Waiting<void> {
+    const node = this.#node;
+    writeDmaState(hart, dmaState(partition), dmaState(node.partition));
+    node.partition = partition;
+    yield* onHarts(virtualizedCalls(node), hart, [...node.monitors.keys()], (each) =>
+      monitorOf(node, each.hartId).repartition(each),
+    );
   }
 }

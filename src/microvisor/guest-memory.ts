@@ -5,8 +5,8 @@
  * A page table or an instruction is only read where the guest owns the memory: M-mode's own loads are not checked by
  * PMP, and a device register must not be touched because a guest points a page table at it.
  */
+import { CSR, MSTATUS } from '../firmware/index.ts';
 import type { MachineModeHart, Side } from '../machine/index.ts';
-import { CSR, MSTATUS } from './csr.ts';
 import { ownsMemory, type Partition } from './partition.ts';
 
 const SATP_MODE_SHIFT = 60n;

@@ -1,50 +1,43 @@
-/** An OS instance: its vCPU when it isn't in the hart, its SBI, how far its boot is, and its account. */
-import type { LoadedOs } from '../firmware/boot/load-os.ts';
-import { consoleReadByte, consoleWriteByte } from '../firmware/console.ts';
-import { HART_STATE, HartGroup } from '../firmware/sbi/hart-group.ts';
-import type { SbiGuest } from '../firmware/sbi/spec.ts';
-import type { Waiting } from '../firmware/waiting.ts';
+/** An OS instance: its harts, its SBI, how far its boot is, and its account. */
+import {
+  consoleReadByte,
+  consoleWriteByte,
+  HART_STATE,
+  HartGroup,
+  type LoadedOs,
+  type SbiGuest,
+  type Waiting,
+} from '../firmware/index.ts';
 import type { Side } from '../machine/index.ts';
 import { GuestAccount } from './guest-account.ts';
-import type { HartContext } from './hart-context.ts';
 import { ownsMemory, type Partition } from './partition.ts';
-
-/** What a guest that does not run waits for. */
-export type Wait =
-  /** At a `wfi`: pc is on it, so that it can still be executed by the hart itself. */
-  | { readonly kind: 'wfi' }
-  /** In an SBI call that has yet to return; pc is behind it. */
-  | { readonly kind: 'sbi'; readonly until: () => boolean };
+import { VirtualHart } from './virtual-hart.ts';
 
 export type GuestPhase =
   | { readonly kind: 'created' }
   /** M-mode loads its OS from its disk; `waits`: for the disk. */
   | { readonly kind: 'booting'; readonly loader: Waiting<LoadedOs>; readonly waits: boolean }
   | { readonly kind: 'running' }
+  /** Its harts are taken out of it, one after another. */
+  | { readonly kind: 'stopping' }
   | { readonly kind: 'off' };
 
 export class Guest {
   readonly side: Side;
   readonly sbi: SbiGuest;
   readonly account = new GuestAccount();
-  phase: GuestPhase;
-  wait: Wait | undefined;
-  /** Its state while another is in the hart. */
-  context: HartContext | undefined;
-  /** Since when it could run and does not, in ticks. */
-  runnableSince: number | undefined;
+  readonly harts = new Map<number, VirtualHart>();
+  phase: GuestPhase = { kind: 'created' };
   /** How many times its OS was loaded; the one it was virtualized with counts. */
-  boots: number;
+  boots = 0;
   bootError: { readonly code: string; readonly message: string } | undefined;
 
-  constructor(side: Side, phase: GuestPhase, hartIds: readonly number[], partition: () => Partition) {
+  /** `group`: its harts, and what they have asked of each other. */
+  constructor(side: Side, group: HartGroup, partition: () => Partition) {
     this.side = side;
-    this.phase = phase;
-    this.boots = phase.kind === 'running' ? 1 : 0;
-    const harts = new HartGroup(hartIds);
-    if (phase.kind === 'running') for (const id of hartIds) harts.setState(id, HART_STATE.started);
+    for (const id of group.hartIds) this.harts.set(id, new VirtualHart(this, id));
     this.sbi = {
-      harts,
+      harts: group,
       owns: (address, bytes) => ownsMemory(partition(), side, Number(address), Number(bytes)),
       console: {
         writeByte: (hart, byte) => consoleWriteByte(hart, side, byte),
@@ -54,8 +47,42 @@ export class Guest {
     };
   }
 
+  /** The OS that runs on all these harts when the node is virtualized. */
+  static running(side: Side, group: HartGroup, partition: () => Partition): Guest {
+    const guest = new Guest(side, group, partition);
+    guest.phase = { kind: 'running' };
+    guest.boots = 1;
+    return guest;
+  }
+
+  /** A guest without an OS; its harts are stopped. */
+  static created(side: Side, hartIds: readonly number[], partition: () => Partition): Guest {
+    return new Guest(side, new HartGroup(hartIds), partition);
+  }
+
   /** It has, or will have when it wakes, an OS. */
   get isAlive(): boolean {
     return this.phase.kind !== 'created' && this.phase.kind !== 'off';
+  }
+
+  /** The hart its OS is loaded and entered on. */
+  get bootHartId(): number {
+    return Math.min(...this.harts.keys());
+  }
+
+  /** Harts that its OS has not started, or has stopped. */
+  get stoppedHarts(): readonly number[] {
+    const { harts } = this.sbi;
+    return harts.hartIds.filter((id) => harts.state(id) !== HART_STATE.started);
+  }
+
+  addHart(hartId: number): void {
+    this.sbi.harts.resetHart(hartId);
+    this.harts.set(hartId, new VirtualHart(this, hartId));
+  }
+
+  removeHart(hartId: number): void {
+    this.sbi.harts.removeHart(hartId);
+    this.harts.delete(hartId);
   }
 }

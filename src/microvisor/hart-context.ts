@@ -6,11 +6,9 @@
  * bits would tell what may be left behind.
  */
 
-import { COUNTEREN_CY_TM_IR } from '../firmware/csr.ts';
-import type { HartStart } from '../firmware/sbi/hart-group.ts';
+import { COUNTEREN_CY_TM_IR, CSR, type HartStart, INTERRUPT, MSTATUS } from '../firmware/index.ts';
 import type { MachineModeHart } from '../machine/index.ts';
 import { MICROVISOR_COSTS } from './cost-table.ts';
-import { CSR, INTERRUPT, MSTATUS, S_INTERRUPTS } from './csr.ts';
 import { TIMER_OFF } from './hart-timer.ts';
 
 /** S-mode CSRs saved and restored as they read. satp comes last: its write takes the new guest's page tables. */
@@ -100,7 +98,7 @@ export function saveContext(hart: MachineModeHart): HartContext {
     fcsr: hart.csr(CSR.fcsr),
     pc: hart.csr(CSR.mepc),
     mstatus: mstatus & MSTATUS_GUEST,
-    sie: hart.csr(CSR.mie) & S_INTERRUPTS,
+    sie: hart.csr(CSR.mie) & INTERRUPT.S,
     ssip: hart.csr(CSR.mip) & INTERRUPT.SSI,
     csrs: S_MODE_CSRS.map((address) => hart.csr(address)),
   };
@@ -121,14 +119,14 @@ export function restoreContext(hart: MachineModeHart, context: HartContext): voi
 }
 
 function restoreInterrupts(hart: MachineModeHart, context: HartContext): void {
-  hart.setCsr(CSR.mie, (hart.csr(CSR.mie) & ~S_INTERRUPTS) | context.sie);
+  hart.setCsr(CSR.mie, (hart.csr(CSR.mie) & ~INTERRUPT.S) | context.sie);
   // SEIP reads as the PLIC's line: written back as 0, or the read would make a software interrupt of it.
   hart.setCsr(CSR.mip, context.ssip);
 }
 
 /** Nothing of a guest that has ended wakes the hart. */
 export function clearContext(hart: MachineModeHart): void {
-  hart.setCsr(CSR.mie, hart.csr(CSR.mie) & ~S_INTERRUPTS);
+  hart.setCsr(CSR.mie, hart.csr(CSR.mie) & ~INTERRUPT.S);
   hart.setCsr(CSR.stimecmp, TIMER_OFF);
   hart.setCsr(CSR.mip, 0n);
 }

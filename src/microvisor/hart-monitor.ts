@@ -3,37 +3,38 @@
  *
  * Invariants:
  * 1. At `mret` the PMP, the S-mode state and SEIP are those of one guest that can run.
- * 2. A guest that is in no hart has its state in `context`, and only there.
+ * 2. What a guest has of a hart is in the hart or in its `context`, never in both.
  * 3. Whatever can make another guest runnable raises an M-mode interrupt, or is looked at when the running one waits.
  */
-import { COSTS, POWER, STEER, setPower } from '../firmware/index.ts';
-import type { PmpEntry } from '../firmware/pmp.ts';
-import type { MachineModeEntry, MachineModeReturn, Side } from '../machine/index.ts';
-import { abandonBoot, beginBoot, continueBoot } from './boot.ts';
+import { COSTS, CSR, HART_STATE, INTERRUPT, type PmpEntry, type RemoteCall, STEER } from '../firmware/index.ts';
+import type { MachineModeEntry, MachineModeHart, MachineModeReturn, Side } from '../machine/index.ts';
+import { continueBoot } from './boot.ts';
 import { MICROVISOR_COSTS } from './cost-table.ts';
-import { CSR } from './csr.ts';
-import { expectedVirtualizedState } from './drift.ts';
+import { expectedHartState } from './drift.ts';
 import type { Guest } from './guest.ts';
-import { clearContext, restoreContext, saveContext } from './hart-context.ts';
+import { clearContext, freshContext, restoreContext, saveContext } from './hart-context.ts';
 import { HartTimer } from './hart-timer.ts';
 import type { MachineState } from './machine-state.ts';
 import type { MeteredHart } from './metered-hart.ts';
 import { otherSide } from './partition.ts';
 import { pmpForPartition } from './pmp-plan.ts';
 import { writePmpPlan } from './pmp-write.ts';
-import { quiesceDevices } from './quiesce.ts';
 import { type Decision, decide } from './scheduler.ts';
+import { Share } from './share.ts';
 import { Steering } from './steering.ts';
-import { handleTrap } from './traps.ts';
-import { aliveGuests, ticksNow, type Virtualized } from './virtualized.ts';
+import { handleTrap, type TrapOutcome } from './traps.ts';
+import type { VirtualHart } from './virtual-hart.ts';
+import { aliveHarts, ticksNow, type Virtualized } from './virtualized.ts';
 import { endWait, hasInterrupt, hasInterruptInHart, heedsPlic, timerOf } from './wake.ts';
 
 export class HartMonitor {
+  readonly share: Share;
+  readonly #hartId: number;
   readonly #node: Virtualized;
   readonly #steering: Steering;
   readonly #timer = new HartTimer();
   /** Whose state the hart holds. */
-  #loaded: Guest | undefined;
+  #loaded: VirtualHart | undefined;
   #pmp: readonly PmpEntry[];
   /** What the hart did since M-mode was left, and when that was. */
   #last: { readonly decision: Decision; readonly ticks: number };
@@ -41,84 +42,85 @@ export class HartMonitor {
   #instret: bigint;
   /** Cycles spent when M-mode work was last booked to a guest. */
   #booked = 0;
+  /** Who was in the hart when M-mode was entered. */
+  #entered: Guest | undefined;
 
-  /** The hart runs `guest`, and is in M-mode to be virtualized. */
-  constructor(hart: MeteredHart, node: Virtualized, guest: Guest) {
+  /** The hart runs `virtual`, and is in M-mode to be virtualized. */
+  constructor(hart: MeteredHart, node: Virtualized, virtual: VirtualHart) {
+    this.#hartId = hart.hartId;
     this.#node = node;
-    this.#steering = new Steering(guest.side);
-    this.#loaded = guest;
-    this.#pmp = pmpForPartition(node.partition, guest.side);
-    this.#last = { decision: { run: guest.side, untilTicks: Number.POSITIVE_INFINITY }, ticks: ticksNow(hart) };
+    this.share = new Share(node.share);
+    this.#steering = new Steering(virtual.side);
+    this.#loaded = virtual;
+    this.#pmp = pmpForPartition(node.partition, virtual.side);
+    this.#last = { decision: { run: virtual.side, untilTicks: Number.POSITIVE_INFINITY }, ticks: ticksNow(hart) };
     this.#instret = hart.csr(CSR.minstret);
   }
 
-  /** From a trap, or from the end of a `wfi`, up to the choice of who runs. */
-  enter(hart: MeteredHart, why: MachineModeEntry): void {
+  /** From a trap, or from the end of a `wfi`; what becomes of the guest it came from. */
+  enter(hart: MeteredHart, why: MachineModeEntry): TrapOutcome {
     const now = ticksNow(hart);
     this.#settle(now);
     this.#booked = hart.spentCycles();
-    if (why !== 'trap') return;
+    this.#entered = this.#loaded?.guest;
+    if (why !== 'trap') return 'continues';
     hart.charge(COSTS.trapEntry);
-    const guest = this.#loaded;
-    if (guest === undefined) throw new Error('a trap from a guest, and no guest is in the hart');
-    guest.account.instructions += Number(hart.csr(CSR.minstret) - this.#instret);
-    guest.runnableSince = now;
-    switch (handleTrap(hart, this.#node, guest)) {
-      case 'continues':
-        break;
-      case 'waits':
-        guest.runnableSince = undefined;
-        break;
-      case 'shut-down':
-        this.stop(hart, guest);
-        if (aliveGuests(this.#node).length === 0) setPower(hart, POWER.off);
-        break;
-      case 'reboots':
-        this.stop(hart, guest);
-        beginBoot(hart, this.#node, guest);
-        break;
-    }
+    const virtual = this.#loaded;
+    if (virtual === undefined) throw new Error('a trap from a guest, and no guest is in the hart');
+    virtual.guest.account.instructions += Number(hart.csr(CSR.minstret) - this.#instret);
+    virtual.runnableSince = now;
+    const outcome = handleTrap(hart, this.#node, virtual);
+    if (outcome === 'waits') virtual.runnableSince = undefined;
+    if (outcome === 'hart-stopped') this.#remove(hart, virtual);
+    return outcome;
+  }
+
+  /** The guest that was in the hart when M-mode was entered. @throws Error when there was none */
+  get enteredGuest(): Guest {
+    if (this.#entered === undefined) throw new Error('no guest was in the hart');
+    return this.#entered;
   }
 
   /** Chooses who runs, puts it into the hart, and arms what will interrupt it. */
   leave(hart: MeteredHart): MachineModeReturn {
-    const entered = this.#loaded;
     for (;;) {
       hart.charge(MICROVISOR_COSTS.schedule);
       const now = ticksNow(hart);
-      const decision = decide(this.#node.production, this.#runnable(hart, now), this.#node.share, now);
-      const guest = decision.run === null ? undefined : this.#node.guests.get(decision.run);
-      if (guest?.phase.kind === 'booting') {
-        this.#book(hart, entered);
+      const alive = aliveHarts(this.#node, hart.hartId);
+      const decision = decide(this.#node.production, this.#runnable(hart, alive, now), this.share, now);
+      const virtual = decision.run === null ? undefined : alive.find(({ side }) => side === decision.run);
+      if (virtual?.isBooting === true) {
+        const { guest } = virtual;
+        this.#book(hart, this.#entered);
         continueBoot(hart, guest);
         this.#book(hart, guest);
-        if (this.#waits(guest) || !guest.isAlive) guest.runnableSince = undefined;
-        else if (guest.phase.kind === 'booting') return this.#breathe(hart, decision);
+        if (!virtual.isAlive || virtual.waits) virtual.runnableSince = undefined;
+        else if (virtual.isBooting) return this.#breathe(hart, decision);
         continue;
       }
-      return guest === undefined ? this.#idle(hart, decision, entered) : this.#run(hart, decision, guest, entered);
+      return virtual === undefined ? this.#idle(hart, alive, decision) : this.#run(hart, alive, decision, virtual);
     }
   }
 
-  #run(hart: MeteredHart, decision: Decision, guest: Guest, entered: Guest | undefined): MachineModeReturn {
-    this.load(hart, guest);
-    this.#arm(hart, decision);
+  #run(hart: MeteredHart, alive: readonly VirtualHart[], decision: Decision, virtual: VirtualHart): MachineModeReturn {
+    this.load(hart, virtual);
+    this.#arm(hart, alive, decision);
     hart.charge(COSTS.trapExit);
-    this.#book(hart, entered ?? guest);
+    this.#book(hart, this.#entered ?? virtual.guest);
     const now = ticksNow(hart);
-    guest.account.paused(now - (guest.runnableSince ?? now));
-    guest.runnableSince = undefined;
+    virtual.guest.account.paused(now - (virtual.runnableSince ?? now));
+    virtual.runnableSince = undefined;
     this.#last = { decision, ticks: now };
     this.#instret = hart.csr(CSR.minstret);
     return 'mret';
   }
 
   /** Production is put back while there is time, so that it is in the hart when it is woken. */
-  #idle(hart: MeteredHart, decision: Decision, entered: Guest | undefined): MachineModeReturn {
-    const production = this.#node.guests.get(this.#node.production);
+  #idle(hart: MeteredHart, alive: readonly VirtualHart[], decision: Decision): MachineModeReturn {
+    const production = alive.find(({ side }) => side === this.#node.production);
     if (production?.context !== undefined) this.load(hart, production);
-    this.#arm(hart, decision);
-    this.#book(hart, entered);
+    this.#arm(hart, alive, decision);
+    this.#book(hart, this.#entered);
     this.#last = { decision, ticks: ticksNow(hart) };
     return 'wfi';
   }
@@ -136,55 +138,67 @@ export class HartMonitor {
   }
 
   /** The guest's state, PMP and interrupts into the hart, the other's out of it. */
-  load(hart: MeteredHart, guest: Guest): void {
-    if (this.#loaded === guest) return;
+  load(hart: MeteredHart, virtual: VirtualHart): void {
+    if (this.#loaded === virtual) return;
     if (this.#loaded !== undefined) {
       this.#loaded.context = saveContext(hart);
       this.#steering.set(hart, this.#loaded.side, STEER.off);
     }
-    if (guest.context === undefined) throw new Error(`guest ${guest.side} has no state to put into the hart`);
-    this.#writePmp(hart, guest.side);
-    restoreContext(hart, guest.context);
+    if (virtual.context === undefined) throw new Error(`guest ${virtual.side} has no state to put into the hart`);
+    this.#writePmp(hart, virtual.side);
+    restoreContext(hart, virtual.context);
     hart.fenceVma();
-    guest.context = undefined;
-    guest.account.switchesIn += 1;
-    this.#loaded = guest;
-    this.#steering.set(hart, guest.side, STEER.seip);
+    virtual.context = undefined;
+    virtual.guest.account.switchesIn += 1;
+    this.#loaded = virtual;
+    this.#steering.set(hart, virtual.side, STEER.seip);
   }
 
-  /** Ends what a guest runs; its devices are as out of reset. It is off, and in no hart. */
-  stop(hart: MeteredHart, guest: Guest): void {
-    if (this.#loaded === guest) {
+  /** Takes what a guest has of this hart out of it; nothing of the guest reaches the hart any more. */
+  drop(hart: MachineModeHart, guest: Guest): void {
+    const virtual = guest.harts.get(hart.hartId);
+    if (virtual !== undefined) this.#remove(hart, virtual);
+  }
+
+  #remove(hart: MachineModeHart, virtual: VirtualHart): void {
+    if (this.#loaded === virtual) {
       this.#loaded = undefined;
       clearContext(hart);
     }
-    this.#steering.set(hart, guest.side, STEER.off);
-    abandonBoot(guest);
-    quiesceDevices(hart, this.#node.partition, guest.side);
-    guest.phase = { kind: 'off' };
-    guest.wait = undefined;
-    guest.context = undefined;
-    guest.runnableSince = undefined;
+    this.#steering.set(hart, virtual.side, STEER.off);
+    virtual.clear();
+  }
+
+  /** What other harts of a guest asked of the one it has here; returns what is left to do. */
+  deliver(hart: MachineModeHart, virtual: VirtualHart): readonly RemoteCall[] {
+    const { harts } = virtual.guest.sbi;
+    const raise = virtual === this.#loaded ? undefined : () => raiseIn(virtual);
+    const { start, calls } = harts.deliver(hart, raise);
+    if (start !== undefined) {
+      virtual.context = freshContext(hart, start);
+      harts.setState(hart.hartId, HART_STATE.started);
+    }
+    return calls;
   }
 
   /** The partition has changed: the guest in the hart has its new PMP. */
-  repartition(hart: MeteredHart): void {
+  repartition(hart: MachineModeHart): void {
     if (this.#loaded === undefined) return;
     this.#writePmp(hart, this.#loaded.side);
     hart.fenceVma();
   }
 
-  /** What M-mode owns of this hart and the board, as it was left; `applied` was captured right after virtualize. */
-  expectedState(hart: MeteredHart, applied: MachineState): MachineState {
-    return expectedVirtualizedState(applied, {
-      pmp: this.#pmp,
-      partition: this.#node.partition,
-      steer: this.#steering.words(hart.hartId),
-      mtimecmp: this.#timer.mtimecmp,
-    });
+  /** What M-mode owns of this hart alone, as it was left; `applied` was captured right after virtualize. */
+  expectedState(applied: MachineState): MachineState {
+    return expectedHartState(applied, { pmp: this.#pmp, mtimecmp: this.#timer.mtimecmp });
   }
 
-  #writePmp(hart: MeteredHart, side: Side): void {
+  /** Bits of this hart in the steering registers. */
+  get steerWords(): Readonly<Record<Side, bigint>> {
+    return this.#steering.words(this.#hartId);
+  }
+
+  #writePmp(hart: MachineModeHart, side: Side): void {
     const plan = pmpForPartition(this.#node.partition, side);
     writePmpPlan(hart, plan, this.#pmp);
     this.#pmp = plan;
@@ -194,62 +208,64 @@ export class HartMonitor {
   #settle(now: number): void {
     const { decision, ticks } = this.#last;
     const passed = now - ticks;
-    for (const guest of aliveGuests(this.#node)) {
-      if (decision.run === guest.side) guest.account.ranTicks += passed;
-      else if (guest.runnableSince === undefined) guest.account.idleTicks += passed;
+    const maintenance = otherSide(this.#node.production);
+    for (const { side, guest, runnableSince } of aliveHarts(this.#node, this.#hartId)) {
+      if (decision.run === side) guest.account.ranTicks += passed;
+      else if (runnableSince === undefined) guest.account.idleTicks += passed;
       else guest.account.heldTicks += passed;
+      const held = side === maintenance && runnableSince !== undefined && decision.run === this.#node.production;
+      if (held) this.share.waited(passed);
     }
-    const maintenance = this.#node.guests.get(otherSide(this.#node.production));
-    const held = maintenance?.runnableSince !== undefined && decision.run === this.#node.production;
-    if (held) this.#node.share.waited(passed);
   }
 
-  #runnable(hart: MeteredHart, now: number): Record<Side, boolean> {
+  #runnable(hart: MeteredHart, alive: readonly VirtualHart[], now: number): Record<Side, boolean> {
     const runnable: Record<Side, boolean> = { A: false, B: false };
-    for (const guest of aliveGuests(this.#node)) {
-      if (guest !== this.#loaded && this.#waits(guest) && this.#heedsPlic(guest)) {
-        this.#steering.set(hart, guest.side, STEER.meip);
+    for (const virtual of alive) {
+      if (virtual !== this.#loaded && virtual.waits && this.#heedsPlic(virtual)) {
+        this.#steering.set(hart, virtual.side, STEER.meip);
       }
     }
     const asserted = this.#steering.asserted(hart);
-    for (const guest of aliveGuests(this.#node)) {
-      if (this.#waits(guest)) this.#tryToWake(hart, guest, asserted.includes(guest.side), now);
-      runnable[guest.side] = !this.#waits(guest);
-      if (runnable[guest.side]) guest.runnableSince ??= now;
+    for (const virtual of alive) {
+      if (virtual.waits) this.#tryToWake(hart, virtual, asserted.includes(virtual.side), now);
+      runnable[virtual.side] = !virtual.waits;
+      if (runnable[virtual.side]) virtual.runnableSince ??= now;
     }
     return runnable;
   }
 
-  #waits = (guest: Guest): boolean => (guest.phase.kind === 'booting' ? guest.phase.waits : guest.wait !== undefined);
+  #heedsPlic = (virtual: VirtualHart): boolean => virtual.context === undefined || heedsPlic(virtual.context);
 
-  #heedsPlic = (guest: Guest): boolean => guest.context === undefined || heedsPlic(guest.context);
-
-  #tryToWake(hart: MeteredHart, guest: Guest, asserted: boolean, now: number): void {
+  #tryToWake(hart: MeteredHart, virtual: VirtualHart, asserted: boolean, now: number): void {
+    const { guest, context } = virtual;
     if (guest.phase.kind === 'booting') {
       if (asserted) guest.phase = { ...guest.phase, waits: false };
       return;
     }
-    const { context } = guest;
     const interrupted = context === undefined ? hasInterruptInHart(hart) : hasInterrupt(context, asserted, now);
-    if (!interrupted || !endWait(hart, guest)) return;
-    guest.runnableSince = context === undefined ? now : Math.min(now, timerOf(context));
+    if (!endWait(hart, virtual, interrupted)) return;
+    virtual.runnableSince = context === undefined ? now : Math.min(now, timerOf(context));
   }
 
   /** M-mode interrupts for whatever else than the running guest's own may change the decision. */
-  #arm(hart: MeteredHart, decision: Decision): void {
+  #arm(hart: MeteredHart, alive: readonly VirtualHart[], decision: Decision): void {
     let deadline = decision.run === null ? Number.POSITIVE_INFINITY : decision.untilTicks;
-    for (const guest of aliveGuests(this.#node)) {
-      if (guest === this.#loaded) continue;
-      const listens = this.#waits(guest) && this.#mayInterrupt(guest, decision);
-      if (listens && guest.context !== undefined) deadline = Math.min(deadline, timerOf(guest.context));
-      this.#steering.set(hart, guest.side, listens && this.#heedsPlic(guest) ? STEER.meip : STEER.off);
+    for (const virtual of alive) {
+      if (virtual === this.#loaded) continue;
+      const listens = virtual.waits && this.#mayInterrupt(virtual, decision);
+      if (listens && virtual.context !== undefined) deadline = Math.min(deadline, timerOf(virtual.context));
+      this.#steering.set(hart, virtual.side, listens && this.#heedsPlic(virtual) ? STEER.meip : STEER.off);
     }
     this.#timer.arm(hart, deadline);
   }
 
   /** Production always; the maintenance guest when nobody runs, or when it would be owed a share. */
-  #mayInterrupt(guest: Guest, decision: Decision): boolean {
-    const { production, share } = this.#node;
-    return guest.side === production || decision.run === null || share.policy.percent > 0;
+  #mayInterrupt(virtual: VirtualHart, decision: Decision): boolean {
+    return virtual.side === this.#node.production || decision.run === null || this.share.policy.percent > 0;
   }
+}
+
+function raiseIn(virtual: VirtualHart): void {
+  const { context } = virtual;
+  if (context !== undefined) virtual.context = { ...context, ssip: context.ssip | INTERRUPT.SSI };
 }

@@ -1,5 +1,5 @@
+import { CSR, MSTATUS } from '../firmware/index.ts';
 import type { MachineModeHart } from '../machine/index.ts';
-import { CSR, MSTATUS } from './csr.ts';
 import { cameFromSupervisor } from './guest-memory.ts';
 
 /**

@@ -3,7 +3,7 @@
  * rest of the same registers (mstatus, mie, mip) belongs to the running OS, and mepc, mcause and mtval to the trap.
  */
 
-import { PMP_ENTRIES } from '../firmware/pmp.ts';
+import { CSR, INTERRUPT, MSTATUS, PMP_ENTRIES } from '../firmware/index.ts';
 import {
   ACLINT,
   IllegalCsrError,
@@ -11,7 +11,6 @@ import {
   PARTITION_CONTROLLER,
   PARTITION_REGISTERS,
 } from '../machine/index.ts';
-import { CSR, M_INTERRUPTS, MSTATUS } from './csr.ts';
 import { ALL_SLOTS, rangeKey, rangeRegister } from './dma-write.ts';
 import { hex } from './partition.ts';
 
@@ -41,7 +40,7 @@ export const CAPTURED_CSRS: readonly CapturedCsr[] = [
   csr('misa', CSR.misa),
   csr('medeleg', CSR.medeleg),
   csr('mideleg', CSR.mideleg),
-  csr('mie', CSR.mie, M_INTERRUPTS),
+  csr('mie', CSR.mie, INTERRUPT.M),
   csr('mtvec', CSR.mtvec),
   csr('mcounteren', CSR.mcounteren),
   csr('menvcfg', CSR.menvcfg),
@@ -59,22 +58,33 @@ const MSIP_BYTES = 4;
 
 export const mtimecmpRegister = (hartId: number): number => ACLINT.base + MTIMECMP_OFFSET + 8 * hartId;
 
-/** Reads M-mode's CSRs of this hart, PMP, timer, steering and IOPMP. A CSR the hart lacks is left out. */
-export function captureMachineState(hart: MachineModeHart): MachineState {
+const STEER = PARTITION_CONTROLLER.base + PARTITION_REGISTERS.steer;
+export const STEER_REGISTERS = [
+  ['steer.A', STEER],
+  ['steer.B', STEER + 4],
+] as const;
+
+/** Reads what M-mode owns of this hart, and what it owns that the harts share. */
+export const captureMachineState = (hart: MachineModeHart): MachineState =>
+  new Map([...captureHartState(hart), ...captureBoardState(hart)]);
+
+/** Reads M-mode's CSRs of this hart, PMP and timer. A CSR the hart lacks is left out. */
+export function captureHartState(hart: MachineModeHart): MachineState {
   const state = new Map<string, bigint>();
   for (const { name, address, mask } of CAPTURED_CSRS) {
     const value = readCsr(hart, address);
     if (value !== undefined) state.set(name, BigInt.asUintN(64, value) & mask);
   }
-  const read = (name: string, address: number, bytes: 4 | 8): void => {
-    const value = hart.load(address, bytes);
-    if (value !== undefined) state.set(name, BigInt.asUintN(8 * bytes, value));
-  };
-  read('mtimecmp', mtimecmpRegister(hart.hartId), 8);
-  read('msip', ACLINT.base + MSIP_BYTES * hart.hartId, 4);
-  const controller = PARTITION_CONTROLLER.base;
-  read('steer.A', controller + PARTITION_REGISTERS.steer, 4);
-  read('steer.B', controller + PARTITION_REGISTERS.steer + 4, 4);
+  readInto(state, hart, 'mtimecmp', mtimecmpRegister(hart.hartId), 8);
+  readInto(state, hart, 'msip', ACLINT.base + MSIP_BYTES * hart.hartId, 4);
+  return state;
+}
+
+/** Reads steering and IOPMP. */
+function captureBoardState(hart: MachineModeHart): MachineState {
+  const state = new Map<string, bigint>();
+  const read = (name: string, address: number, bytes: 4 | 8): void => readInto(state, hart, name, address, bytes);
+  for (const [name, register] of STEER_REGISTERS) read(name, register, 4);
   for (const slot of ALL_SLOTS) {
     for (let range = 0; range < PARTITION_REGISTERS.iopmpRangesPerSlot; range++) {
       read(rangeKey(slot, range, 'base'), rangeRegister(slot, range), 8);
@@ -82,6 +92,17 @@ export function captureMachineState(hart: MachineModeHart): MachineState {
     }
   }
   return state;
+}
+
+function readInto(
+  state: Map<string, bigint>,
+  hart: MachineModeHart,
+  name: string,
+  address: number,
+  bytes: 4 | 8,
+): void {
+  const value = hart.load(address, bytes);
+  if (value !== undefined) state.set(name, BigInt.asUintN(8 * bytes, value));
 }
 
 /** What `found` has that `expected` doesn't, and the other way round. Empty: bit-identical. */

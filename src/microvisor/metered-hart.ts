@@ -2,7 +2,7 @@
  * The hart as the Microvisor sees it: each operation is charged by the cost tables, and `spentCycles` is the running
  * total, the monitor's account of itself.
  */
-import { chargedHart } from '../firmware/charged-hart.ts';
+import { chargedHart } from '../firmware/index.ts';
 import type { MachineModeHart } from '../machine/index.ts';
 
 export interface MeteredHart extends MachineModeHart {

@@ -6,10 +6,15 @@ import {
   answerMailbox,
   type BoardRom,
   COSTS,
+  CSR,
   type Firmware,
+  INTERRUPT,
   PENDING,
+  POWER,
   pendingAtMachineMode,
+  setPower,
   takeMailboxRequest,
+  type Waiting,
 } from '../firmware/index.ts';
 import type {
   MachineModeEntry,
@@ -17,27 +22,26 @@ import type {
   MachineModeProgram,
   MachineModeReturn,
   MemoryMap,
-  Side,
 } from '../machine/index.ts';
 import { FIRMWARE_MEMORY, MIB, TIMING } from '../machine/index.ts';
-import { expectedBareState } from './bare-expectation.ts';
+import { bareStates, captureAt, oneState } from './all-harts-state.ts';
+import { beginBoot } from './boot.ts';
 import { Control, type PartitionRequest } from './control.ts';
 import { MICROVISOR_COSTS } from './cost-table.ts';
-import { CSR, INTERRUPT } from './csr.ts';
-import { checkNotDrifted } from './drift.ts';
-import { Guest } from './guest.ts';
-import { HartMonitor } from './hart-monitor.ts';
-import { captureMachineState, differences, type MachineState } from './machine-state.ts';
+import { bareCalls, onHarts, virtualizedCalls } from './cross-hart.ts';
+import { devirtualize } from './devirtualize.ts';
+import type { Guest } from './guest.ts';
+import { stopGuest } from './guest-end.ts';
+import { differences, type MachineState } from './machine-state.ts';
 import { type MeteredHart, meteredHart } from './metered-hart.ts';
 import { soleOwner } from './partition.ts';
 import { type ControlRequest, type ControlResponse, decodeRequest, encodeResponse, Refusal } from './protocol.ts';
-import { checkDevicesReleased } from './quiesce.ts';
-import { Share } from './share.ts';
 import type { MicrovisorStatus } from './status.ts';
 import { bareStatus, virtualizedStatus } from './status-of.ts';
 import { VIRTUALIZE_STEPS } from './steps/index.ts';
-import { applySteps, type ReversibleStep, revertSteps } from './steps/step.ts';
-import type { Virtualized } from './virtualized.ts';
+import type { ReversibleStep } from './steps/step.ts';
+import { type Running, type SwitchOver, virtualize } from './virtualize.ts';
+import { aliveGuests, monitorOf, ticksNow } from './virtualized.ts';
 
 /** Upper half of firmware memory. */
 export const MICROVISOR_ENTRY = FIRMWARE_MEMORY.base + MIB;
@@ -45,163 +49,177 @@ export const MICROVISOR_ENTRY = FIRMWARE_MEMORY.base + MIB;
 export interface MicrovisorOptions {
   readonly firmware: Firmware;
   readonly board: MemoryMap;
-  readonly harts: 1;
+  /** Harts of the board, 0 to harts - 1. */
+  readonly harts: number;
   readonly rom: BoardRom;
   /** For tests of what a step that fails or leaves something behind does. */
   readonly steps?: readonly ReversibleStep[];
 }
 
-interface Running {
-  readonly node: Virtualized;
-  readonly monitor: HartMonitor;
-  readonly control: Control;
-  /** What M-mode owned right after virtualize. */
-  readonly applied: MachineState;
-}
+/** The hart that the mailbox interrupts. */
+const MAILBOX_HART = 0;
 
 export class Microvisor implements MachineModeProgram {
   readonly entry = MICROVISOR_ENTRY;
   readonly #firmware: Firmware;
-  readonly #board: MemoryMap;
-  readonly #hartIds: readonly number[];
-  readonly #rom: BoardRom;
-  readonly #steps: readonly ReversibleStep[];
-  readonly #harts = new Map<MachineModeHart, MeteredHart>();
-  #running: Running | undefined;
+  readonly #over: SwitchOver;
+  readonly #harts = new Map<number, MeteredHart>();
+  /** What a hart is doing in M-mode while it waits for others. */
+  readonly #work = new Map<number, Waiting<MachineModeReturn>>();
+  #running: (Running & { readonly control: Control }) | undefined;
 
   /** Registers itself as the firmware's service; the machine has to have it attached, too. */
   constructor({ firmware, board, harts, rom, steps = VIRTUALIZE_STEPS }: MicrovisorOptions) {
     this.#firmware = firmware;
-    this.#board = board;
-    this.#hartIds = Array.from({ length: harts }, (_, id) => id);
-    this.#rom = rom;
-    this.#steps = steps;
+    this.#over = {
+      board,
+      hartIds: Array.from({ length: harts }, (_, id) => id),
+      rom,
+      steps,
+      entry: this.entry,
+      metered: (hart) => this.#metered(hart),
+    };
     firmware.service = (hart, request) => this.#serveBare(hart, request);
   }
 
   enter(machineHart: MachineModeHart, why: MachineModeEntry): MachineModeReturn {
-    const hart = this.#metered(machineHart);
-    const { monitor } = this.#virtualized();
-    monitor.enter(hart, why);
-    this.#serveMailbox(hart);
+    const { hartId } = machineHart;
+    const work = this.#work.get(hartId) ?? this.#serveEntry(this.#metered(machineHart), why);
+    const step = work.next();
+    if (step.done !== true) {
+      this.#work.set(hartId, work);
+      return 'wfi';
+    }
+    this.#work.delete(hartId);
+    return step.value;
+  }
+
+  *#serveEntry(hart: MeteredHart, why: MachineModeEntry): Waiting<MachineModeReturn> {
+    const { node } = this.#virtualized();
+    const monitor = monitorOf(node, hart.hartId);
+    const outcome = monitor.enter(hart, why);
+    if (outcome === 'shut-down' || outcome === 'reboots') yield* this.#endGuest(hart, monitor.enteredGuest, outcome);
+    const pending = hart.csr(CSR.mip);
+    if ((pending & INTERRUPT.MSI) !== 0n) yield* virtualizedCalls(node).serve(hart);
+    if ((pending & INTERRUPT.MEI) !== 0n && hart.hartId === MAILBOX_HART) yield* this.#serveMailbox(hart);
     if (this.#running !== undefined) return monitor.leave(hart);
     hart.charge(COSTS.trapExit);
     return 'mret';
   }
 
-  #serveMailbox(hart: MeteredHart): void {
-    if ((hart.csr(CSR.mip) & INTERRUPT.MEI) === 0n) return;
+  /** A guest powers itself off, or reboots. Another of its harts may have been first, or the guest be on its way out. */
+  *#endGuest(hart: MeteredHart, guest: Guest, how: 'shut-down' | 'reboots'): Waiting<void> {
+    const { node } = this.#virtualized();
+    if (guest.phase.kind !== 'running') return;
+    yield* stopGuest(node, hart, guest);
+    // It may have been destroyed meanwhile.
+    if (node.guests.get(guest.side) !== guest) return;
+    if (how === 'reboots') yield* beginBoot(hart, node, guest);
+    else if (aliveGuests(node).length === 0) setPower(hart, POWER.off);
+  }
+
+  *#serveMailbox(hart: MeteredHart): Waiting<void> {
     if ((pendingAtMachineMode(hart) & PENDING.mailbox) === 0) return;
     const bytes = takeMailboxRequest(hart);
-    if (bytes !== undefined)
-      answerMailbox(
-        hart,
-        this.#answer(hart, bytes, (request) => this.#serve(hart, request)),
-      );
+    if (bytes === undefined) return;
+    answerMailbox(hart, yield* this.#answer(hart, bytes, (request) => this.#serve(hart, request)));
   }
 
   /** While the firmware serves the mailbox the node is bare, whatever it was before a reset. */
-  #serveBare(machineHart: MachineModeHart, bytes: Uint8Array): Uint8Array {
+  *#serveBare(machineHart: MachineModeHart, bytes: Uint8Array): Waiting<Uint8Array> {
     this.#running = undefined;
     const hart = this.#metered(machineHart);
-    return this.#answer(hart, bytes, (request) => {
-      if (request.op === 'virtualize') return this.#virtualize(hart);
-      if (request.op !== 'status') throw new Refusal('not-virtualized', `${request.op} needs a virtualized node`);
-    });
+    return yield* this.#answer(hart, bytes, (request) => this.#serveBareRequest(hart, request));
   }
 
-  #serve(hart: MeteredHart, request: ControlRequest): void {
-    switch (request.op) {
-      case 'virtualize':
-        throw new Refusal('already-virtualized', 'the node is virtualized');
-      case 'devirtualize':
-        this.#devirtualize(hart);
-        break;
-      case 'status':
-        break;
-      default:
-        this.#virtualized().control.serve(hart, request satisfies PartitionRequest);
+  *#serveBareRequest(hart: MeteredHart, request: ControlRequest): Waiting<void> {
+    if (request.op === 'virtualize') {
+      const { side, harts } = this.#firmware;
+      const running = yield* virtualize(this.#over, hart, side, harts);
+      // Every hart has come from the firmware: what was left of an earlier life, before a reset, is over.
+      this.#work.clear();
+      this.#running = { ...running, control: new Control(running.node) };
+    } else if (request.op !== 'status') {
+      throw new Refusal('not-virtualized', `${request.op} needs a virtualized node`);
     }
   }
 
-  #answer(hart: MeteredHart, bytes: Uint8Array, serve: (request: ControlRequest) => void): Uint8Array {
-    const before = hart.spentCycles();
+  *#serve(hart: MeteredHart, request: ControlRequest): Waiting<void> {
+    switch (request.op) {
+      case 'virtualize':
+        throw new Refusal('already-virtualized', 'the node is virtualized');
+      case 'devirtualize': {
+        const { side, sbi } = yield* devirtualize(this.#over, hart, this.#virtualized());
+        this.#firmware.side = side;
+        this.#firmware.harts = sbi.harts;
+        this.#running = undefined;
+        break;
+      }
+      case 'status':
+        break;
+      default:
+        yield* this.#virtualized().control.serve(hart, request satisfies PartitionRequest);
+    }
+  }
+
+  *#answer(
+    hart: MeteredHart,
+    bytes: Uint8Array,
+    serve: (request: ControlRequest) => Waiting<void>,
+  ): Waiting<Uint8Array> {
+    const before = { cycles: hart.spentCycles(), ticks: ticksNow(hart) };
     hart.charge(bytes.length * MICROVISOR_COSTS.mailboxByte);
-    const response = this.#respond(hart, before, () => serve(decodeRequest(bytes)));
+    const response = yield* this.#respond(hart, before, () => serve(decodeRequest(bytes)));
     const encoded = encodeResponse(response);
     hart.charge(encoded.length * MICROVISOR_COSTS.mailboxByte);
     return encoded;
   }
 
-  #respond(hart: MeteredHart, before: number, serve: () => void): ControlResponse {
+  *#respond(
+    hart: MeteredHart,
+    before: { readonly cycles: number; readonly ticks: number },
+    serve: () => Waiting<void>,
+  ): Waiting<ControlResponse> {
     try {
-      serve();
-      const status = this.#status(hart);
-      return { ok: true, switchNs: (hart.spentCycles() - before) * TIMING.nsPerInstruction, status };
+      yield* serve();
+      const status = yield* this.#status(hart);
+      // What it spent is known to the cycle; where it has waited for other harts, the clock tells.
+      const spentNs = (hart.spentCycles() - before.cycles) * TIMING.nsPerInstruction;
+      const passedNs = (ticksNow(hart) - before.ticks) * TIMING.nsPerTick;
+      return { ok: true, switchNs: this.#over.hartIds.length === 1 ? spentNs : Math.max(spentNs, passedNs), status };
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       return { ok: false, error: { code: error.code, message: error.message } };
     }
   }
 
-  #virtualize(hart: MeteredHart): void {
-    const { side } = this.#firmware;
-    const captured = captureMachineState(hart);
-    const bare = expectedBareState(captured, this.#board, side, this.#hartIds);
-    checkNotDrifted(bare, captured);
-    const partition = soleOwner(this.#board, side);
-    applySteps(this.#steps, { hart, side, partition, bare, found: captured, entry: this.entry });
-
-    const guests = new Map<Side, Guest>();
-    const share = new Share();
-    const node: Virtualized = { partition, guests, production: side, share, rom: this.#rom };
-    const guest = new Guest(side, { kind: 'running' }, this.#hartIds, () => node.partition);
-    guests.set(side, guest);
-    const monitor = new HartMonitor(hart, node, guest);
-    const control = new Control(node, monitor, this.#hartIds);
-    this.#running = { node, monitor, control, applied: captureMachineState(hart) };
-  }
-
-  #devirtualize(hart: MeteredHart): void {
-    const { node, monitor, applied } = this.#virtualized();
-    const [guest, other] = [...node.guests.values()];
-    if (guest === undefined || other !== undefined) {
-      throw new Refusal('other-guest', `devirtualize needs one guest, there are ${node.guests.size}`);
-    }
-    if (guest.phase.kind !== 'running') {
-      throw new Refusal('vm-not-running', `guest ${guest.side} is ${guest.phase.kind}`);
-    }
-    checkDevicesReleased(hart, node.partition, guest.side);
-    monitor.load(hart, guest);
-    const found = captureMachineState(hart);
-    checkNotDrifted(monitor.expectedState(hart, applied), found);
-    const bare = expectedBareState(applied, this.#board, guest.side, this.#hartIds);
-    revertSteps(this.#steps, { hart, side: guest.side, partition: node.partition, bare, found, entry: this.entry });
-    this.#firmware.side = guest.side;
-    this.#running = undefined;
-  }
-
-  #status(hart: MeteredHart): MicrovisorStatus {
+  *#status(hart: MeteredHart): Waiting<MicrovisorStatus> {
     if (this.#running !== undefined) return virtualizedStatus(this.#running.node);
-    const { side } = this.#firmware;
-    const found = captureMachineState(hart);
+    const { board, hartIds } = this.#over;
+    const { side, harts } = this.#firmware;
+    const found = new Map<number, MachineState>();
+    yield* onHarts(bareCalls(harts), hart, hartIds, (each) => {
+      found.set(each.hartId, captureAt(this.#metered(each), hart));
+    });
+    const all = new Map([...found].toSorted(([left], [right]) => left - right));
     return bareStatus(
       side,
-      soleOwner(this.#board, side),
-      differences(expectedBareState(found, this.#board, side, this.#hartIds), found),
+      hartIds,
+      soleOwner(board, side),
+      differences(oneState(bareStates(all, board, side)), oneState(all)),
     );
   }
 
-  #virtualized(): Running {
+  #virtualized(): Running & { readonly control: Control } {
     if (this.#running === undefined) throw new Error('the Microvisor is entered on a bare node');
     return this.#running;
   }
 
   #metered(hart: MachineModeHart): MeteredHart {
-    let metered = this.#harts.get(hart);
+    let metered = this.#harts.get(hart.hartId);
     if (metered === undefined) {
       metered = meteredHart(hart);
-      this.#harts.set(hart, metered);
+      this.#harts.set(hart.hartId, metered);
     }
     return metered;
   }

@@ -12,7 +12,7 @@
  * | next    | memory the guest owns: NAPOT (1 entry) or TOR (2 entries)    | rwx          |
  * | rest    | off: everything else is denied by absence of a match         | denied       |
  */
-import { napot, PMP_CFG, PMP_ENTRIES, PMP_OFF, type PmpEntry } from '../firmware/pmp.ts';
+import { napot, PMP_CFG, PMP_ENTRIES, PMP_OFF, type PmpEntry } from '../firmware/index.ts';
 import type { MemoryRegion, Side } from '../machine/index.ts';
 import { M_MODE_IO, SIDE_IO, SIDE_IO_BASE, SIDE_IO_BYTES, SIDES, SLOTS_PER_SIDE, slotBase } from '../machine/index.ts';
 import { memoryOf, type Partition } from './partition.ts';

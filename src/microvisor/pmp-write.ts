@@ -1,6 +1,5 @@
-import { PMP_ENTRIES, PMP_OFF, type PmpEntry } from '../firmware/pmp.ts';
+import { CSR, PMP_ENTRIES, PMP_OFF, type PmpEntry } from '../firmware/index.ts';
 import type { MachineModeHart } from '../machine/index.ts';
-import { CSR } from './csr.ts';
 
 const ENTRIES_PER_CONFIG = 8;
 

@@ -13,10 +13,14 @@ export type ControlRequest =
   | { readonly op: 'virtualize' }
   /** Takes the Microvisor out from under the one guest that is left. */
   | { readonly op: 'devirtualize' }
-  /** Takes `memory` and `slots` from their owner and makes them, with the side's block, a new guest without an OS. */
+  /**
+   * Takes `memory` and `slots` from their owner and makes them, with the side's block, a new guest without an OS. `harts`:
+   * the ones it has, of which those that another guest has are shared; absent: the first one, shared.
+   */
   | {
       readonly op: 'createVm';
       readonly side: Side;
+      readonly harts?: readonly number[];
       readonly memory: readonly MemoryRegion[];
       readonly slots: readonly SlotName[];
     }
@@ -28,6 +32,8 @@ export type ControlRequest =
   | { readonly op: 'moveSlot'; readonly slot: SlotName; readonly owner: Side | null }
   /** Hands memory its owner has given up to another guest, or to nobody. */
   | { readonly op: 'setMemory'; readonly region: MemoryRegion; readonly owner: Side | null }
+  /** Hands a hart that its guests have stopped to a guest, or to nobody. */
+  | { readonly op: 'moveHart'; readonly hart: number; readonly owner: Side | null }
   /** Names the guest that goes first. */
   | { readonly op: 'setProduction'; readonly side: Side }
   /** What the other guest gets while production wants the hart: percent of the time, in slices. */
@@ -55,6 +61,13 @@ export type RefusalCode =
   | 'vm-not-running'
   /** devirtualize: another guest is there. */
   | 'other-guest'
+  /** virtualize, devirtualize: a hart is not online in the one OS there is. */
+  | 'hart-offline'
+  /** moveHart: its guest runs on it, or cannot do without it. */
+  | 'hart-in-use'
+  | 'bad-hart'
+  /** devirtualize: a hart waits in an SBI call. */
+  | 'call-in-flight'
   /** A driver holds the device: its virtio Status is not 0. */
   | 'device-in-use'
   /** destroyVm: it is the only one. */
@@ -109,6 +122,7 @@ export function decodeRequest(bytes: Uint8Array): ControlRequest {
       return {
         op,
         side: fields.side('side'),
+        ...(fields.has('harts') ? { harts: fields.list('harts', hartId) } : {}),
         memory: fields.list('memory', region),
         slots: fields.list('slots', slot),
       };
@@ -119,6 +133,8 @@ export function decodeRequest(bytes: Uint8Array): ControlRequest {
       return { op, side: fields.side('side'), force: fields.boolean('force') };
     case 'moveSlot':
       return { op, slot: slot(fields.object('slot')), owner: fields.owner('owner') };
+    case 'moveHart':
+      return { op, hart: fields.integer('hart'), owner: fields.owner('owner') };
     case 'setMemory':
       return { op, region: region(fields.object('region')), owner: fields.owner('owner') };
     case 'setShare':
@@ -156,6 +172,11 @@ const slot = (value: unknown): SlotName => {
   return { side: fields.side('side'), index: fields.integer('index') };
 };
 
+function hartId(value: unknown): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return value;
+  throw new Refusal('bad-request', `a hart is an integer, not ${JSON.stringify(value)}`);
+}
+
 /** Typed access to the fields of a JSON object. */
 class Fields {
   readonly #object: JsonObject;
@@ -165,6 +186,10 @@ class Fields {
       throw new Refusal('bad-request', `expected an object, found ${JSON.stringify(value)}`);
     }
     this.#object = value;
+  }
+
+  has(name: string): boolean {
+    return this.#object[name] !== undefined;
   }
 
   text(name: string): string {

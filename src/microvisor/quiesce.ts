@@ -2,7 +2,7 @@
  * Puts the devices of a guest that ends as they are out of reset, so that none of them moves a byte or raises an
  * interrupt on its behalf any more.
  */
-import { VIRTIO_MAGIC, VIRTIO_MMIO, VIRTIO_STATUS } from '../firmware/boot/virtio-mmio.ts';
+import { VIRTIO_MAGIC, VIRTIO_MMIO, VIRTIO_STATUS } from '../firmware/index.ts';
 import {
   IRQ,
   type MachineModeHart,
@@ -68,7 +68,12 @@ export function resetReleased(hart: MachineModeHart, slot: SlotName): void {
 }
 
 /** Resets every device `guest` owns. Its other side's OS, if any, is not touched. */
-export function quiesceDevices(hart: MachineModeHart, partition: Partition, guest: Side): void {
+export function quiesceDevices(
+  hart: MachineModeHart,
+  partition: Partition,
+  guest: Side,
+  hartIds: readonly number[],
+): void {
   for (const slot of slotsOf(partition, guest)) {
     if (driverStatus(hart, slot) !== 0) hart.store(slotBase(slot.side, slot.index) + VIRTIO_MMIO.status, 4, 0n);
   }
@@ -76,7 +81,7 @@ export function quiesceDevices(hart: MachineModeHart, partition: Partition, gues
     if (partition.blocks[side] !== guest) continue;
     resetUart(hart, side);
     resetClock(hart, side);
-    resetPlic(hart, side);
+    resetPlic(hart, side, hartIds);
   }
 }
 
@@ -95,14 +100,17 @@ function resetClock(hart: MachineModeHart, side: Side): void {
 }
 
 /** An interrupt the OS had claimed is completed: its gateway would stay shut. A source has to be enabled for that. */
-function resetPlic(hart: MachineModeHart, side: Side): void {
+function resetPlic(hart: MachineModeHart, side: Side, hartIds: readonly number[]): void {
   const base = SIDE_IO_BASE[side] + SIDE_IO.plic.offset;
-  const context = plicContext(hart.hartId, 'S');
+  for (let source = 1; source <= IRQ.sources; source++) hart.store(base + PLIC.priority + 4 * source, 4, 0n);
+  for (const hartId of hartIds) resetPlicContext(hart, base, plicContext(hartId, 'S'));
+}
+
+function resetPlicContext(hart: MachineModeHart, base: number, context: number): void {
   const enable = base + PLIC.enable + PLIC.enableContextBytes * context;
   const registers = base + PLIC.context + PLIC.contextBytes * context;
   hart.store(enable, 4, 0xffff_fffen);
   for (let source = 1; source <= IRQ.sources; source++) {
-    hart.store(base + PLIC.priority + 4 * source, 4, 0n);
     hart.store(registers + PLIC.claimComplete, 4, BigInt(source));
   }
   hart.store(enable, 4, 0n);

@@ -17,12 +17,16 @@ export const SLICE_TICKS_MIN = 100;
 export const SLICE_TICKS_MAX = 100_000;
 
 export class Share {
-  policy: SharePolicy = DEFAULT_SHARE;
+  policy: SharePolicy;
   /** In hundredths of a tick. */
   #credit = 0;
   #sliceEnd: number | undefined;
   /** Ticks of a slice that it gave back by waiting, or did not need: its as soon as it wants the hart again. */
   #left = 0;
+
+  constructor(policy: SharePolicy = DEFAULT_SHARE) {
+    this.policy = policy;
+  }
 
   /** Production ran for `ticks` while the maintenance guest wanted to. */
   waited(ticks: number): void {

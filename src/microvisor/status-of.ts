@@ -19,9 +19,12 @@ export function virtualizedStatus(node: Virtualized): MicrovisorStatus {
     state: 'virtualized',
     production: node.production,
     guests: Object.fromEntries(guests),
-    share: shareStatus(node.share.policy),
+    share: shareStatus(node.share),
     memory: node.partition.memory,
     slots: node.partition.slots,
+    harts: [...node.monitors.keys()].map((id) =>
+      guests.filter(([, { harts }]) => harts.includes(id)).map(([side]) => side),
+    ),
     stateIdentical: null,
     differences: [],
   };
@@ -29,6 +32,7 @@ export function virtualizedStatus(node: Virtualized): MicrovisorStatus {
 
 export function bareStatus(
   side: Side,
+  hartIds: readonly number[],
   partition: Partition,
   differences: readonly StateDifference[],
 ): MicrovisorStatus {
@@ -39,14 +43,17 @@ export function bareStatus(
     share: shareStatus(DEFAULT_SHARE),
     memory: partition.memory,
     slots: partition.slots,
+    harts: hartIds.map(() => [side]),
     stateIdentical: differences.length === 0,
     differences,
   };
 }
 
-function guestStatus({ phase, account, boots, bootError }: Guest): GuestStatus {
+function guestStatus({ phase, account, boots, bootError, harts, sbi }: Guest): GuestStatus {
   return {
     state: phase.kind,
+    harts: [...harts.keys()].toSorted(),
+    hartsOnline: sbi.harts.started(),
     boots,
     bootError: bootError ?? null,
     exits: account.exits,

@@ -4,7 +4,10 @@ import type { StateDifference } from './machine-state.ts';
 import type { OwnedRegion, Owner } from './partition.ts';
 
 export interface GuestStatus {
-  readonly state: 'created' | 'booting' | 'running' | 'off';
+  readonly state: 'created' | 'booting' | 'running' | 'stopping' | 'off';
+  /** Harts it has, and those of them its OS has online. */
+  readonly harts: readonly number[];
+  readonly hartsOnline: readonly number[];
   /** How many times its OS was loaded; the one that ran when the node was virtualized counts. */
   readonly boots: number;
   /** Why its last boot failed. */
@@ -32,6 +35,8 @@ export interface MicrovisorStatus {
   readonly share: { readonly maintenancePercent: number; readonly sliceUs: number };
   readonly memory: readonly OwnedRegion[];
   readonly slots: Readonly<Record<Side, readonly Owner[]>>;
+  /** Who has each hart, by hart id; two where they share it. Bare: the one OS has them all. */
+  readonly harts: readonly (readonly Side[])[];
   /** Bare: whether what M-mode owns is bit for bit what the firmware sets for this side, read from the machine now. */
   readonly stateIdentical: boolean | null;
   readonly differences: readonly StateDifference[];

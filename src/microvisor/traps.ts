@@ -1,30 +1,31 @@
 /** The only switch on the cause of a trap. */
-import { serveSbi } from '../firmware/index.ts';
+import { CAUSE_INTERRUPT, CSR, EXCEPTION, INTERRUPT_CODE, serveSbi, WFI_INSTRUCTION } from '../firmware/index.ts';
 import type { MachineModeHart } from '../machine/index.ts';
 import { serveAbsentDevice } from './absent-device.ts';
-import { CAUSE_INTERRUPT, CSR, EXCEPTION, INTERRUPT_CODE, WFI_INSTRUCTION } from './csr.ts';
 import type { Guest } from './guest.ts';
 import type { ExitCause } from './guest-account.ts';
 import { cameFromSupervisor } from './guest-memory.ts';
 import { injectException } from './inject.ts';
 import { hex } from './partition.ts';
+import type { VirtualHart } from './virtual-hart.ts';
 import type { Virtualized } from './virtualized.ts';
 
-/** What becomes of the guest the trap came from. */
-export type TrapOutcome = 'continues' | 'waits' | 'shut-down' | 'reboots';
+/** What becomes of the hart the trap came from, and of its guest. */
+export type TrapOutcome = 'continues' | 'waits' | 'hart-stopped' | 'shut-down' | 'reboots';
 
-/** Serves the trap `guest` is in, all but the choice of who runs next. Counts it in the guest's account. */
-export function handleTrap(hart: MachineModeHart, node: Virtualized, guest: Guest): TrapOutcome {
+/** Serves the trap `virtual` is in, all but the choice of who runs next. Counts it in the guest's account. */
+export function handleTrap(hart: MachineModeHart, node: Virtualized, virtual: VirtualHart): TrapOutcome {
+  const { guest } = virtual;
   const cause = BigInt.asUintN(64, hart.csr(CSR.mcause));
-  if ((cause & CAUSE_INTERRUPT) !== 0n) return handleInterrupt(hart, guest, Number(cause & ~CAUSE_INTERRUPT));
+  if ((cause & CAUSE_INTERRUPT) !== 0n) return handleInterrupt(guest, Number(cause & ~CAUSE_INTERRUPT));
   switch (Number(cause)) {
     case EXCEPTION.ecallFromS:
       guest.account.exit('sbi');
-      return handleSbi(hart, guest);
+      return handleSbi(hart, virtual);
     case EXCEPTION.illegalInstruction:
       if (isWait(hart)) {
         guest.account.exit('wfi');
-        guest.wait = { kind: 'wfi' };
+        virtual.wait = { kind: 'wfi' };
         return 'waits';
       }
       return handOn(hart, guest, 'illegal-instruction');
@@ -49,7 +50,7 @@ function handOn(hart: MachineModeHart, guest: Guest, cause: ExitCause): TrapOutc
 }
 
 /** M-mode's interrupts say that something has to be looked at; what, is looked at after every trap. */
-function handleInterrupt(hart: MachineModeHart, guest: Guest, code: number): TrapOutcome {
+function handleInterrupt(guest: Guest, code: number): TrapOutcome {
   switch (code) {
     case INTERRUPT_CODE.MTI:
       guest.account.exit('timer');
@@ -59,7 +60,6 @@ function handleInterrupt(hart: MachineModeHart, guest: Guest, code: number): Tra
       return 'continues';
     case INTERRUPT_CODE.MSI:
       guest.account.exit('software');
-      guest.sbi.harts.deliver(hart);
       return 'continues';
     default:
       throw new Error(`M-mode interrupt ${code}, which is not enabled`);
@@ -69,18 +69,22 @@ function handleInterrupt(hart: MachineModeHart, guest: Guest, code: number): Tra
 /** A `wfi` in S-mode under mstatus.TW; in U-mode it is an illegal instruction. */
 const isWait = (hart: MachineModeHart): boolean => hart.csr(CSR.mtval) === WFI_INSTRUCTION && cameFromSupervisor(hart);
 
-function handleSbi(hart: MachineModeHart, guest: Guest): TrapOutcome {
+function handleSbi(hart: MachineModeHart, virtual: VirtualHart): TrapOutcome {
+  const { guest } = virtual;
   const outcome = serveSbi(hart, guest.sbi);
   switch (outcome.kind) {
     case 'return':
       return 'continues';
     case 'wait':
       if (outcome.until()) return 'continues';
-      guest.wait = { kind: 'sbi', until: outcome.until };
+      virtual.wait = { kind: 'sbi', until: outcome.until };
+      return 'waits';
+    case 'suspend':
+      virtual.wait = { kind: 'suspend' };
       return 'waits';
     case 'hart-stopped':
-      // It has no other hart that could start this one again.
-      return 'shut-down';
+      // The last one has no other that could start it again.
+      return guest.sbi.harts.started().length === 0 ? 'shut-down' : 'hart-stopped';
     case 'guest-shutdown':
       return 'shut-down';
     case 'guest-reboot':

@@ -1,15 +1,15 @@
 /** When a guest that waits can go on. */
+import { CSR, INTERRUPT } from '../firmware/index.ts';
 import type { MachineModeHart } from '../machine/index.ts';
-import { CSR, INTERRUPT, S_INTERRUPTS } from './csr.ts';
-import type { Guest } from './guest.ts';
 import { type HartContext, stimecmpOf } from './hart-context.ts';
+import type { VirtualHart } from './virtual-hart.ts';
 import { ticksOf } from './virtualized.ts';
 
 const WFI_BYTES = 4n;
 
 /** Whether an interrupt the guest in the hart has enabled is pending: [Priv] "Wait for Interrupt". */
 export const hasInterruptInHart = (hart: MachineModeHart): boolean =>
-  (hart.csr(CSR.mip) & hart.csr(CSR.mie) & S_INTERRUPTS) !== 0n;
+  (hart.csr(CSR.mip) & hart.csr(CSR.mie) & INTERRUPT.S) !== 0n;
 
 /** Whether one is pending for a guest that is not in the hart; `asserted`: its PLIC has one for it. */
 export function hasInterrupt(context: HartContext, asserted: boolean, nowTicks: number): boolean {
@@ -25,17 +25,19 @@ export const timerOf = (context: HartContext): number =>
 /** Whether the PLIC can wake it. */
 export const heedsPlic = (context: HartContext): boolean => (context.sie & INTERRUPT.SEI) !== 0n;
 
-/** Lets a guest that waited go on, with the interrupt that ends its wait pending. False: its call still waits. */
-export function endWait(hart: MachineModeHart, guest: Guest): boolean {
-  const { wait } = guest;
+/**
+ * Lets a guest that waited go on: with an interrupt pending, or when the call it is in returns. False: it waits still.
+ */
+export function endWait(hart: MachineModeHart, virtual: VirtualHart, interrupted: boolean): boolean {
+  const { wait } = virtual;
   if (wait === undefined) return true;
-  if (wait.kind === 'sbi' && !wait.until()) return false;
-  if (wait.kind === 'wfi') advance(hart, guest);
-  guest.wait = undefined;
+  if (!(wait.kind === 'sbi' ? wait.until() : interrupted)) return false;
+  if (wait.kind === 'wfi') advance(hart, virtual);
+  virtual.wait = undefined;
   return true;
 }
 
-function advance(hart: MachineModeHart, guest: Guest): void {
-  if (guest.context === undefined) hart.setCsr(CSR.mepc, hart.csr(CSR.mepc) + WFI_BYTES);
-  else guest.context = { ...guest.context, pc: guest.context.pc + WFI_BYTES };
+function advance(hart: MachineModeHart, virtual: VirtualHart): void {
+  if (virtual.context === undefined) hart.setCsr(CSR.mepc, hart.csr(CSR.mepc) + WFI_BYTES);
+  else virtual.context = { ...virtual.context, pc: virtual.context.pc + WFI_BYTES };
 }

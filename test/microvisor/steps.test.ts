@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { applyBareBoard, applyBareCsrs, bareState } from '../../src/firmware/index.ts';
+import { applyBareBoard, applyBareCsrs, bareState, CSR } from '../../src/firmware/index.ts';
 import { MEMORY_BLOCK_BYTES, memoryMap, type Side } from '../../src/machine/index.ts';
 import { expectedBareState } from '../../src/microvisor/bare-expectation.ts';
-import { CSR } from '../../src/microvisor/csr.ts';
 import { CAPTURED_CSRS, captureMachineState, differences } from '../../src/microvisor/machine-state.ts';
 import { soleOwner } from '../../src/microvisor/partition.ts';
 import { VIRTUALIZE_STEPS } from '../../src/microvisor/steps/index.ts';

@@ -1,10 +1,12 @@
-import { applyBareBoard, applyBareCsrs, bareState, Firmware, startOs } from '../../src/firmware/index.ts';
+import { applyBareBoard, applyBareCsrs, bareState, Firmware, HART_STATE, startOs } from '../../src/firmware/index.ts';
 import {
   createMachine,
   type Machine,
+  type MachineModeEntry,
   type MachineModeHart,
   type MachineModeProgram,
   type MachineModeReturn,
+  type MachineOptions,
   MEMORY_BLOCK_BYTES,
   type MemoryMap,
   memoryMap,
@@ -35,20 +37,23 @@ const IMAGE_HEADER_BYTES = 64;
 /** Where the guest of a side leaves what it found. */
 export const resultsOf = (side: Side): number => BOARD.bank[side].base + RESULTS_OFFSET;
 
-/** Starts an OS that is in memory already, in place of the boot from a disk. */
+/** Starts an OS that is in memory already, in place of the boot from a disk. Harts but the first are the firmware's. */
 class MemoryBoot implements MachineModeProgram {
   readonly entry = 0x8018_0000;
-  readonly #side: Side;
+  readonly #firmware: Firmware;
 
-  constructor(side: Side) {
-    this.#side = side;
+  constructor(firmware: Firmware) {
+    this.#firmware = firmware;
   }
 
-  enter(hart: MachineModeHart): MachineModeReturn {
-    const state = bareState(this.#side, BOARD);
+  enter(hart: MachineModeHart, why: MachineModeEntry): MachineModeReturn {
+    if (hart.hartId > 0) return this.#firmware.enter(hart, why);
+    const { side, harts } = this.#firmware;
+    const state = bareState(side, BOARD);
     applyBareCsrs(hart, state);
-    applyBareBoard(hart, state, [0]);
-    startOs(hart, { entry: BOARD.bank[this.#side].base, a0: 0n, a1: 0n });
+    applyBareBoard(hart, state, harts.hartIds);
+    startOs(hart, { entry: BOARD.bank[side].base, a0: 0n, a1: 0n });
+    harts.setState(hart.hartId, HART_STATE.started);
     return 'mret';
   }
 }
@@ -56,6 +61,7 @@ class MemoryBoot implements MachineModeProgram {
 export interface TinyNodeOptions {
   /** Side whose guest has the node when it starts. */
   readonly side?: Side;
+  readonly harts?: MachineOptions['harts'];
   /** Sources for guest-assembler.ts. */
   readonly guests: Readonly<Partial<Record<Side, string>>>;
   /** Further disks by slot, such as `A1`. */
@@ -69,24 +75,24 @@ export class TinyNode {
   readonly firmware: Firmware;
   /** What each side's UART sent. */
   readonly console: Record<Side, string> = { A: '', B: '' };
-  #hart: MachineModeHart | undefined;
+  readonly #harts = new Map<number, MachineModeHart>();
 
-  constructor({ side = 'A', guests, disks = {}, steps }: TinyNodeOptions) {
+  constructor({ side = 'A', harts = 1, guests, disks = {}, steps }: TinyNodeOptions) {
     this.machine = createMachine({
-      harts: 1,
+      harts,
       bankBytes: BANK_BYTES,
       clock: { kind: 'virtual' },
       random: (bytes) => new Uint8Array(bytes),
     });
-    this.firmware = new Firmware({ bankBytes: BANK_BYTES, harts: 1, rom: this.machine, bootSide: side });
+    this.firmware = new Firmware({ bankBytes: BANK_BYTES, harts, rom: this.machine, bootSide: side });
     const microvisor = new Microvisor({
       firmware: this.firmware,
       board: BOARD,
-      harts: 1,
+      harts,
       rom: this.machine,
       ...(steps === undefined ? {} : { steps }),
     });
-    const boot = new MemoryBoot(side);
+    const boot = new MemoryBoot(this.firmware);
     this.machine.attach(this.#watched(this.firmware));
     this.machine.attach(this.#watched(microvisor));
     this.machine.attach(this.#watched(boot));
@@ -118,21 +124,25 @@ export class TinyNode {
     return {
       entry: program.entry,
       enter: (hart, why) => {
-        this.#hart = hart;
+        this.#harts.set(hart.hartId, hart);
         return program.enter(hart, why);
       },
     };
   }
 
   /** What M-mode owns, looked at between two instructions. */
-  state(): MachineState {
-    if (this.#hart === undefined) throw new Error('M-mode was not entered yet');
-    return captureMachineState(this.#hart);
+  state(hartId = 0): MachineState {
+    return captureMachineState(this.hartOf(hartId));
   }
 
   get hart(): MachineModeHart {
-    if (this.#hart === undefined) throw new Error('M-mode was not entered yet');
-    return this.#hart;
+    return this.hartOf(0);
+  }
+
+  hartOf(hartId: number): MachineModeHart {
+    const hart = this.#harts.get(hartId);
+    if (hart === undefined) throw new Error(`M-mode was not entered on hart ${hartId} yet`);
+    return hart;
   }
 
   runNs(ns: number): void {

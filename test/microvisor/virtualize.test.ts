@@ -147,6 +147,34 @@ describe('a machine that virtualize or devirtualize does not leave as it should'
     expect(node.status().stateIdentical).toBe(true);
   });
 
+  it.each(VIRTUALIZE_STEPS.map(({ name }) => name))('is virtualized as it was when "%s" cannot be reverted', (name) => {
+    const step = VIRTUALIZE_STEPS.find((each) => each.name === name);
+    let fails = true;
+    const node = new TinyNode({
+      guests: { A: ticker('A', 'a', 500), B: ticker('B', 'b', 500) },
+      steps: sabotaged(name, {
+        revert(context) {
+          step?.revert(context);
+          if (fails) throw new Error('injected');
+        },
+      }),
+    });
+    node.ask({ op: 'virtualize' });
+    node.bootVm('B');
+    node.ask({ op: 'destroyVm', side: 'A', force: true });
+    const before = node.state();
+    expect(node.request({ op: 'devirtualize' })).toMatchObject({
+      ok: false,
+      error: { code: 'step-failed', message: expect.stringContaining('injected') },
+    });
+    expect(differences(before, node.state())).toEqual([]);
+    const printed = node.console.B.length;
+    node.runNs(1_000_000);
+    expect(node.console.B.length).toBeGreaterThan(printed + 10);
+    fails = false;
+    expect(node.ask({ op: 'devirtualize' }).status.stateIdentical).toBe(true);
+  });
+
   it('is not virtualized when something has drifted before', () => {
     const node = new TinyNode({ guests: { A: ticker('A', 'a', 500) } });
     node.ask({ op: 'status' });

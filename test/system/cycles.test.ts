@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { PRIMITIVES } from '../../src/node/primitives/table.ts';
 import { type CycleFigures, CyclingNode, drift } from './cycling-node.ts';
 import { systemDisk } from './system-disk.ts';
 
@@ -15,6 +16,9 @@ it('A node goes through one maintenance after another, from side to side, and is
   try {
     await node.boot();
     for (let cycle = 0; cycle < CYCLES; cycle++) all.push(await node.cycle());
+    // A bare node is as devirtualize leaves it already.
+    const again = await PRIMITIVES['microvisor.devirtualize'](node.node, {}, { deadlineNs: Infinity, key: '' });
+    expect(again).toEqual({ switchNs: 0, pauseNs: 0, stateIdentical: true, differences: [] });
   } finally {
     await node.close();
     rmSync(stateDir, { recursive: true, force: true });

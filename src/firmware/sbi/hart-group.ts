@@ -4,6 +4,7 @@
  */
 import { ACLINT, type MachineModeHart } from '../../machine/index.ts';
 import { CSR, INTERRUPT } from '../csr.ts';
+import type { Waiting } from '../waiting.ts';
 
 /** [SBI] "Hart State Management Extension", states as hart_get_status returns them. */
 export const HART_STATE = { started: 0, stopped: 1, startPending: 2 } as const;
@@ -19,29 +20,47 @@ export type RemoteRequest =
   | { readonly kind: 'ipi' }
   | { readonly kind: 'fence'; readonly fence: RemoteFence; readonly done: (hart: MachineModeHart) => void }
   | { readonly kind: 'start'; readonly start: HartStart }
+  /** M-mode work that is none of the OS's business. */
+  | { readonly kind: 'call'; readonly call: RemoteCall }
   /** Only wakes the hart, so that it looks again at what it waits for. */
   | { readonly kind: 'wake' };
 
 export type RemoteFence = 'fence.i' | 'sfence.vma';
 
+/** What a hart is asked to do in M-mode; `hart` is the one that does it. */
+export type RemoteCall = (hart: MachineModeHart) => Waiting<void>;
+
+/** What is left to do of what was asked of a hart. */
+export interface Delivered {
+  readonly start: HartStart | undefined;
+  readonly calls: readonly RemoteCall[];
+}
+
 const MSIP_BYTES = 4;
 const msipRegister = (hartId: number): number => ACLINT.base + MSIP_BYTES * hartId;
 
 export class HartGroup {
-  readonly hartIds: readonly number[];
   readonly #state = new Map<number, HartState>();
   readonly #requests = new Map<number, RemoteRequest[]>();
 
   /** All harts are stopped at first. */
   constructor(hartIds: readonly number[]) {
-    this.hartIds = hartIds;
     for (const id of hartIds) this.resetHart(id);
   }
 
-  /** As out of reset: stopped, nothing asked of it. */
+  get hartIds(): readonly number[] {
+    return [...this.#state.keys()].sort((left, right) => left - right);
+  }
+
+  /** As out of reset: stopped, nothing asked of it. It is one of the group from now on. */
   resetHart(hartId: number): void {
     this.#state.set(hartId, HART_STATE.stopped);
     this.#requests.set(hartId, []);
+  }
+
+  removeHart(hartId: number): void {
+    this.#state.delete(hartId);
+    this.#requests.delete(hartId);
   }
 
   /** undefined: the group has no such hart. */
@@ -64,14 +83,18 @@ export class HartGroup {
     hart.store(msipRegister(target), MSIP_BYTES, 1n);
   }
 
-  /** Serves what other harts asked of this one; returns the start it was given, if it was. */
-  deliver(hart: MachineModeHart): HartStart | undefined {
+  /**
+   * Serves what other harts asked of this one, but for what it returns. `raise`: makes an inter-processor interrupt pending
+   * for the OS, whose state may not be in the hart.
+   */
+  deliver(hart: MachineModeHart, raise: () => void = () => setSsip(hart, true)): Delivered {
     hart.store(msipRegister(hart.hartId), MSIP_BYTES, 0n);
     let start: HartStart | undefined;
+    const calls: RemoteCall[] = [];
     for (const request of this.#requests.get(hart.hartId)?.splice(0) ?? []) {
       switch (request.kind) {
         case 'ipi':
-          setSsip(hart, true);
+          raise();
           break;
         case 'fence':
           executeFence(hart, request.fence);
@@ -80,11 +103,14 @@ export class HartGroup {
         case 'start':
           start = request.start;
           break;
+        case 'call':
+          calls.push(request.call);
+          break;
         case 'wake':
           break;
       }
     }
-    return start;
+    return { start, calls };
   }
 }
 

@@ -56,13 +56,5 @@ function hartGetStatus({ guest, args: [hartId] }: SbiCall): SbiOutcome {
 /** A retentive suspend is a `wfi`; other types are optional and absent. */
 function hartSuspend({ args: [type] }: SbiCall): SbiOutcome {
   if (BigInt.asUintN(32, type) !== SUSPEND_RETENTIVE) return notSupported();
-  let waited = false;
-  return {
-    kind: 'wait',
-    until: () => {
-      const woken = waited;
-      waited = true;
-      return woken;
-    },
-  };
+  return { kind: 'suspend' };
 }

@@ -24,7 +24,7 @@ const EXTENSIONS: ReadonlyMap<number, SbiExtension> = new Map(
 const ECALL_BYTES = 4n;
 
 /**
- * Serves the `ecall` from S-mode that the hart is in, on behalf of `guest`. For `return` and `wait` the result is in a0
+ * Serves the `ecall` from S-mode that the hart is in, on behalf of `guest`. For `return`, `wait` and `suspend` the result is in a0
  * and a1 and mepc is behind the `ecall` already: a hart that waits only has to stay in M-mode until `until()`. For the
  * other outcomes no register has changed.
  */
@@ -38,7 +38,7 @@ export function serveSbi(hart: MachineModeHart, guest: SbiGuest): SbiOutcome {
       args: [hart.x(REG.a0), hart.x(REG.a1), hart.x(REG.a2), hart.x(REG.a3), hart.x(REG.a4), hart.x(REG.a5)],
     }) ?? notSupported();
   if (outcome.kind === 'return') leaveEcall(hart, outcome.error, outcome.value);
-  else if (outcome.kind === 'wait') leaveEcall(hart, 0n, 0n);
+  else if (outcome.kind === 'wait' || outcome.kind === 'suspend') leaveEcall(hart, 0n, 0n);
   return outcome;
 }
 

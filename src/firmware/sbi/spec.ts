@@ -22,6 +22,8 @@ export type SbiOutcome =
   | { readonly kind: 'return'; readonly error: SbiError; readonly value: bigint }
   /** Returns success once `until` is true: ask again whenever the hart is woken. */
   | { readonly kind: 'wait'; readonly until: () => boolean }
+  /** Returns success when the hart is interrupted, or before. */
+  | { readonly kind: 'suspend' }
   /** The call does not return. */
   | { readonly kind: 'hart-stopped' | 'guest-shutdown' | 'guest-reboot' };
 

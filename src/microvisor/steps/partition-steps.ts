@@ -1,9 +1,7 @@
 /** The steps that hand the board to the partition: memory, DMA, interrupts. */
 
-import { STEER, steer } from '../../firmware/partition.ts';
-import { PMP_ENTRIES } from '../../firmware/pmp.ts';
+import { CSR, PMP_ENTRIES, STEER, steer } from '../../firmware/index.ts';
 import { PARTITION_CONTROLLER, PARTITION_REGISTERS, SIDES } from '../../machine/index.ts';
-import { CSR } from '../csr.ts';
 import { dmaState, writeDmaState } from '../dma-write.ts';
 import { otherSide } from '../partition.ts';
 import { pmpForPartition } from '../pmp-plan.ts';
@@ -12,6 +10,7 @@ import { bareValue, type ReversibleStep, setCsrChecked } from './step.ts';
 
 export const memoryStep: ReversibleStep = {
   name: 'memory',
+  scope: 'hart',
   apply({ hart, side, partition }) {
     const plan = pmpForPartition(partition, side);
     writePmpPlan(hart, plan);
@@ -33,6 +32,7 @@ export const memoryStep: ReversibleStep = {
 /** A guest that is alone may reach what it could bare: then there is nothing to write. */
 export const dmaStep: ReversibleStep = {
   name: 'dma',
+  scope: 'board',
   apply: ({ hart, partition, found }) => writeDmaState(hart, dmaState(partition), found),
   revert: ({ hart, bare, found }) => writeDmaState(hart, bare, found),
 };
@@ -40,6 +40,7 @@ export const dmaStep: ReversibleStep = {
 /** The running side's PLIC goes to its OS; the other's nowhere until it has one. */
 export const interruptStep: ReversibleStep = {
   name: 'interrupts',
+  scope: 'hart',
   apply({ hart, side }) {
     steer(hart, side, hart.hartId, STEER.seip);
     steer(hart, otherSide(side), hart.hartId, STEER.off);

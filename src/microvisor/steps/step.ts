@@ -1,6 +1,7 @@
 /**
  * What virtualize does to a machine, as values with both directions. virtualize applies the list, devirtualize reverts
- * it backwards, and a failure half-way reverts what was done, latest first.
+ * it backwards, and a failure half-way reverts what was done, latest first. One hart does all of them, any further one those
+ * that are a hart's own.
  */
 import type { MachineModeHart, Side } from '../../machine/index.ts';
 import type { MachineState } from '../machine-state.ts';
@@ -22,9 +23,14 @@ export interface StepContext {
 
 export interface ReversibleStep {
   readonly name: string;
+  /** Whether each hart has to do it, or one for all. */
+  readonly scope: 'hart' | 'board';
   apply(context: StepContext): void;
   revert(context: StepContext): void;
 }
+
+export const stepsOf = (steps: readonly ReversibleStep[], scope: ReversibleStep['scope']): readonly ReversibleStep[] =>
+  steps.filter((step) => step.scope === scope);
 
 /** Applies each step in order. @throws Refusal `step-failed`, with everything reverted. */
 export function applySteps(steps: readonly ReversibleStep[], context: StepContext): void {
