@@ -2,6 +2,7 @@
 // the tests that boot Debian (which build its disks first, from the cache when they are there).
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import { installTestTools } from './test-tools.ts';
 
 const root = join(import.meta.dirname, '..');
 const bin = (name: string): string => join(root, 'node_modules/.bin', name);
@@ -14,6 +15,8 @@ const STAGES: readonly (readonly [what: string, command: string, args: readonly 
   ['unit and system tests', bin('vitest'), ['run', ...process.argv.slice(2)]],
 ];
 
+console.log('── packages that tests are made with');
+installTestTools();
 for (const [what, command, args] of STAGES) {
   console.log(`\n── ${what}`);
   const startedAt = Date.now();

@@ -7,7 +7,7 @@ import type { Report } from '../engine/index.ts';
 import { CommandError } from './command-error.ts';
 import type { CliIo } from './io.ts';
 
-const FORMATS = ['pretty', 'json', 'junit'] as const;
+const FORMATS = ['pretty', 'json', 'junit', 'html'] as const;
 type Format = (typeof FORMATS)[number];
 
 export interface OutputTarget {
@@ -47,6 +47,8 @@ async function render(report: Report, format: Format, color: boolean): Promise<s
       return (await import('../engine/report/render-json.ts')).renderJson(report);
     case 'junit':
       return (await import('../engine/report/render-junit.ts')).renderJunit(report);
+    case 'html':
+      return (await import('../engine/report/render-html.ts')).renderHtml(report);
   }
 }
 

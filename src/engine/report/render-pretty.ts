@@ -1,6 +1,7 @@
 /** The report for a terminal: what happened, phase by phase, and what a client saw of it. */
 import type { Report, ReportGuestOs, ReportPhase, ReportStep } from '../generated/report.ts';
 import { formatMs } from '../values/duration.ts';
+import { OUTCOME_COLOR, OUTCOME_WORDS } from './outcome-words.ts';
 import { type Paint, paint } from './paint.ts';
 
 export interface PrettyOptions {
@@ -24,16 +25,8 @@ export function renderPretty(report: Report, { color }: PrettyOptions): string {
     .join('\n\n')}\n`;
 }
 
-const OUTCOME_WORDS: Readonly<Record<Report['run']['outcome'], string>> = {
-  succeeded: 'succeeded',
-  'rolled-back': 'failed and was rolled back: the node is as it was',
-  'failed-safe': 'failed after the commit: the service runs, the run is over',
-  'failed-dirty': 'failed, and so did taking it back',
-  paused: 'paused: resume it with mvctl apply --resume',
-};
-
 function headline({ run, clock }: Report, colors: Paint): string[] {
-  const word = run.outcome === 'succeeded' ? colors.good : run.outcome === 'failed-dirty' ? colors.bad : colors.notable;
+  const word = colors[OUTCOME_COLOR[run.outcome]];
   const lines = [`${colors.strong(run.playbook)} ${word(OUTCOME_WORDS[run.outcome])}`];
   if (run.dryRun) lines.push(colors.notable('dry run: durations and downtimes are priors, nothing was measured'));
   const wall = run.dryRun ? '' : `, ${formatMs(run.wallMs)} on the wall`;
