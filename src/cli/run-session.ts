@@ -19,6 +19,7 @@ export interface RunSession {
 
 /** Runs, writes the report, sets the exit code. Rejects like the engine's runPlan. */
 export async function runSession(session: RunSession, io: CliIo): Promise<void> {
+  const telemetry = await telemetryOf(process.env);
   const port = await session.openNode();
   let end: RunEnd;
   using tree: RunTree | undefined = io.stderr.isTTY === true ? runTree(io) : undefined;
@@ -37,13 +38,30 @@ export async function runSession(session: RunSession, io: CliIo): Promise<void> 
     unsubscribe();
     await port.close();
   }
-  if (end.kind === 'over') await finish(end.report, session, io);
-  else {
+  if (end.kind === 'over') {
+    await finish(end.report, session, io);
+    // A run that pauses is one trace with what comes after.
+    if (telemetry && end.report.run.outcome !== 'paused') {
+      for (const problem of await telemetry(end.report, end.journalPath)) io.stderr.write(`telemetry: ${problem}\n`);
+    }
+  } else {
     const { stateDir } = session;
     const back = end.isCommitted ? '' : `, or take it back with: mvctl rollback --state-dir ${stateDir}`;
     io.stderr.write(`stopped; go on with: mvctl resume --state-dir ${stateDir}${back}\n`);
     io.setExitCode(signals.exitCode);
   }
+}
+
+type Telemetry = (report: Report, journalPath: string) => Promise<readonly string[]>;
+
+/** Nothing of it is loaded where none is configured. Throws CommandError before a run begins that could not be told. */
+async function telemetryOf(env: NodeJS.ProcessEnv): Promise<Telemetry | undefined> {
+  if (!Object.keys(env).some((name) => name.startsWith('OTEL_EXPORTER_OTLP'))) return undefined;
+  const { otlpConfig } = await import('./telemetry/otlp-config.ts');
+  const config = otlpConfig(env);
+  if (!config) return undefined;
+  const { exportRun } = await import('./telemetry/export-run.ts');
+  return (report, journalPath) => exportRun(report, journalPath, config);
 }
 
 export async function finish(

@@ -35,7 +35,7 @@ export function crashed(campaign: Campaign, point: CrashPoint): Promise<Ending> 
   const apply = ['apply', ...campaign.apply];
   return onFreshNode(campaign, async (stateDir) => {
     const where = ['--state-dir', stateDir];
-    const killed = await runMvctl('model', [...apply, ...where], point);
+    const killed = await runMvctl('model', [...apply, ...where], { crash: point });
     if (point.crash === 'full' || point.crash === 'read-only') expectExit(killed, EXIT.journal.code);
     else if (killed.signal !== 'SIGKILL') throw new Error(`expected SIGKILL, found ${told(killed)}`);
     const resumed = await runMvctl('model', ['resume', ...where]);

@@ -22,8 +22,7 @@ export async function crashEmulated(playbook: string): Promise<readonly string[]
       for (let record = 1; record < RECORDS_MAX; ) {
         const verb = record === 1 ? ['apply', playbook] : ['resume'];
         const { exitCode, signal, printed } = await runMvctl('emulated', [...verb, ...where], {
-          crash: 'after',
-          record,
+          crash: { crash: 'after', record },
         });
         if (exitCode === 0) return readFileSync(report, 'utf8');
         if (signal !== 'SIGKILL') throw new Error(`record ${record}: expected SIGKILL, found ${exitCode}:\n${printed}`);

@@ -22,9 +22,15 @@ export interface Ran {
   readonly printed: string;
 }
 
-export function runMvctl(node: NodeKind, args: readonly string[], point?: CrashPoint): Promise<Ran> {
-  const child = spawn(process.execPath, [...(point ? ['--import', KILLER] : []), MAIN[node], ...args], {
-    env: { ...process.env, ...(point ? { MVCTL_CRASH: `${point.crash}:${point.record}` } : {}) },
+export interface RunMvctlOptions {
+  readonly crash?: CrashPoint;
+  readonly env?: { readonly [name: string]: string };
+}
+
+export function runMvctl(node: NodeKind, args: readonly string[], options: RunMvctlOptions = {}): Promise<Ran> {
+  const { crash, env } = options;
+  const child = spawn(process.execPath, [...(crash ? ['--import', KILLER] : []), MAIN[node], ...args], {
+    env: { ...process.env, ...env, ...(crash ? { MVCTL_CRASH: `${crash.crash}:${crash.record}` } : {}) },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let printed = '';
