@@ -2,8 +2,9 @@
  * Boots a disk on a bare node and prints its console: `node tools/boot.ts DISK [--side B] [--seconds 30] [--bank-mib 256]
  * [--harts 1] [--until TEXT] [--get ADDRESS/PATH] [--type TEXT] [--translate hot|all|off]`.
  */
+import { createHash } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import type { Translate } from '../src/machine/index.ts';
+import { MIB, type Translate } from '../src/machine/index.ts';
 import { BareNode } from '../test/system/bare-node.ts';
 
 const NS_PER_MS = 1_000_000;
@@ -57,6 +58,10 @@ print(`retired ${counters.retiredInstructions} (${(counters.retiredInstructions 
 print(
   `M-mode entries ${JSON.stringify(counters.machineModeEntries)}, charged ${counters.chargedCycles}, idle ${counters.idleNs} ns`,
 );
+
+const ram = createHash('sha256');
+for (let at = 0; at < machine.memory.bytes; at += MIB) ram.update(machine.memory.view(machine.memory.base + at, MIB));
+print(`SHA-256 of RAM ${ram.digest('hex')}, of the console ${createHash('sha256').update(node.console).digest('hex')}`);
 
 function print(line: string): void {
   process.stdout.write(`\n[boot] ${line}\n`);

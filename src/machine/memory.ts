@@ -30,6 +30,13 @@ export interface CodePageListener {
   codePagesDropped(): void;
 }
 
+/** Told of code that changes while there are translations of it. */
+export interface TranslationListener {
+  /** Code of a page with translations (`PAGE_FOOTER.regions`) is about to change or to be given up. */
+  codeWritten(records: number): void;
+  allDropped(): void;
+}
+
 export class GuestMemory implements PhysicalMemory {
   readonly base: number;
   readonly bytes: number;
@@ -37,6 +44,7 @@ export class GuestMemory implements PhysicalMemory {
   /** Address of RAM in linear memory, and of the table of i32 record addresses by page. */
   readonly ramOffset: number;
   readonly pageRecordsOffset: number;
+  translations: TranslationListener | undefined;
   readonly #poolOffset: number;
   readonly #u8: Uint8Array;
   readonly #pageRecords: Int32Array;
@@ -91,6 +99,7 @@ export class GuestMemory implements PhysicalMemory {
       const pageEnd = Math.min((page + 1) * PAGE_BYTES, end);
       const records = this.#pageRecords[page] ?? 0;
       if (records !== 0) {
+        this.#translationsWritten(records);
         // An instruction of four bytes begins a halfword earlier.
         const first = Math.max((from & (PAGE_BYTES - 1)) - 2, 0) >>> 1;
         const last = (pageEnd - 1 - page * PAGE_BYTES) >>> 1;
@@ -142,8 +151,13 @@ export class GuestMemory implements PhysicalMemory {
     return (this.#words[(records + PAGE_FOOTER.page) >> 2] ?? 0) >>> 0;
   }
 
+  #translationsWritten(records: number): void {
+    if (this.#words[(records + PAGE_FOOTER.regions) >> 2] !== 0) this.translations?.codeWritten(records);
+  }
+
   /** Gives up the records of a page; the harts are told to forget them. They are not used again before `reclaim`. */
   dropRecords(records: number): void {
+    this.#translationsWritten(records);
     const page = (this.pageOfRecords(records) - this.ramOffset) >>> PAGE_SHIFT;
     this.#pageRecords[page] = 0;
     this.#freed.push(records);
@@ -152,6 +166,7 @@ export class GuestMemory implements PhysicalMemory {
 
   /** Gives up all records, for instance after RAM was replaced. */
   dropAllRecords(): void {
+    this.translations?.allDropped();
     this.#pageRecords.fill(0);
     this.#poolUsed = 0;
     this.#freed.length = 0;

@@ -5,7 +5,7 @@
 import type { Operands } from '../isa/operand.ts';
 import { choose, type Expr, i32, i64, type Local, type Stmt, seq, when } from '../wasm/code.ts';
 import type { OwnHandler } from './handlers.ts';
-import { type CsrRegister, csrOffset, RECORD, STATE, TLB_CLASS } from './layout.ts';
+import { type CsrRegister, csrOffset, TLB_CLASS } from './layout.ts';
 import { MSTATUS, MSTATUS_SD, SSTATUS_UXL, SSTATUS_WRITABLE } from './mstatus.ts';
 import type { StateAccess } from './state-access.ts';
 
@@ -42,11 +42,18 @@ export function fastCsr(name: string, { rd, rs1, imm: csr }: Operands): OwnHandl
 
 export interface FastCsrContext {
   readonly state: StateAccess;
-  readonly ip: Local<'i32'>;
   readonly dataBank: Local<'i32'>;
   readonly scratch: <T extends 'i32' | 'i64'>(type: T, index: number) => Local<T>;
   /** Address of the data bank of a class. */
-  readonly bankOf: (tlbClass: number) => number;
+  readonly bankOf: (tlbClass: number) => Expr<'i32'>;
+  /** The instruction's word. */
+  readonly word: Expr<'i32'>;
+  /** rs1; zero in an immediate form. */
+  readonly rs1: Expr<'i64'>;
+  readonly rd: (value: Expr<'i64'>) => Stmt;
+  /** Address of the hart's area, and what is added to it as an offset. */
+  readonly area: Expr<'i32'>;
+  readonly areaOffset: number;
   /** Leaves the handler: the control plane executes the instruction. */
   readonly slow: Stmt;
 }
@@ -57,34 +64,28 @@ const SUPERVISOR = 1;
 const needsSupervisor = ({ state, slow }: FastCsrContext): Stmt =>
   when(i32.lt_u(state.load32('privilege'), i32.const(SUPERVISOR)), slow, undefined, 'unlikely');
 
-const rs1 = ({ ip, state }: FastCsrContext): Expr<'i64'> =>
-  i64.load(i32.load8_u(ip.get, RECORD.rs1), state.base + STATE.x);
-const writeRd = ({ ip, state }: FastCsrContext, value: Expr<'i64'>): Stmt =>
-  i64.store(i32.load16_u(ip.get, RECORD.rd), value, state.base + STATE.x);
-
-const word = ({ ip }: FastCsrContext): Expr<'i32'> => i32.load(ip.get, RECORD.imm);
-/** Offset of the plain register in the hart's area: they lie one after the other. */
-const plainOffset = (c: FastCsrContext): Expr<'i32'> =>
-  i32.shl(i32.and(i32.shr_u(word(c), i32.const(CSR_SHIFT)), i32.const(PLAIN.length - 1)), i32.const(3));
+/** Address of the plain register less PLAIN_OFFSET: they lie one after the other. */
+const plainAddress = ({ word, area }: FastCsrContext): Expr<'i32'> =>
+  i32.add(area, i32.shl(i32.and(i32.shr_u(word, i32.const(CSR_SHIFT)), i32.const(PLAIN.length - 1)), i32.const(3)));
 const PLAIN_OFFSET = csrOffset('sscratch');
 if (PLAIN.some((name, i) => csrOffset(name) !== PLAIN_OFFSET + 8 * i)) throw new Error('plain CSRs lie in a row');
 
 export function csrRead(c: FastCsrContext): Stmt {
-  return seq(needsSupervisor(c), writeRd(c, i64.load(plainOffset(c), c.state.base + PLAIN_OFFSET)));
+  return seq(needsSupervisor(c), c.rd(i64.load(plainAddress(c), c.areaOffset + PLAIN_OFFSET)));
 }
 
 export function csrSwap(c: FastCsrContext): Stmt {
   const written = c.scratch('i64', 1);
   const old = c.scratch('i64', 2);
-  const offset = c.scratch('i32', 1);
-  const isSepc = i32.eq(i32.shr_u(word(c), i32.const(CSR_SHIFT)), i32.const(SEPC));
+  const address = c.scratch('i32', 1);
+  const isSepc = i32.eq(i32.shr_u(c.word, i32.const(CSR_SHIFT)), i32.const(SEPC));
   return seq(
     needsSupervisor(c),
-    offset.set(plainOffset(c)),
-    written.set(i64.and(rs1(c), i64.xor(i64.extend_u(isSepc), i64.const(-1)))),
-    old.set(i64.load(offset.get, c.state.base + PLAIN_OFFSET)),
-    i64.store(offset.get, written.get, c.state.base + PLAIN_OFFSET),
-    writeRd(c, old.get),
+    address.set(plainAddress(c)),
+    written.set(i64.and(c.rs1, i64.xor(i64.extend_u(isSepc), i64.const(-1)))),
+    old.set(i64.load(address.get, c.areaOffset + PLAIN_OFFSET)),
+    i64.store(address.get, written.get, c.areaOffset + PLAIN_OFFSET),
+    c.rd(old.get),
   );
 }
 
@@ -94,13 +95,13 @@ export function sstatusModify(c: FastCsrContext, kind: 'set' | 'clear'): Stmt {
   const changed = c.scratch('i32', 2);
   const now = c.scratch('i32', 3);
   // The record of an immediate form names x0 as rs1.
-  const zimm = i32.and(i32.shr_u(word(c), i32.const(ZIMM_SHIFT)), i32.const(31));
-  const operand = choose(i32.and(word(c), i32.const(IMMEDIATE_FORM)), zimm, i32.wrap(rs1(c)));
+  const zimm = i32.and(i32.shr_u(c.word, i32.const(ZIMM_SHIFT)), i32.const(31));
+  const operand = choose(i32.and(c.word, i32.const(IMMEDIATE_FORM)), zimm, i32.wrap(c.rs1));
   const affected = kind === 'set' ? i32.xor(old.get, i32.const(-1)) : old.get;
   const bank = choose(
     i32.and(now.get, i32.const(MSTATUS.SUM)),
-    i32.const(c.bankOf(TLB_CLASS.supervisorUserMemory)),
-    i32.const(c.bankOf(TLB_CLASS.supervisor)),
+    c.bankOf(TLB_CLASS.supervisorUserMemory),
+    c.bankOf(TLB_CLASS.supervisor),
   );
   const value = i64.or(
     i64.or(i64.extend_u(i32.and(old.get, i32.const(SSTATUS_WRITABLE))), i64.const(SSTATUS_UXL)),
@@ -128,6 +129,6 @@ export function sstatusModify(c: FastCsrContext, kind: 'set' | 'clear'): Stmt {
       seq(c.dataBank.set(bank), state.store32('dataBank', c.dataBank.get)),
     ),
     state.store32('mstatus', now.get),
-    writeRd(c, value),
+    c.rd(value),
   );
 }

@@ -66,5 +66,4 @@ export const FREQUENT_PAIRS: readonly (readonly [first: string, second: string])
   ['ld2', 'addi4'],
   ['add2', 'lw2'],
   ['add2', 'bgeu4n'],
-  ['addw4', 'bne2n'],
 ];

@@ -10,6 +10,8 @@ import { FREQUENT_PAIRS } from './frequent-pairs.ts';
 /** What is not an instruction of its own. `undecoded` is op 0, so that zeroed records decode themselves. */
 export const OWN_HANDLERS = [
   'undecoded',
+  // An entry of a region (translator/); the entry word holds the op of the instruction itself.
+  'translated',
   'pageEnd',
   'crossing',
   'illegal',

@@ -10,6 +10,8 @@ import {
   FETCH_ENTRY_SHIFT,
   FILL_LOG_ENTRIES,
   invalidTag,
+  PAGE_BYTES,
+  PAGE_SHIFT,
   STATE,
   TLB_CLASSES,
   TLB_ENTRIES,
@@ -73,6 +75,16 @@ export class HartArea {
 
   fetchBank(tlbClass: number): number {
     return this.base + AREA.fetchBanks + tlbClass * FETCH_BANK_BYTES;
+  }
+
+  /** Records of the page that pc lies in, as the TLB has it; 0 when it does not. */
+  recordsAtPc(): number {
+    const at = STATE.pc >> 2;
+    const low = this.#words[at]!;
+    const index = (low >>> PAGE_SHIFT) & (TLB_ENTRIES - 1);
+    const entry = (this.word('fetchBank') - this.base + (index << FETCH_ENTRY_SHIFT)) >> 2;
+    const isHere = this.#words[entry] === (low & -PAGE_BYTES) && this.#words[entry + 1] === this.#words[at + 1];
+    return isHere ? this.#words[entry + (FETCH_ENTRY.records >> 2)]! : 0;
   }
 
   /** Forgets every translation. */

@@ -29,6 +29,8 @@ export interface HartImports {
   pmpAllowsEntry(address: bigint, permission: number): number;
   /** A page with code was stored to too often. */
   codePageWritten(records: number): void;
+  /** A page with translated code was stored to. */
+  translationWritten(records: number): void;
 }
 
 /** The exports of the module. */
@@ -39,6 +41,8 @@ export interface HartModule {
   walk(address: bigint, access: number, tlbClass: number): number;
   fillFetch(address: bigint): number;
   fillData(address: bigint, access: number): number;
+  /** As `Translation.refill`; for the code of regions. */
+  readonly refill: unknown;
 }
 
 export interface ImportedFunctions {
@@ -56,6 +60,7 @@ export interface ImportedFunctions {
   readonly slowAtomic: Callable<'i32'>;
   readonly pmpAllowsEntry: Callable<'i32'>;
   readonly codePageWritten: Callable<undefined>;
+  readonly translationWritten: Callable<undefined>;
 }
 
 export function importFunctions(module: ModuleBuilder): ImportedFunctions {
@@ -74,5 +79,6 @@ export function importFunctions(module: ModuleBuilder): ImportedFunctions {
     slowAtomic: module.importFunction('slowAtomic', ['i32', 'i32'], 'i32'),
     pmpAllowsEntry: module.importFunction('pmpAllowsEntry', ['i64', 'i32'], 'i32'),
     codePageWritten: module.importFunction('codePageWritten', ['i32'], undefined),
+    translationWritten: module.importFunction('translationWritten', ['i32'], undefined),
   };
 }

@@ -3,6 +3,8 @@ import type { AccessBytes, SnapshotValue } from '../door.ts';
 import type { Hart, HartLine, HartOptions, HartStop } from '../hart-contract.ts';
 import { type Decoded, decode } from '../isa/decode.ts';
 import { type CodePageListener, GuestMemory } from '../memory.ts';
+import { HotPages, SAMPLE_INSTRUCTIONS } from '../translator/hot-pages.ts';
+import { type Translator, translatorOf } from '../translator/translator.ts';
 import { BusAccess } from './bus-access.ts';
 import { CodeFetch } from './code-fetch.ts';
 import { executeExactly } from './float-unit.ts';
@@ -11,6 +13,7 @@ import { HartArea } from './hart-area.ts';
 import { HartControl, type HartHooks, type Privilege } from './hart-control.ts';
 import type { HartImports, HartModule } from './hart-imports.ts';
 import { generateInterpreter } from './interpreter.ts';
+import { ENTRY, PAGE_BYTES } from './layout.ts';
 import { MSTATUS } from './mstatus.ts';
 import { executeSystem } from './system-instructions.ts';
 import { CAUSE } from './trap-cause.ts';
@@ -33,6 +36,8 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
   readonly #module: HartModule;
   readonly #fetch: CodeFetch;
   readonly #access: BusAccess;
+  readonly #translator: Translator | undefined;
+  readonly #hotPages: HotPages | undefined;
   readonly #decoded = new Map<number, Decoded>();
   /** Instructions retired before the present call of the interpreter. */
   #retiredBefore = 0;
@@ -54,7 +59,10 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
     const base = this.#memory.addHart(this.hartId, ownOp('pageEnd'), this);
     this.#area = new HartArea(this.#memory.wasm.buffer, base);
     this.#control = new HartControl(this.hartId, this.#area, this);
+    this.#translator = translatorOf(this.#memory, options.translate ?? 'off');
     this.#module = this.#instantiate(base);
+    const isHot = (options.translate ?? 'off') === 'hot';
+    if (isHot && this.#translator !== undefined) this.#hotPages = new HotPages(this.#translator, this.#area.memory);
     this.#fetch = new CodeFetch(this.#area, this.#memory, this.#control, this.#module.walk);
     this.#access = new BusAccess(this.#area, this.#memory, this.#control, options.bus);
     this.state = this.#machineModeView();
@@ -67,7 +75,7 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
       fault: (cause, address) => this.#control.takeException(cause, address),
       recordsOfPage: (linear) => this.#memory.recordsOfPage(linear),
       checkedFetch: (address) => this.#fetch.checkedRecord(address),
-      decode: (record) => this.#fetch.decodeRecord(record),
+      decode: (record) => this.#decode(record),
       crossing: (record) => (this.#fetch.decodeCrossing(record) ? 1 : 0),
       illegal: (word) => this.#control.takeException(CAUSE.illegalInstruction, BigInt(word >>> 0)),
       environment: (word) => this.#environment(word),
@@ -78,9 +86,18 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
       slowAtomic: (bytes, access) => this.#access.atomicAddress(bytes as AccessBytes, access),
       pmpAllowsEntry: (address, permission) => (this.#access.allowsEntry(address, permission) ? 1 : 0),
       codePageWritten: (records) => this.#memory.dropRecords(records),
+      translationWritten: (records) => this.#translator?.codeWritten(records),
     };
-    const env = { memory: this.#memory.wasm, ...imports };
-    return new WebAssembly.Instance(module, { env }).exports as unknown as HartModule;
+    const regions = new WebAssembly.Table({ element: 'anyfunc', initial: ENTRY.regionsMax });
+    const env = { memory: this.#memory.wasm, regions, ...imports };
+    const exports = new WebAssembly.Instance(module, { env }).exports as unknown as HartModule;
+    this.#translator?.addHart({
+      regions,
+      area: new WebAssembly.Global({ value: 'i32', mutable: false }, base),
+      refill: exports.refill,
+      decodeRecord: (record) => this.#fetch.decodeRecord(record),
+    });
+    return exports;
   }
 
   // ------------------------------------------------------------------------------------------------------ the contract
@@ -132,7 +149,10 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
       if (interrupt !== undefined) this.#control.takeInterrupt(interrupt);
       if (this.privilege === 3 && this.#options.machineModeEntries.has(Number(this.pc))) return 'machine-mode';
       if (left <= 0) return 'budget';
-      left -= this.#interpret(Math.min(left, CALL_INSTRUCTIONS_MAX));
+      left -= this.#interpret(
+        Math.min(left, this.#hotPages === undefined ? CALL_INSTRUCTIONS_MAX : SAMPLE_INSTRUCTIONS),
+      );
+      if (this.#hotPages !== undefined) this.#sample(this.#hotPages);
       if (this.#waiting) {
         this.#waiting = false;
         return 'wfi';
@@ -142,6 +162,11 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
         if (left > 0) return 'yield';
       }
     }
+  }
+
+  #sample(hotPages: HotPages): void {
+    const records = this.#area.recordsAtPc();
+    if (records !== 0) hotPages.sample(records, this.#area.word('pc') & (PAGE_BYTES - 1));
   }
 
   /** Runs generated code for at most `budget` instructions and returns how many retired. */
@@ -226,6 +251,11 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
     if (this.#exceptionsInARow < EXCEPTIONS_IN_A_ROW_MAX) return;
     this.#retireExecuting();
     this.#lastExceptionAt = this.retired;
+  }
+
+  #decode(record: number): void {
+    this.#fetch.decodeRecord(record);
+    if (this.#options.translate === 'all') this.#translator?.translateFrom(record);
   }
 
   #decodeWord(word: number): Decoded {

@@ -14,6 +14,7 @@ import {
   type Callable,
   call,
   callFor,
+  callIndirect,
   type Expr,
   i32,
   i64,
@@ -22,6 +23,8 @@ import {
   loop,
   type Stmt,
   seq,
+  type TableType,
+  unreachable,
   when,
 } from '../wasm/code.ts';
 import { ModuleBuilder } from '../wasm/module-builder.ts';
@@ -34,6 +37,7 @@ import {
   AREA,
   CROSSING_DECODED,
   DATA_BANK_BYTES,
+  ENTRY,
   FETCH_ENTRY,
   FETCH_ENTRY_SHIFT,
   PAGE_BYTES,
@@ -46,6 +50,7 @@ import {
   TLB_ENTRIES,
 } from './layout.ts';
 import { RecordSemantics } from './record-semantics.ts';
+import { REGION_PARAMETERS } from './region-type.ts';
 import { defineSlowAccess, type SlowAccess } from './slow-access.ts';
 import { type StateAccess, stateAccess } from './state-access.ts';
 import { defineTranslation } from './translation.ts';
@@ -54,10 +59,11 @@ import { defineTranslation } from './translation.ts';
 export function generateInterpreter(base: number, ram: GuestRam, memoryPages: number): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder({ pagesMin: memoryPages });
   const imports = importFunctions(module);
+  const regions = module.importTable('regions', ENTRY.regionsMax, REGION_PARAMETERS, 'i32');
   const state = stateAccess(base, STATE);
   const translation = defineTranslation(module, state, ram, imports);
   const slow = defineSlowAccess(module, state, imports, translation);
-  defineRun(module, state, imports, slow, translation.fillFetch);
+  defineRun(module, state, imports, slow, translation.fillFetch, regions);
   return module.build();
 }
 
@@ -69,6 +75,7 @@ function defineRun(
   imports: ImportedFunctions,
   slow: SlowAccess,
   fillFetch: Callable<'i32'>,
+  regions: TableType<'i32'>,
 ): void {
   const f = module.function([], undefined, 'run');
   const ip = f.local('i32');
@@ -139,14 +146,80 @@ function defineRun(
 
   const fastCsr: FastCsrContext = {
     state,
-    ip,
     dataBank,
     scratch,
-    bankOf: (tlbClass) => state.base + AREA.dataBanks + tlbClass * DATA_BANK_BYTES,
+    bankOf: (tlbClass) => i32.const(state.base + AREA.dataBanks + tlbClass * DATA_BANK_BYTES),
+    word: i32.load(ip.get, RECORD.imm),
+    rs1: i64.load(i32.load8_u(ip.get, RECORD.rs1), state.base + STATE.x),
+    rd: (value) => i64.store(i32.load16_u(ip.get, RECORD.rd), value, state.base + STATE.x),
+    area: i32.const(0),
+    areaOffset: state.base,
     slow: byControlPlane(imports.environment, 4),
   };
 
-  const own: Readonly<Record<OwnHandler, Stmt>> = {
+  /** Goes from region to region until one is left for code that is in none, or for an instruction of the interpreter's. */
+  const again = new Label();
+  const word = scratch('i32', 1);
+  const before = scratch('i32', 2);
+  const enterRegion = (labels: readonly Label[]): Stmt => {
+    const readWord = word.set(
+      i32.load(
+        i32.add(i32.load(entry.get, FETCH_ENTRY.records), i32.shl(i32.wrap(offset.get), i32.const(1))),
+        PAGE_FOOTER.entries,
+      ),
+    );
+    const regionOf = i32.and(i32.shr_u(word.get, i32.const(ENTRY.regionShift)), i32.const(ENTRY.regionsMax - 1));
+    const dispatchTo = (op: Expr<'i32'>): Stmt => brTable(op, labels, labels[0]!);
+    return seq(
+      // The word lies as far into the entries as the record into the records, at half the distance.
+      word.set(
+        i32.load(
+          i32.sub(ip.get, i32.shl(i32.and(i32.wrap(pc), i32.const(PAGE_BYTES - 1)), i32.const(1))),
+          PAGE_FOOTER.entries,
+        ),
+      ),
+      target.set(pc),
+      loop(
+        again,
+        before.set(budget.get),
+        state.store32('stepNext', i32.const(0)),
+        budget.set(
+          callIndirect(
+            regions,
+            regionOf,
+            i32.shr_u(word.get, i32.const(ENTRY.indexShift)),
+            i64.and(target.get, i64.const(-PAGE_BYTES)),
+            budget.get,
+          ),
+        ),
+        state.store64('translated', i64.add(state.load64('translated'), i64.extend_u(i32.sub(before.get, budget.get)))),
+        dataBank.set(state.load32('dataBank')),
+        target.set(state.load64('pc')),
+        brIf(stop, i32.le_s(budget.get, i32.const(0)), 'unlikely'),
+        entry.set(fetchEntry(target.get)),
+        brIf(
+          far,
+          i64.ge_u(offset.tee(i64.sub(target.get, i64.load(entry.get, FETCH_ENTRY.tag))), i64.const(PAGE_BYTES)),
+          'unlikely',
+        ),
+        readWord,
+        brIf(
+          again,
+          i32.and(
+            i32.ne(i32.shr_u(word.get, i32.const(ENTRY.regionShift)), i32.const(0)),
+            i32.eqz(state.load32('stepNext')),
+          ),
+        ),
+        ip.set(i32.add(i32.shl(i32.wrap(offset.get), i32.const(2)), i32.load(entry.get, FETCH_ENTRY.records))),
+        pcBase.set(i64.sub(target.get, i64.extend_u(i32.shr_u(ip.get, i32.const(2))))),
+        when(word.get, dispatchTo(i32.and(word.get, i32.const(0xff)))),
+        dispatchTo(i32.load8_u(ip.get, RECORD.op)),
+      ),
+      unreachable,
+    );
+  };
+
+  const own: Readonly<Record<Exclude<OwnHandler, 'translated'>, Stmt>> = {
     csrSwap: seq(csrSwap(fastCsr), done4),
     csrRead: seq(csrRead(fastCsr), done4),
     sstatusSet: seq(sstatusModify(fastCsr, 'set'), done4),
@@ -181,8 +254,8 @@ function defineRun(
     environment4: byControlPlane(imports.environment, 4),
     environment2: byControlPlane(imports.environment, 2),
   };
-  const handlers: readonly Stmt[] = [
-    ...OWN_HANDLERS.map((name) => own[name]),
+  const handlers: readonly (Stmt | undefined)[] = [
+    ...OWN_HANDLERS.map((name) => (name === 'translated' ? undefined : own[name])),
     ...ROW_HANDLERS.map((handler) => {
       const semantics = new RecordSemantics(engine, handler);
       return seq(handler.row.semantics(semantics), semantics.finish());
@@ -234,7 +307,7 @@ function defineRun(
             ip.set(i32.add(i32.shl(i32.wrap(offset.get), i32.const(2)), i32.load(entry.get, FETCH_ENTRY.records))),
           ),
           pcBase.set(i64.sub(target.get, i64.extend_u(i32.shr_u(ip.get, i32.const(2))))),
-          block(outOfBudget, loop(next, dispatch(i32.load8_u(ip.get, RECORD.op), handlers))),
+          block(outOfBudget, loop(next, dispatch(i32.load8_u(ip.get, RECORD.op), handlers, next, enterRegion))),
           target.set(pc),
         ),
       ),
@@ -244,13 +317,24 @@ function defineRun(
   );
 }
 
-/** Each handler ends in a branch of its own. */
-function dispatch(op: Expr<'i32'>, handlers: readonly Stmt[]): Stmt {
+/**
+ * Each handler ends in a branch of its own. What enters regions lies innermost, because it must be able to go to every
+ * other handler: it stands in the place of the missing one.
+ */
+function dispatch(
+  op: Expr<'i32'>,
+  handlers: readonly (Stmt | undefined)[],
+  next: Label,
+  enterRegion: (labels: readonly Label[]) => Stmt,
+): Stmt {
   const labels = handlers.map(() => new Label());
   const last = labels.at(-1);
   if (last === undefined) throw new Error('nothing to dispatch to');
-  return handlers.reduce(
-    (inner, handler, i) => seq(block(labels[i] ?? last, inner), handler),
-    brTable(op, labels, last),
+  const entered = labels[handlers.indexOf(undefined)] ?? last;
+  const others = labels.map((label) => (label === entered ? next : label));
+  const innermost = seq(block(entered, brTable(op, labels, last)), enterRegion(others));
+  return handlers.reduce<Stmt>(
+    (inner, handler, i) => (handler === undefined ? inner : seq(block(labels[i] ?? last, inner), handler)),
+    innermost,
   );
 }

@@ -60,6 +60,12 @@ export const STATE = {
   mstatus: 0x288,
   privilege: 0x28c,
   interruptsPending: 0x290,
+  /** i32: why the last fill found nothing: cause of the exception, 0 when it is for the control plane. */
+  fillCause: 0x294,
+  /** i32: a region was left at an instruction that the interpreter must execute itself. */
+  stepNext: 0x298,
+  /** u64: instructions that regions have executed. */
+  translated: 0x2a0,
   /** Flattened PMP: the intervals, the last one ends with the address space. */
   pmp: 0x300,
   /** u64 each: CSRs that are nothing but registers, in the order of CSR_REGISTERS. */
@@ -159,8 +165,14 @@ export const PAGE_FOOTER = {
   stores: (RECORDS_PER_PAGE + 5) * RECORD_BYTES + 4,
   /** i32: second half of the crossing instruction that is decoded, with CROSSING_DECODED set. */
   crossingHalf: (RECORDS_PER_PAGE + 6) * RECORD_BYTES,
+  /** i32: regions that hold code of this page. */
+  regions: (RECORDS_PER_PAGE + 6) * RECORD_BYTES + 4,
+  /** i32 per halfword: where a region begins (ENTRY), 0 elsewhere. */
+  entries: (RECORDS_PER_PAGE + 8) * RECORD_BYTES,
 } as const;
 export const CROSSING_DECODED = 0x1_0000;
-export const PAGE_RECORDS_BYTES = (RECORDS_PER_PAGE + 8) * RECORD_BYTES;
+export const PAGE_RECORDS_BYTES = (RECORDS_PER_PAGE + 8) * RECORD_BYTES + RECORDS_PER_PAGE * 4;
+/** An entry word: the op that the record has without it, the region's place in the table, and which of its entries. */
+export const ENTRY = { regionShift: 8, indexShift: 20, regionsMax: 4096, indexMax: 4096 } as const;
 /** A page written this often is taken for data: its records are given up. */
 export const STORES_TO_CODE_PAGE_MAX = 64;

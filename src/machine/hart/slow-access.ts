@@ -107,6 +107,7 @@ function defineDropRecords(module: ModuleBuilder, state: StateAccess, imports: I
         i32.const(RECORD_BYTES),
       ),
     ),
+    when(i32.load(records.get, PAGE_FOOTER.regions), call(imports.translationWritten, records.get)),
     i32.store(
       records.get,
       stores.tee(i32.add(i32.load(records.get, PAGE_FOOTER.stores), i32.const(1))),

@@ -33,6 +33,7 @@ import type { StateAccess } from './state-access.ts';
 import { CAUSE } from './trap-cause.ts';
 
 const PAGE_MASK = -PAGE_BYTES;
+const LOAD_AND_STORE = PERMISSION.load | PERMISSION.store;
 
 export interface TranslationImports {
   /** Takes a trap of the instruction at state pc: (cause, virtual address). */
@@ -58,6 +59,11 @@ export interface Translation {
    */
   readonly fillData: Callable<'i32'>;
   /**
+   * (virtual address, bytes, ACCESS) → linear address when the TLB has it now; 0: nothing happened that does not happen
+   * again when the interpreter executes the access. Puts nothing out of the TLB.
+   */
+  readonly refill: Callable<'i32'>;
+  /**
    * (virtual address) → records of its page, or the record in state `checkedRecord` when the page has a PMP boundary;
    * 0: trapped.
    */
@@ -72,9 +78,11 @@ export function defineTranslation(
 ): Translation {
   const pmpOfPage = definePmpOfPage(module, state);
   const walk = defineWalk(module, state, ram, pmpOfPage, imports.pmpAllowsEntry);
-  const fillData = defineFillData(module, state, ram, imports, walk, pmpOfPage);
+  const tryFill = defineTryFill(module, state, ram, walk, pmpOfPage);
+  const fillData = defineFillData(module, state, imports, tryFill);
+  const refill = defineRefill(module, state, tryFill);
   const fillFetch = defineFillFetch(module, state, ram, imports, walk, pmpOfPage);
-  return { walk, fillData, fillFetch };
+  return { walk, fillData, refill, fillFetch };
 }
 
 /** Appends to a fill log; a full log keeps counting, which tells the flush to visit everything. */
@@ -97,12 +105,64 @@ function logged(
 function defineFillData(
   module: ModuleBuilder,
   state: StateAccess,
-  ram: GuestRam,
   imports: TranslationImports,
+  tryFill: Callable<'i32'>,
+): Callable<'i32'> {
+  const f = module.function(['i64', 'i32'], 'i32', 'fillData');
+  const address = f.parameter(0, 'i64');
+  const access = f.parameter(1, 'i32');
+  const linear = f.local('i32');
+  const cause = state.load32('fillCause');
+  f.define(
+    when(linear.tee(callFor(tryFill, address.get, access.get)), returns(linear.get)),
+    when(cause, call(imports.fault, cause, address.get)),
+    returns(i32.const(0)),
+  );
+  return f;
+}
+
+/** (virtual address, bytes, ACCESS), see `Translation`. */
+function defineRefill(module: ModuleBuilder, state: StateAccess, tryFill: Callable<'i32'>): Callable<'i32'> {
+  const f = module.function(['i64', 'i32', 'i32'], 'i32', 'refill');
+  const address = f.parameter(0, 'i64');
+  const bytes = f.parameter(1, 'i32');
+  const access = f.parameter(2, 'i32');
+  const index = f.local('i32');
+  const loadTag = f.local('i64');
+  const linear = f.local('i32');
+  const refuse = returns(i32.const(0));
+  f.define(
+    when(
+      i32.gt_u(i32.and(i32.wrap(address.get), i32.const(PAGE_BYTES - 1)), i32.sub(i32.const(PAGE_BYTES), bytes.get)),
+      refuse,
+    ),
+    index.set(indexOf(address.get)),
+    loadTag.set(
+      i64.load(i32.add(state.load32('dataBank'), i32.shl(index.get, i32.const(DATA_ENTRY_SHIFT))), DATA_ENTRY.loadTag),
+    ),
+    when(
+      i32.and(i64.ne(loadTag.get, invalid(index.get)), i64.ne(loadTag.get, i64.and(address.get, i64.const(PAGE_MASK)))),
+      refuse,
+    ),
+    linear.set(callFor(tryFill, address.get, access.get)),
+    when(i32.and(access.get, i32.ne(state.load32('codeRecords'), i32.const(0))), refuse),
+    returns(linear.get),
+  );
+  return f;
+}
+
+const indexOf = (address: Expr<'i64'>): Expr<'i32'> =>
+  i32.and(i32.wrap(i64.shr_u(address, i64.const(PAGE_SHIFT))), i32.const(TLB_ENTRIES - 1));
+
+/** As `fillData`, but leaves the cause of an exception in state `fillCause`. */
+function defineTryFill(
+  module: ModuleBuilder,
+  state: StateAccess,
+  ram: GuestRam,
   walk: Callable<'i32'>,
   pmpOfPage: Callable<'i32'>,
 ): Callable<'i32'> {
-  const f = module.function(['i64', 'i32'], 'i32', 'fillData');
+  const f = module.function(['i64', 'i32'], 'i32');
   const address = f.parameter(0, 'i64');
   const access = f.parameter(1, 'i32');
   const bank = f.local('i32');
@@ -114,15 +174,16 @@ function defineFillData(
   const records = f.local('i32');
   const entry = f.local('i32');
   const virtualPage = i64.and(address.get, i64.const(PAGE_MASK));
-  const fault = (cause: Expr<'i32'>): Stmt => seq(call(imports.fault, cause, address.get), returns(i32.const(0)));
+  const fault = (cause: Expr<'i32'>): Stmt => seq(state.store32('fillCause', cause), returns(i32.const(0)));
   const physical = state.load64('walkAddress');
-  const index = i32.and(i32.wrap(i64.shr_u(address.get, i64.const(PAGE_SHIFT))), i32.const(TLB_ENTRIES - 1));
+  const index = indexOf(address.get);
 
   f.define(
     bank.set(state.load32('dataBank')),
     tlbClass.set(i32.div_u(i32.sub(bank.get, i32.const(state.base + AREA.dataBanks)), i32.const(DATA_BANK_BYTES))),
     state.store64('accessAddress', address.get),
     state.store32('codeRecords', i32.const(0)),
+    state.store32('fillCause', i32.const(0)),
     code.set(callFor(walk, address.get, access.get, tlbClass.get)),
     when(code.get, fault(code.get)),
     page.set(i64.and(physical, i64.const(PAGE_MASK))),
@@ -153,7 +214,11 @@ function defineFillData(
     i64.store(
       entry.get,
       choose(
-        i32.and(i32.ne(i32.and(allowed.get, i32.const(PERMISSION.store)), i32.const(0)), i32.eqz(records.get)),
+        // Code checks the store tag alone where it loads and stores.
+        i32.and(
+          i32.eq(i32.and(allowed.get, i32.const(LOAD_AND_STORE)), i32.const(LOAD_AND_STORE)),
+          i32.eqz(records.get),
+        ),
         virtualPage,
         invalid(index),
       ),
@@ -188,7 +253,7 @@ function defineFillFetch(
   const records = f.local('i32');
   const entry = f.local('i32');
   const accessFault = seq(call(imports.fault, i32.const(CAUSE.instructionAccess), address.get), returns(i32.const(0)));
-  const index = i32.and(i32.wrap(i64.shr_u(address.get, i64.const(PAGE_SHIFT))), i32.const(TLB_ENTRIES - 1));
+  const index = indexOf(address.get);
   f.define(
     bank.set(state.load32('fetchBank')),
     tlbClass.set(i32.div_u(i32.sub(bank.get, i32.const(state.base + AREA.fetchBanks)), i32.const(FETCH_BANK_BYTES))),

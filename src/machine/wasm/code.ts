@@ -159,7 +159,8 @@ export const i64 = {
   const: (value: number | bigint): Expr<'i64'> =>
     expr('i64', (body) => {
       body.code.byte(0x42);
-      body.code.signed64(BigInt(value));
+      if (typeof value === 'number' && value === (value | 0)) body.code.signed32(value);
+      else body.code.signed64(BigInt(value));
     }),
   eqz: unary('i64', 'i32', 0x50),
   eq: binary('i64', 'i32', 0x51),
@@ -268,6 +269,26 @@ const enclosed = (opcode: number, resultType: number, label: Label | undefined, 
 
 /** `br(label)` inside leaves the block. */
 export const block = (label: Label, ...content: readonly Stmt[]): Stmt => enclosed(0x02, NO_RESULT, label, content);
+
+/** `brWith(label, value)` inside leaves the block with a value. The end of the content is never reached. */
+export const blockFor = <T extends ValueType>(type: T, label: Label, ...content: readonly Stmt[]): Expr<T> =>
+  expr(type, (body) => {
+    body.code.bytes([0x02, VALUE_TYPE_CODE[type]]);
+    body.enter(label);
+    for (const c of content) c.emit(body);
+    body.code.byte(0x00);
+    body.leave();
+  });
+
+export const brWith = (label: Label, value: Expr<ValueType>): Stmt =>
+  stmt((body) => {
+    value.emit(body);
+    body.code.byte(0x0c);
+    body.code.unsigned(body.depthOf(label));
+  });
+
+/** Where code never comes. */
+export const unreachable: Stmt = stmt((body) => body.code.byte(0x00));
 
 /** `br(label)` inside starts the loop again. */
 export const loop = (label: Label, ...content: readonly Stmt[]): Stmt => enclosed(0x03, NO_RESULT, label, content);
@@ -388,6 +409,13 @@ export class Local<T extends ValueType> {
   }
 }
 
+/** An imported global that never changes. */
+export const globalGet = <T extends ValueType>(type: T, index: number): Expr<T> =>
+  expr(type, (body) => {
+    body.code.byte(0x23);
+    body.code.unsigned(index);
+  });
+
 /** A function that can be called: its index in the module and its result. */
 export interface Callable<R extends ValueType | undefined> {
   readonly index: number;
@@ -405,3 +433,23 @@ export const call = (callee: Callable<undefined>, ...args: readonly Expr<ValueTy
 
 export const callFor = <R extends ValueType>(callee: Callable<R>, ...args: readonly Expr<ValueType>[]): Expr<R> =>
   expr(callee.result, (body) => emitCall(body, callee.index, args));
+
+/** The type of functions in a table. */
+export interface TableType<R extends ValueType> {
+  readonly typeIndex: number;
+  readonly result: R;
+}
+
+/** Calls the function at an index of the imported table. */
+export const callIndirect = <R extends ValueType>(
+  type: TableType<R>,
+  index: Expr<'i32'>,
+  ...args: readonly Expr<ValueType>[]
+): Expr<R> =>
+  expr(type.result, (body) => {
+    for (const a of args) a.emit(body);
+    index.emit(body);
+    body.code.byte(0x11);
+    body.code.unsigned(type.typeIndex);
+    body.code.byte(0x00);
+  });

@@ -1,9 +1,20 @@
 /** Assembles a WebAssembly module ([WASM] "Modules"): types, imports, functions, exports, code, branch hints. */
 import { ByteWriter } from './byte-writer.ts';
-import { type Callable, FunctionBody, Local, type Stmt, VALUE_TYPE_CODE, type ValueType } from './code.ts';
+import {
+  type Callable,
+  type Expr,
+  FunctionBody,
+  globalGet,
+  Local,
+  type Stmt,
+  type TableType,
+  VALUE_TYPE_CODE,
+  type ValueType,
+} from './code.ts';
 
 const SECTION = { custom: 0, type: 1, import: 2, function: 3, export: 7, code: 10 } as const;
-const KIND = { function: 0, memory: 2 } as const;
+const KIND = { function: 0, table: 1, memory: 2, global: 3 } as const;
+const FUNCREF = 0x70;
 const WASM_HEADER = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 
 /** A function of the module: `define` writes its code, once; it may be called before that. */
@@ -47,7 +58,9 @@ export class ModuleBuilder {
   readonly #imports: FunctionImport[] = [];
   readonly #functions: ModuleFunction<ValueType | undefined>[] = [];
   readonly #exports: { readonly name: string; readonly index: number }[] = [];
+  readonly #globals: { readonly name: string; readonly type: ValueType }[] = [];
   readonly #memory: { readonly pagesMin: number };
+  #table: { readonly name: string; readonly entriesMin: number } | undefined;
 
   /** The module imports `env.memory` of at least `pagesMin` 64 KiB pages. */
   constructor(memory: { readonly pagesMin: number }) {
@@ -63,6 +76,23 @@ export class ModuleBuilder {
     if (this.#functions.length > 0) throw new Error(`import ${name} comes after the first function`);
     this.#imports.push({ name, typeIndex: this.#typeIndex(parameters, result) });
     return { index: this.#imports.length - 1, result };
+  }
+
+  /** Declares the constant `env.<name>`. */
+  importGlobal<T extends ValueType>(name: string, type: T): Expr<T> {
+    this.#globals.push({ name, type });
+    return globalGet(type, this.#globals.length - 1);
+  }
+
+  /** Declares the table `env.<name>` of functions of one type. */
+  importTable<R extends ValueType>(
+    name: string,
+    entriesMin: number,
+    parameters: readonly ValueType[],
+    result: R,
+  ): TableType<R> {
+    this.#table = { name, entriesMin };
+    return { typeIndex: this.#typeIndex(parameters, result), result };
   }
 
   function<R extends ValueType | undefined>(
@@ -126,15 +156,27 @@ export class ModuleBuilder {
   }
 
   #writeImports(to: ByteWriter): void {
-    to.unsigned(this.#imports.length + 1);
-    to.name('env');
-    to.name('memory');
-    to.bytes([KIND.memory, 0x00]);
-    to.unsigned(this.#memory.pagesMin);
-    for (const f of this.#imports) {
+    const table = this.#table;
+    to.unsigned(this.#imports.length + this.#globals.length + (table === undefined ? 1 : 2));
+    const begin = (name: string, kind: number): void => {
       to.name('env');
-      to.name(f.name);
-      to.byte(KIND.function);
+      to.name(name);
+      to.byte(kind);
+    };
+    begin('memory', KIND.memory);
+    to.byte(0x00);
+    to.unsigned(this.#memory.pagesMin);
+    if (table !== undefined) {
+      begin(table.name, KIND.table);
+      to.bytes([FUNCREF, 0x00]);
+      to.unsigned(table.entriesMin);
+    }
+    for (const g of this.#globals) {
+      begin(g.name, KIND.global);
+      to.bytes([VALUE_TYPE_CODE[g.type], 0x00]);
+    }
+    for (const f of this.#imports) {
+      begin(f.name, KIND.function);
       to.unsigned(f.typeIndex);
     }
   }

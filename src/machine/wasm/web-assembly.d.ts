@@ -4,6 +4,13 @@ declare namespace WebAssembly {
     constructor(descriptor: { readonly initial: number; readonly maximum?: number });
     readonly buffer: ArrayBuffer;
   }
+  class Table {
+    constructor(descriptor: { readonly element: 'anyfunc'; readonly initial: number });
+    set(index: number, value: unknown): void;
+  }
+  class Global {
+    constructor(descriptor: { readonly value: 'i32'; readonly mutable: false }, value: number);
+  }
   class Module {
     constructor(bytes: Uint8Array<ArrayBuffer>);
   }

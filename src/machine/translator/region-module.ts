@@ -1,0 +1,404 @@
+/**
+ * The WebAssembly function of a region: (entry, address of the entry's page, budget) → budget left. State pc says where
+ * it was left, state `stepNext` that the interpreter must execute the instruction there itself.
+ *
+ *   block left                    a jump out: the address is in `target`
+ *     block side                  an instruction that is not for the region: its place and what the block counted too much
+ *       loop dispatch
+ *         block lookUp            an indirect jump: is it to an entry of this region?
+ *           the tree of basic blocks
+ *
+ * Counting: a block takes its instructions off the budget at its start. A checkpoint is a block at whose start the budget
+ * is compared with the most instructions that can follow until the next checkpoint; with less than that the interpreter
+ * goes on, so that a run ends exactly where it should.
+ */
+import {
+  ENTRY,
+  FETCH_ENTRY,
+  FETCH_ENTRY_SHIFT,
+  PAGE_BYTES,
+  PAGE_FOOTER,
+  PAGE_SHIFT,
+  STATE,
+  TLB_ENTRIES,
+} from '../hart/layout.ts';
+import { REGION_PARAMETERS } from '../hart/region-type.ts';
+import type { StateAccess } from '../hart/state-access.ts';
+import {
+  block,
+  blockFor,
+  br,
+  brIf,
+  brTable,
+  brWith,
+  type Expr,
+  i32,
+  i64,
+  Label,
+  type Local,
+  loop,
+  nothing,
+  returns,
+  type Stmt,
+  seq,
+  unreachable,
+  type ValueType,
+  when,
+} from '../wasm/code.ts';
+import { ModuleBuilder, type ModuleFunction } from '../wasm/module-builder.ts';
+import type { BasicBlock, Edge, RegionCode } from './basic-blocks.ts';
+import { type ControlFlow, controlFlow, DISPATCHER } from './control-flow.ts';
+import { type RegionFrame, RegionSemantics } from './region-semantics.ts';
+
+export const REGION_EXPORT = 'region';
+
+/** Most instructions between two checkpoints, as long as one block is not longer. */
+const CHECKPOINT_DISTANCE = 64;
+/** A side exit is one number: offset in the page, and instructions that were counted and not executed. */
+const SIDE_COUNT_SHIFT = 12;
+
+const successorsOf = ({ end }: BasicBlock): readonly Edge[] => {
+  switch (end.kind) {
+    case 'next':
+      return [end.next];
+    case 'branch':
+      return [end.taken, end.next];
+    case 'jump':
+      return [end.target];
+    default:
+      return [];
+  }
+};
+
+/** Node of a block: the dispatcher is node 0. */
+const nodeOf = (blockIndex: number): number => blockIndex + 1;
+
+/** Region `index` of the table. Memory has at least `memoryPages` pages of 64 KiB. */
+export function generateRegion(code: RegionCode, index: number, memoryPages: number): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder({ pagesMin: memoryPages });
+  const hart = module.importGlobal('hart', 'i32');
+  const refill = module.importFunction('refill', ['i64', 'i32', 'i32'], 'i32');
+  const f = module.function(REGION_PARAMETERS, 'i32', REGION_EXPORT);
+  new RegionWriter(code, index, f, hart, refill).write();
+  return module.build();
+}
+
+function stateOf(area: Expr<'i32'>): StateAccess {
+  return {
+    base: 0,
+    load32: (field) => i32.load(area, STATE[field]),
+    store32: (field, value) => i32.store(area, value, STATE[field]),
+    load64: (field) => i64.load(area, STATE[field]),
+    store64: (field, value) => i64.store(area, value, STATE[field]),
+  };
+}
+
+class RegionWriter {
+  readonly #code: RegionCode;
+  readonly #index: number;
+  readonly #f: ModuleFunction<'i32'>;
+  readonly #frame: RegionFrame;
+  readonly #state: StateAccess;
+  readonly #area: Local<'i32'>;
+  readonly #hartGlobal: Expr<'i32'>;
+  readonly #label: Local<'i32'>;
+  readonly #base: Local<'i64'>;
+  readonly #budget: Local<'i32'>;
+  readonly #target: Local<'i64'>;
+  readonly #dataBank: Local<'i32'>;
+  readonly #registers = new Map<number, Local<'i64'>>();
+  readonly #flow: ControlFlow;
+  /** Per block: instructions until the next checkpoint, when it is one; 0 when not. */
+  readonly #checkpoints: Int32Array;
+
+  readonly #left = new Label();
+  readonly #side = new Label();
+  readonly #dispatch = new Label();
+  readonly #lookUp = new Label();
+  readonly #ends = new Map<number, Label>();
+  readonly #heads = new Map<number, Label>();
+
+  constructor(
+    code: RegionCode,
+    index: number,
+    f: ModuleFunction<'i32'>,
+    hart: Expr<'i32'>,
+    refill: RegionFrame['refill'],
+  ) {
+    this.#code = code;
+    this.#index = index;
+    this.#f = f;
+    this.#hartGlobal = hart;
+    this.#label = f.parameter(0, 'i32');
+    this.#base = f.parameter(1, 'i64');
+    this.#budget = f.parameter(2, 'i32');
+    this.#area = f.local('i32');
+    this.#target = f.local('i64');
+    this.#dataBank = f.local('i32');
+    this.#state = stateOf(this.#area.get);
+    const scratch = new Map<string, Local<ValueType>>();
+    this.#frame = {
+      state: this.#state,
+      hart: this.#area.get,
+      base: this.#base,
+      dataBank: this.#dataBank,
+      target: this.#target,
+      refill,
+      register: (x) => this.#register(x),
+      scratch: (type, i) => {
+        const key = `${type}${i}`;
+        let local = scratch.get(key);
+        if (local === undefined) {
+          local = f.local(type) as Local<ValueType>;
+          scratch.set(key, local);
+        }
+        return local as Local<typeof type>;
+      },
+    };
+    const successors = [
+      [],
+      ...code.blocks.map((b) => successorsOf(b).flatMap((e) => (e.block === undefined ? [] : [nodeOf(e.block)]))),
+    ];
+    this.#flow = controlFlow(successors, code.entries.map(nodeOf));
+    this.#checkpoints = this.#placeCheckpoints();
+  }
+
+  #register(x: number): Local<'i64'> {
+    let local = this.#registers.get(x);
+    if (local === undefined) {
+      local = this.#f.local('i64');
+      this.#registers.set(x, local);
+    }
+    return local;
+  }
+
+  // --------------------------------------------------------------------------------------------------- the function
+
+  write(): void {
+    const { used, written } = this.#usedRegisters();
+    const { state } = this.#frame;
+    const exit = this.#frame.scratch('i32', 0);
+    const at = (x: number): number => STATE.x + 8 * x;
+    const area = this.#area.get;
+    const tree = this.#tree(DISPATCHER);
+    this.#f.define(
+      this.#area.set(this.#hartGlobal),
+      this.#dataBank.set(state.load32('dataBank')),
+      ...used.map((x) => this.#register(x).set(i64.load(area, at(x)))),
+      block(
+        this.#left,
+        exit.set(
+          blockFor(
+            'i32',
+            this.#side,
+            loop(this.#dispatch, block(this.#lookUp, tree, unreachable), this.#lookUpTarget(), br(this.#dispatch)),
+          ),
+        ),
+        this.#target.set(i64.add(this.#base.get, i64.extend_u(i32.and(exit.get, i32.const(PAGE_BYTES - 1))))),
+        this.#budget.set(i32.add(this.#budget.get, i32.shr_u(exit.get, i32.const(SIDE_COUNT_SHIFT)))),
+        state.store32('stepNext', i32.const(1)),
+      ),
+      ...written.map((x) => i64.store(area, this.#register(x).get, at(x))),
+      state.store64('pc', this.#target.get),
+      returns(this.#budget.get),
+    );
+  }
+
+  /** x registers the region reads or writes, and those it writes. */
+  #usedRegisters(): { readonly used: readonly number[]; readonly written: readonly number[] } {
+    const used = new Set<number>();
+    const written = new Set<number>();
+    for (const { instructions } of this.#code.blocks) {
+      for (const { decoded } of instructions) {
+        const { operands } = decoded;
+        for (const { kind, slots } of decoded.row.operands) {
+          if (kind !== 'x') continue;
+          for (const slot of slots) {
+            const register = operands[slot];
+            if (register === 0) continue;
+            used.add(register);
+            if (slot === 'rd') written.add(register);
+          }
+        }
+      }
+    }
+    const ascending = (registers: Set<number>): number[] => [...registers].sort((a, b) => a - b);
+    return { used: ascending(used), written: ascending(written) };
+  }
+
+  #fetchEntry(address: Expr<'i64'>): Expr<'i32'> {
+    return i32.add(
+      i32.and(
+        i32.shr_u(i32.wrap(address), i32.const(PAGE_SHIFT - FETCH_ENTRY_SHIFT)),
+        i32.const((TLB_ENTRIES - 1) << FETCH_ENTRY_SHIFT),
+      ),
+      this.#state.load32('fetchBank'),
+    );
+  }
+
+  /** Leaves the region unless the address in `target` is one of its entries. */
+  #lookUpTarget(): Stmt {
+    const { scratch } = this.#frame;
+    const entry = scratch('i32', 0);
+    const offset = scratch('i64', 0);
+    const word = scratch('i32', 1);
+    const target = this.#target.get;
+    const isMine = i32.eq(
+      i32.and(
+        word.tee(
+          i32.load(
+            i32.add(i32.load(entry.get, FETCH_ENTRY.records), i32.shl(i32.wrap(offset.get), i32.const(1))),
+            PAGE_FOOTER.entries,
+          ),
+        ),
+        i32.const((ENTRY.regionsMax - 1) << ENTRY.regionShift),
+      ),
+      i32.const(this.#index << ENTRY.regionShift),
+    );
+    return seq(
+      entry.set(this.#fetchEntry(target)),
+      brIf(
+        this.#left,
+        i64.ge_u(offset.tee(i64.sub(target, i64.load(entry.get, FETCH_ENTRY.tag))), i64.const(PAGE_BYTES)),
+        'unlikely',
+      ),
+      brIf(this.#left, i32.eqz(isMine)),
+      this.#label.set(i32.shr_u(word.get, i32.const(ENTRY.indexShift))),
+      this.#base.set(i64.sub(target, offset.get)),
+    );
+  }
+
+  // --------------------------------------------------------------------------------------------------------- the tree
+
+  #tree(node: number): Stmt {
+    if (node === DISPATCHER || this.#flow.isLoopHeader[node] === 0) return this.#within(node, 0);
+    const head = new Label();
+    this.#heads.set(node, head);
+    return loop(head, this.#within(node, 0), unreachable);
+  }
+
+  /** Merge children follow the blocks that lead to them. */
+  #within(node: number, child: number): Stmt {
+    const merge = this.#flow.mergeChildren[node]![child];
+    if (merge === undefined) return node === DISPATCHER ? this.#dispatcher() : this.#block(node);
+    const end = new Label();
+    this.#ends.set(merge, end);
+    return seq(block(end, this.#within(node, child + 1)), this.#tree(merge));
+  }
+
+  #dispatcher(): Stmt {
+    const labels = this.#flow.dispatched.map((node) => this.#ends.get(node)!);
+    return labels.length === 1 ? br(labels[0]!) : brTable(this.#label.get, labels, labels[0]!);
+  }
+
+  #block(node: number): Stmt {
+    const { instructions, page, offset, end } = this.#code.blocks[node - 1]!;
+    const count = instructions.length;
+    const sideAt = (at: number, executed: number): Stmt =>
+      brWith(this.#side, i32.const(at | ((count - executed) << SIDE_COUNT_SHIFT)));
+    const checkpoint = this.#checkpoints[node]!;
+    const budget = this.#budget;
+    return seq(
+      checkpoint === 0
+        ? nothing
+        : when(
+            i32.lt_s(budget.get, i32.const(checkpoint)),
+            brWith(this.#side, i32.const(offset)),
+            undefined,
+            'unlikely',
+          ),
+      count === 0 ? nothing : budget.set(i32.sub(budget.get, i32.const(count))),
+      ...instructions.map((instruction, i) =>
+        new RegionSemantics(
+          this.#frame,
+          {
+            side: sideAt(instruction.offset, i),
+            branch: (condition) => this.#branch(node, page, end, condition),
+            jump: () => this.#jump(node, page, end),
+            indirect: br(this.#lookUp),
+          },
+          instruction,
+        ).code(),
+      ),
+      end.kind === 'next' ? this.#follow(node, page, end.next) : nothing,
+      end.kind === 'interpret' ? sideAt(end.offset, count) : nothing,
+    );
+  }
+
+  #branch(node: number, page: number, end: BasicBlock['end'], condition: Expr<'i32'>): Stmt {
+    if (end.kind !== 'branch') throw new Error(`a block that ends in a branch is no ${end.kind}`);
+    return seq(when(condition, this.#follow(node, page, end.taken)), this.#follow(node, page, end.next));
+  }
+
+  #jump(node: number, page: number, end: BasicBlock['end']): Stmt {
+    if (end.kind !== 'jump') throw new Error(`a block that ends in a jump is no ${end.kind}`);
+    return this.#follow(node, page, end.target);
+  }
+
+  /** Takes an edge. */
+  #follow(from: number, page: number, { offset, block: to }: Edge): Stmt {
+    const leave = seq(this.#target.set(i64.add(this.#base.get, i64.const(offset))), br(this.#left));
+    if (to === undefined) return leave;
+    const node = nodeOf(to);
+    const { pages, blocks } = this.#code;
+    const distance = pages[blocks[to]!.page]!.base - pages[page]!.base;
+    return seq(
+      distance === 0 ? nothing : this.#changePage(distance, pages[blocks[to]!.page]!.records, leave),
+      this.#goTo(from, node),
+    );
+  }
+
+  /** To another page of the region, if it still is mapped where it was. */
+  #changePage(distance: number, records: number, leave: Stmt): Stmt {
+    const entry = this.#frame.scratch('i32', 0);
+    const base = i64.add(this.#base.get, i64.const(distance));
+    return seq(
+      entry.set(this.#fetchEntry(base)),
+      when(
+        i32.or(
+          i64.ne(i64.load(entry.get, FETCH_ENTRY.tag), base),
+          i32.ne(i32.load(entry.get, FETCH_ENTRY.records), i32.const(records)),
+        ),
+        leave,
+        undefined,
+        'unlikely',
+      ),
+      this.#base.set(base),
+    );
+  }
+
+  #goTo(from: number, node: number): Stmt {
+    switch (this.#flow.edge(from, node)) {
+      case 'dispatch':
+        return seq(this.#label.set(i32.const(this.#flow.dispatched.indexOf(node))), br(this.#dispatch));
+      case 'back':
+        return br(this.#heads.get(node)!);
+      case 'forward':
+        return this.#flow.isMerge[node] === 1 ? br(this.#ends.get(node)!) : this.#tree(node);
+    }
+  }
+
+  // ----------------------------------------------------------------------------------------------------- checkpoints
+
+  #placeCheckpoints(): Int32Array {
+    const { order, position, isLoopHeader, dispatched } = this.#flow;
+    const count = this.#code.blocks.length + 1;
+    const isCheckpoint = Uint8Array.from(isLoopHeader);
+    for (const node of dispatched) isCheckpoint[node] = 1;
+    const distance = new Int32Array(count);
+    for (let i = order.length - 1; i > 0; i--) {
+      const node = order[i]!;
+      const { instructions, end } = this.#code.blocks[node - 1]!;
+      const ahead = successorsOf({ instructions, end, page: 0, offset: 0 })
+        .flatMap((edge) => (edge.block === undefined ? [] : [nodeOf(edge.block)]))
+        .filter((to) => position[to]! > i && isCheckpoint[to] === 0);
+      const furthest = Math.max(0, ...ahead.map((to) => distance[to]!));
+      distance[node] = instructions.length + furthest;
+      if (distance[node]! > CHECKPOINT_DISTANCE && furthest > 0) {
+        for (const to of ahead) isCheckpoint[to] = 1;
+        distance[node] = instructions.length;
+      }
+    }
+    return distance.map((most, node) => (isCheckpoint[node] === 1 ? Math.max(most, 1) : 0));
+  }
+}

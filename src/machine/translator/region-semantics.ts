@@ -1,0 +1,386 @@
+/** The translator's side of `Semantics`: operands are known, x registers are locals of the region's function. */
+
+import { csrRead, csrSwap, type FastCsrContext, fastCsr, sstatusModify } from '../hart/fast-csr.ts';
+import { isSystem } from '../hart/handlers.ts';
+import {
+  AREA,
+  DATA_BANK_BYTES,
+  DATA_ENTRY,
+  DATA_ENTRY_SHIFT,
+  PAGE_BYTES,
+  PAGE_SHIFT,
+  STATE,
+  TLB_ENTRIES,
+} from '../hart/layout.ts';
+import { ACCESS } from '../hart/page-walk.ts';
+import { LOAD_BYTES, STORE_BYTES } from '../hart/slow-access.ts';
+import type { StateAccess } from '../hart/state-access.ts';
+import type { AtomicWidth, LoadOp, Semantics, StoreOp } from '../isa/instruction.ts';
+import type { Operands } from '../isa/operand.ts';
+import {
+  type Callable,
+  callFor,
+  choose,
+  drop,
+  type Expr,
+  f32,
+  f64,
+  i32,
+  i64,
+  type Local,
+  nothing,
+  type Stmt,
+  seq,
+  type ValueType,
+  valueAfter,
+  when,
+} from '../wasm/code.ts';
+import type { RegionInstruction } from './basic-blocks.ts';
+
+/** What the code of an instruction is written against. */
+export interface RegionFrame {
+  readonly state: StateAccess;
+  /** Address of the hart's area. */
+  readonly hart: Expr<'i32'>;
+  /** Virtual address of the page. */
+  readonly base: Local<'i64'>;
+  readonly dataBank: Local<'i32'>;
+  /** Target of an indirect jump. */
+  readonly target: Local<'i64'>;
+  /** As `Translation.refill`. */
+  readonly refill: Callable<'i32'>;
+  register(x: number): Local<'i64'>;
+  scratch<T extends ValueType>(type: T, index: number): Local<T>;
+}
+
+/** Ways out of an instruction. */
+export interface RegionExits {
+  /** Leaves the region; the interpreter executes this instruction. */
+  readonly side: Stmt;
+  branch(condition: Expr<'i32'>): Stmt;
+  jump(): Stmt;
+  /** To the address in `target`. */
+  readonly indirect: Stmt;
+}
+
+const HIGH_WORD_OFFSET = 4;
+
+export class RegionSemantics implements Semantics {
+  readonly #frame: RegionFrame;
+  readonly #exits: RegionExits;
+  readonly #instruction: RegionInstruction;
+  readonly #operands: Operands;
+  /** Scratch locals in use; the first of each type are the memory access's own. */
+  #scratchUsed = 4;
+  readonly none: Stmt = nothing;
+
+  constructor(frame: RegionFrame, exits: RegionExits, instruction: RegionInstruction) {
+    this.#frame = frame;
+    this.#exits = exits;
+    this.#instruction = instruction;
+    this.#operands = instruction.decoded.operands;
+  }
+
+  /** Code of the whole instruction. */
+  code(): Stmt {
+    const { row, operands } = this.#instruction.decoded;
+    if (row.pure && operands.rd === 0) return nothing;
+    return isSystem(row) ? this.#csr() : row.semantics(this);
+  }
+
+  // ------------------------------------------------------------------------------------------------------ operands
+
+  #x(register: number): Expr<'i64'> {
+    return register === 0 ? i64.const(0) : this.#frame.register(register).get;
+  }
+
+  #xw(register: number): Expr<'i32'> {
+    return register === 0 ? i32.const(0) : i32.wrap(this.#frame.register(register).get);
+  }
+
+  get rs1(): Expr<'i64'> {
+    return this.#x(this.#operands.rs1);
+  }
+  get rs2(): Expr<'i64'> {
+    return this.#x(this.#operands.rs2);
+  }
+  get rs1w(): Expr<'i32'> {
+    return this.#xw(this.#operands.rs1);
+  }
+  get rs2w(): Expr<'i32'> {
+    return this.#xw(this.#operands.rs2);
+  }
+  get imm(): Expr<'i64'> {
+    return i64.const(this.#operands.imm);
+  }
+  get immw(): Expr<'i32'> {
+    return i32.const(this.#operands.imm);
+  }
+  get pc(): Expr<'i64'> {
+    return i64.add(this.#frame.base.get, i64.const(this.#instruction.offset));
+  }
+  get nextPc(): Expr<'i64'> {
+    return i64.add(this.#frame.base.get, i64.const(this.#instruction.offset + this.#instruction.decoded.bytes));
+  }
+
+  rd(value: Expr<'i64'>): Stmt {
+    const { rd } = this.#operands;
+    return rd === 0 ? drop(value) : this.#frame.register(rd).set(value);
+  }
+
+  bind<T extends ValueType, R extends ValueType>(value: Expr<T>, body: (v: Expr<T>) => Expr<R>): Expr<R> {
+    const local = this.local(value.type);
+    return valueAfter(local.set(value), body(local.get));
+  }
+
+  local<T extends ValueType>(type: T): Local<T> {
+    return this.#frame.scratch(type, this.#scratchUsed++);
+  }
+
+  // -------------------------------------------------------------------------------------------------------- memory
+
+  load(op: LoadOp, address: Expr<'i64'>): Expr<'i64'> {
+    return i64[op](this.#linear(address, LOAD_BYTES[op], ACCESS.load));
+  }
+
+  store(op: StoreOp, address: Expr<'i64'>, value: Expr<'i64'>): Stmt {
+    return i64[op](this.#linear(address, STORE_BYTES[op], ACCESS.store), value);
+  }
+
+  /** Linear address of an access; leaves the region when it is not to plain RAM inside one page. */
+  #linear(address: Expr<'i64'>, bytes: number, access: number): Expr<'i32'> {
+    const { scratch, refill } = this.#frame;
+    const a = scratch('i64', 0);
+    const offset = scratch('i64', 1);
+    const entry = scratch('i32', 0);
+    const linear = scratch('i32', 1);
+    const tag = access === ACCESS.store ? DATA_ENTRY.storeTag : DATA_ENTRY.loadTag;
+    return valueAfter(
+      seq(a.set(address), entry.set(this.#entry(a.get))),
+      choose(
+        i64.lt_u(offset.tee(i64.sub(a.get, i64.load(entry.get, tag))), i64.const(PAGE_BYTES + 1 - bytes)),
+        i32.add(i32.wrap(offset.get), i32.load(entry.get, DATA_ENTRY.memory)),
+        valueAfter(
+          when(
+            i32.eqz(linear.tee(callFor(refill, a.get, i32.const(bytes), i32.const(access)))),
+            this.#exits.side,
+            undefined,
+            'unlikely',
+          ),
+          linear.get,
+        ),
+        'likely',
+      ),
+    );
+  }
+
+  #entry(address: Expr<'i64'>): Expr<'i32'> {
+    return i32.add(
+      i32.and(
+        i32.shr_u(i32.wrap(address), i32.const(PAGE_SHIFT - DATA_ENTRY_SHIFT)),
+        i32.const((TLB_ENTRIES - 1) << DATA_ENTRY_SHIFT),
+      ),
+      this.#frame.dataBank.get,
+    );
+  }
+
+  // --------------------------------------------------------------------------------------------------------- jumps
+
+  branch(condition: Expr<'i32'>): Stmt {
+    return this.#exits.branch(condition);
+  }
+
+  jumpAndLink(): Stmt {
+    return this.#operands.rd === 0 ? this.#exits.jump() : seq(this.rd(this.nextPc), this.#exits.jump());
+  }
+
+  jumpAndLinkTo(target: Expr<'i64'>): Stmt {
+    const link = this.#operands.rd === 0 ? nothing : this.rd(this.nextPc);
+    return seq(this.#frame.target.set(i64.and(target, i64.const(-2))), link, this.#exits.indirect);
+  }
+
+  // ------------------------------------------------------------------------------------------------------- atomics
+
+  atomic(width: AtomicWidth, update: (old: Expr<'i64'>, operand: Expr<'i64'>) => Expr<'i64'>): Stmt {
+    const linear = this.local('i32');
+    const old = this.local('i64');
+    const operand = this.local('i64');
+    const source = width === 'w' ? i64.extend_s(this.rs2w) : this.rs2;
+    return seq(
+      linear.set(this.#atomicAddress(width, ACCESS.store)),
+      old.set(memoryLoad(width, linear.get)),
+      operand.set(source),
+      memoryStore(width, linear.get, update(old.get, operand.get)),
+      this.rd(old.get),
+    );
+  }
+
+  loadReserved(width: AtomicWidth): Stmt {
+    const { state } = this.#frame;
+    const linear = this.local('i32');
+    const value = this.local('i64');
+    return seq(
+      linear.set(this.#atomicAddress(width, ACCESS.load)),
+      value.set(memoryLoad(width, linear.get)),
+      state.store32('reservation', linear.get),
+      state.store64('reservedValue', value.get),
+      this.rd(value.get),
+    );
+  }
+
+  storeConditional(width: AtomicWidth): Stmt {
+    const { state } = this.#frame;
+    const linear = this.local('i32');
+    const failed = this.local('i32');
+    return seq(
+      linear.set(this.#atomicAddress(width, ACCESS.store)),
+      failed.set(i32.const(1)),
+      when(
+        i32.eq(linear.get, state.load32('reservation')),
+        when(
+          i64.eq(memoryLoad(width, linear.get), state.load64('reservedValue')),
+          seq(memoryStore(width, linear.get, this.rs2), failed.set(i32.const(0))),
+        ),
+      ),
+      state.store32('reservation', i32.const(0)),
+      this.rd(i64.extend_u(failed.get)),
+    );
+  }
+
+  #atomicAddress(width: AtomicWidth, access: number): Expr<'i32'> {
+    const bytes = width === 'w' ? 4 : 8;
+    const misaligned = i32.and(this.rs1w, i32.const(bytes - 1));
+    return valueAfter(when(misaligned, this.#exits.side, undefined, 'unlikely'), this.#linear(this.rs1, bytes, access));
+  }
+
+  // ------------------------------------------------------------------------------------------------- floating point
+
+  #f(register: number): number {
+    return STATE.f + 8 * register;
+  }
+
+  #bits(register: number): Expr<'i64'> {
+    return i64.load(this.#frame.hart, this.#f(register));
+  }
+  #single(register: number): Expr<'f32'> {
+    return f32.reinterpret(i32.load(this.#frame.hart, this.#f(register)));
+  }
+  #boxed(register: number): Expr<'i32'> {
+    return i32.eq(i32.load(this.#frame.hart, this.#f(register) + HIGH_WORD_OFFSET), i32.const(-1));
+  }
+
+  get frs1(): Expr<'i64'> {
+    return this.#bits(this.#operands.rs1);
+  }
+  get frs2(): Expr<'i64'> {
+    return this.#bits(this.#operands.rs2);
+  }
+  get single1(): Expr<'f32'> {
+    return this.#single(this.#operands.rs1);
+  }
+  get single2(): Expr<'f32'> {
+    return this.#single(this.#operands.rs2);
+  }
+  get single3(): Expr<'f32'> {
+    return this.#single(this.#operands.rs3);
+  }
+  get double1(): Expr<'f64'> {
+    return f64.reinterpret(this.frs1);
+  }
+  get double2(): Expr<'f64'> {
+    return f64.reinterpret(this.frs2);
+  }
+  get double3(): Expr<'f64'> {
+    return f64.reinterpret(this.#bits(this.#operands.rs3));
+  }
+  get boxed1(): Expr<'i32'> {
+    return this.#boxed(this.#operands.rs1);
+  }
+  get boxed2(): Expr<'i32'> {
+    return this.#boxed(this.#operands.rs2);
+  }
+  get boxed3(): Expr<'i32'> {
+    return this.#boxed(this.#operands.rs3);
+  }
+  get inexactSilently(): Expr<'i32'> {
+    return this.#frame.state.load32('inexactSilently');
+  }
+  get inexactAccrued(): Expr<'i32'> {
+    return this.#frame.state.load32('inexactAccrued');
+  }
+
+  #frd(value: Expr<'i64'>): Stmt {
+    return i64.store(this.#frame.hart, value, this.#f(this.#operands.rd));
+  }
+
+  #unless(certain: Expr<'i32'>): Stmt {
+    return when(i32.eqz(certain), this.#exits.side, undefined, 'unlikely');
+  }
+
+  floatTo(certain: Expr<'i32'>, bits: Expr<'i64'>): Stmt {
+    const { state } = this.#frame;
+    return seq(this.#unless(choose(state.load32('floatDirty'), certain, i32.const(0))), this.#frd(bits));
+  }
+
+  floatToInteger(certain: Expr<'i32'>, value: Expr<'i64'>): Stmt {
+    const { state } = this.#frame;
+    return seq(this.#unless(choose(state.load32('floatOn'), certain, i32.const(0))), this.rd(value));
+  }
+
+  floatLoad(op: LoadOp, address: Expr<'i64'>): Stmt {
+    const value = this.load(op, address);
+    return seq(
+      this.#unless(this.#frame.state.load32('floatDirty')),
+      this.#frd(op === 'load' ? value : i64.or(value, i64.const(0xffff_ffff_0000_0000n))),
+    );
+  }
+
+  floatStore(op: StoreOp, address: Expr<'i64'>): Stmt {
+    return seq(this.#unless(this.#frame.state.load32('floatOn')), this.store(op, address, this.frs2));
+  }
+
+  // -------------------------------------------------------------------------------------------------- control plane
+
+  #csr(): Stmt {
+    const { row, operands } = this.#instruction.decoded;
+    const { state, dataBank, scratch, hart } = this.#frame;
+    const isImmediate = row.name.endsWith('i');
+    const context: FastCsrContext = {
+      state,
+      dataBank,
+      scratch,
+      bankOf: (tlbClass) => i32.add(hart, i32.const(AREA.dataBanks + tlbClass * DATA_BANK_BYTES)),
+      word: i32.const(this.#instruction.word),
+      rs1: isImmediate ? i64.const(0) : this.rs1,
+      rd: (value) => (operands.rd === 0 ? nothing : this.rd(value)),
+      area: hart,
+      areaOffset: 0,
+      slow: this.#exits.side,
+    };
+    switch (fastCsr(row.name, operands)) {
+      case 'csrRead':
+        return csrRead(context);
+      case 'csrSwap':
+        return csrSwap(context);
+      case 'sstatusSet':
+        return sstatusModify(context, 'set');
+      case 'sstatusClear':
+        return sstatusModify(context, 'clear');
+      default:
+        return this.environment();
+    }
+  }
+
+  environment(): never {
+    throw new Error(`${this.#instruction.decoded.row.name} is executed by the interpreter`);
+  }
+
+  floatExact(): never {
+    return this.environment();
+  }
+}
+
+const memoryLoad = (width: AtomicWidth, linear: Expr<'i32'>): Expr<'i64'> =>
+  width === 'w' ? i64.load32_s(linear) : i64.load(linear);
+const memoryStore = (width: AtomicWidth, linear: Expr<'i32'>, value: Expr<'i64'>): Stmt =>
+  width === 'w' ? i64.store32(linear, value) : i64.store(linear, value);
