@@ -131,12 +131,33 @@ function validator(schema: Schema): string {
     strictTypes: false,
     strictRequired: false,
     inlineRefs: false,
+    discriminator: true,
     code: { source: true, esm: true },
   });
-  const code = standalone.default(ajv, ajv.compile(withoutAnnotations(schema) as Schema));
+  const code = standalone.default(ajv, ajv.compile(withoutAnnotations(withKindsToldApart(schema)) as Schema));
   if (/require\(/.test(code)) throw new Error('the validator needs a helper of ajv: keep to keywords that need none');
   const module = code.replace('"use strict";', '').replace(/export default \w+;/, '');
   return `${NOTICE}// @ts-nocheck\n${module}\n`;
+}
+
+/**
+ * The published schema says `if uses is X then …` for each kind, which editors understand. A validator made of that tries
+ * every kind on every step and writes errors for each that does not fit; told apart by `uses`, it looks at one.
+ */
+function withKindsToldApart(schema: Schema): Schema {
+  const definitions = schema['definitions'] as { [name: string]: Schema };
+  const oneOf = (definitions['stepArguments']!['allOf'] as Rule[]).map(({ if: { properties }, then }) => ({
+    ...then,
+    required: ['uses', ...(then.required ?? [])],
+    properties: { ...properties, ...then.properties },
+  }));
+  const stepArguments = { type: 'object', discriminator: { propertyName: 'uses' }, oneOf };
+  return { ...schema, definitions: { ...definitions, stepArguments } };
+}
+
+interface Rule {
+  readonly if: { readonly properties: Schema };
+  readonly then: { readonly required?: readonly string[]; readonly properties: Schema };
 }
 
 /** The validator neither shows descriptions nor fills in defaults. */

@@ -78,8 +78,16 @@ export interface ExpressionProblem {
   readonly path: readonly string[];
 }
 
+/** What an expression names, with offsets into its source. */
+export interface NamesUsed {
+  /** Names at the root, e.g. `vars` and `steps`; includes those bound by macros. */
+  readonly roots: ReadonlySet<string>;
+  /** `steps.ID` and `steps["ID"]`. */
+  readonly steps: readonly { readonly id: string; readonly start: number; readonly end: number }[];
+}
+
 export type CheckedExpression =
-  | { readonly ok: true; readonly type: string; readonly roots: ReadonlySet<string> }
+  | ({ readonly ok: true; readonly type: string } & NamesUsed)
   | { readonly ok: false; readonly problem: ExpressionProblem };
 
 /** An expression that could not be evaluated: a key that is absent at run time, a conversion, a division by zero. */
@@ -87,9 +95,13 @@ export class ExpressionFailure extends Error {
   override readonly name = 'ExpressionFailure';
 }
 
+type CelError = NonNullable<ReturnType<Environment['check']>['error']>;
+
 export class Scope {
   readonly #environment: Environment;
   readonly #declarations: Declarations;
+  /** A playbook often says the same thing in many places. */
+  readonly #checked = new Map<string, CheckedExpression>();
 
   constructor(declarations: Declarations) {
     this.#declarations = declarations;
@@ -99,10 +111,23 @@ export class Scope {
   }
 
   check(source: string): CheckedExpression {
-    const checked = this.#environment.check(source);
-    if (checked.valid)
-      return { ok: true, type: checked.type ?? 'dyn', roots: rootsOf(this.#environment.parse(source).ast) };
-    const error = checked.error!;
+    const known = this.#checked.get(source);
+    if (known) return known;
+    const checked = this.#check(source);
+    this.#checked.set(source, checked);
+    return checked;
+  }
+
+  #check(source: string): CheckedExpression {
+    let error: CelError;
+    try {
+      const parsed = this.#environment.parse(source);
+      const { valid, type = 'dyn', error: problem } = parsed.check();
+      if (valid) return { ok: true, type, ...namesUsed(parsed.ast) };
+      error = problem!;
+    } catch (problem) {
+      error = problem as CelError;
+    }
     const range = error.range ?? { start: 0, end: source.length };
     const end = Math.max(range.end, Math.min(range.start + 1, source.length));
     const kind =
@@ -149,20 +174,32 @@ export class Scope {
   }
 }
 
-/** Names at the root of an expression, e.g. `vars` and `steps`; includes those bound by macros. */
-function rootsOf(ast: ASTNode): ReadonlySet<string> {
+function namesUsed(ast: ASTNode): NamesUsed {
   const roots = new Set<string>();
+  const steps: { id: string; start: number; end: number }[] = [];
   const visit = (part: unknown): void => {
     if (Array.isArray(part)) {
       for (const item of part) visit(item);
     } else if (part !== null && typeof part === 'object' && 'op' in part) {
       const node = part as ASTNode;
       if (node.op === 'id') roots.add(node.args);
-      else visit(node.args);
+      else {
+        const id = stepNamedBy(node);
+        if (id !== undefined) steps.push({ id, start: node.start, end: node.end });
+        visit(node.args);
+      }
     }
   };
   visit(ast);
-  return roots;
+  return { roots, steps };
+}
+
+function stepNamedBy(node: ASTNode): string | undefined {
+  if (node.op !== '.' && node.op !== '[]') return undefined;
+  const [of, member] = node.args;
+  if (of.op !== 'id' || of.args !== 'steps') return undefined;
+  if (typeof member === 'string') return member;
+  return member.op === 'value' && typeof member.args === 'string' ? member.args : undefined;
 }
 
 function declare(environment: Environment, context: ContextName, declarations: Declarations): void {

@@ -25,6 +25,8 @@ export interface OutlinedStep {
 export interface Outline {
   readonly playbook: Playbook;
   readonly steps: readonly OutlinedStep[];
+  /** Of steps with the same id, the first. */
+  readonly byId: ReadonlyMap<string, OutlinedStep>;
 }
 
 export function outlineOf(playbook: Playbook): Outline {
@@ -42,7 +44,9 @@ export function outlineOf(playbook: Playbook): Outline {
       if (step.uses === COMMIT) isAfterCommit = true;
     }
   }
-  return { playbook, steps };
+  const byId = new Map<string, OutlinedStep>();
+  for (const outlined of steps) if (!byId.has(outlined.step.id)) byId.set(outlined.step.id, outlined);
+  return { playbook, steps, byId };
 }
 
 /** An argument as the playbook gives it, or the default of its kind. */

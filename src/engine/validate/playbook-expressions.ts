@@ -163,21 +163,39 @@ function argFields(
   });
 }
 
-/** What an expression of a field may name at its position. */
-export function declarationsAt(outline: Outline, { field, position, owner }: ExpressionField): Declarations {
+/**
+ * What an expression of a field may name: steps of the whole playbook, because one scope serves all fields with the same
+ * contexts. Whether a step has run by then is `hasRunBefore`.
+ */
+export function declarationsFor(
+  outline: Outline,
+  { field, owner }: ExpressionField,
+  steps: readonly OutlinedStep[],
+): Declarations {
   return {
     contexts: contextsAt(field, { inFragment: false, inLoop: false }),
     vars: variableTypes(outline.playbook),
     params: {},
     each: null,
     steps: Object.fromEntries(
-      outline.steps
-        .slice(0, position)
-        .map(({ step, kind }) => [step.id, outputTypes(kind, Object.keys(step.outputs ?? {}))]),
+      steps.map(({ step, kind }) => [step.id, outputTypes(kind, Object.keys(step.outputs ?? {}))]),
     ),
     result: owner ? outputTypes(owner.kind, []) : {},
   };
 }
+
+/** Fields with one key have the same declarations. */
+export const declarationsKey = ({ field, owner }: ExpressionField): string =>
+  field === 'an output' ? `${field} of ${owner?.kind.name}` : FIELD_CONTEXTS[field].join();
+
+/** The steps that may be named in the fields: declaring one takes longer than checking what names it. */
+export function stepsNamedIn(fields: readonly ExpressionField[], { steps }: Outline): readonly OutlinedStep[] {
+  const words = new Set(fields.flatMap(({ text }) => text.match(/[A-Za-z_]\w*/g) ?? []));
+  return words.has('steps') ? steps.filter(({ step }) => words.has(step.id)) : [];
+}
+
+/** Whether the outputs of a step are there when the field is evaluated. */
+export const hasRunBefore = (field: ExpressionField, step: OutlinedStep): boolean => step.index < field.position;
 
 export const variableTypes = ({ vars = {} }: Playbook): Fields =>
   Object.fromEntries(

@@ -1,10 +1,24 @@
 // MV0201 to MV0212: expressions parse, name what is there, and have the type their field needs.
 import type { Finding } from '../../diagnostics/diagnostic.ts';
 import { didYouMean } from '../../diagnostics/suggest.ts';
-import { type CheckedExpression, type ExpressionProblem, FIELD_CONTEXTS, Scope } from '../../expression/scope.ts';
+import {
+  type CheckedExpression,
+  type ExpressionProblem,
+  FIELD_CONTEXTS,
+  type NamesUsed,
+  Scope,
+} from '../../expression/scope.ts';
 import { type Expression, expressionsOf, parseTemplate, wholeExpression } from '../../expression/template.ts';
 import type { Outline } from '../outline.ts';
-import { declarationsAt, type ExpressionField, expressionFields, plainTexts } from '../playbook-expressions.ts';
+import {
+  declarationsFor,
+  declarationsKey,
+  type ExpressionField,
+  expressionFields,
+  hasRunBefore,
+  plainTexts,
+  stepsNamedIn,
+} from '../playbook-expressions.ts';
 
 const ALL_CONTEXTS = FIELD_CONTEXTS['an output'];
 
@@ -12,9 +26,11 @@ export function checkExpressions(outline: Outline): readonly Finding[] {
   const findings: Finding[] = [];
   const sources: string[] = [];
   const scopes = new Map<string, Scope>();
-  for (const field of expressionFields(outline)) {
-    const key = `${field.field}:${field.position}:${field.owner?.step.id ?? ''}`;
-    const scope = scopes.get(key) ?? new Scope(declarationsAt(outline, field));
+  const fields = expressionFields(outline);
+  const steps = stepsNamedIn(fields, outline);
+  for (const field of fields) {
+    const key = declarationsKey(field);
+    const scope = scopes.get(key) ?? new Scope(declarationsFor(outline, field, steps));
     scopes.set(key, scope);
     findings.push(...checkField(outline, field, scope, sources));
   }
@@ -50,7 +66,10 @@ function checkField(outline: Outline, field: ExpressionField, scope: Scope, sour
     sources.push(expression.source);
     const checked = scope.check(expression.source);
     if (!checked.ok) return [describeProblem(outline, field, expression, checked.problem)];
-    return [...(isWhole ? checkType(field, expression, checked) : []), ...checkSkipped(outline, field, expression)];
+    return [
+      ...(isWhole ? checkType(field, expression, checked) : []),
+      ...checkStepsNamed(outline, field, expression, checked),
+    ];
   });
 }
 
@@ -96,7 +115,7 @@ function describeProblem(
     return unknownStep(outline, field, second, at);
   if (problem.kind === 'unknown-key' && (root === 'steps' || root === 'result')) {
     const output = root === 'steps' ? third : second;
-    const step = outline.steps.find((other) => other.step.id === second);
+    const step = outline.byId.get(second);
     const kind = root === 'steps' ? step?.kind : field.owner?.kind;
     const names = [
       ...Object.keys(kind?.outputs ?? {}),
@@ -122,14 +141,14 @@ function unknownRoot(outline: Outline, field: ExpressionField, name: string, at:
     return { code: 'MV0207', message: `${name} is not available in ${field.field}`, hint, ...at };
   }
   const isVariable = outline.playbook.vars?.[name] !== undefined;
-  const isStep = outline.steps.some(({ step }) => step.id === name);
+  const isStep = outline.byId.has(name);
   const meant = isVariable ? `vars.${name}` : isStep ? `steps.${name}` : undefined;
   const hint = meant ? `did you mean ${meant}?` : didYouMean(name, available);
   return { code: 'MV0203', message: `nothing is called ${JSON.stringify(name)}`, hint, ...at };
 }
 
 function unknownStep(outline: Outline, field: ExpressionField, id: string, at: At): Finding {
-  const isLater = outline.steps.some(({ step }) => step.id === id);
+  const isLater = outline.byId.has(id);
   if (isLater) {
     const isItself = field.owner?.step.id === id;
     const message = isItself ? `${id} cannot use its own outputs here` : `${id} has not run yet at this point`;
@@ -144,20 +163,31 @@ function unknownStep(outline: Outline, field: ExpressionField, id: string, at: A
   return { code: 'MV0204', message: `no step ${JSON.stringify(id)} exists`, hint: didYouMean(id, known), ...at };
 }
 
-/** Outputs of a step that did not run are absent, unless who asks runs under the same condition or asks with has(). */
-function checkSkipped(outline: Outline, field: ExpressionField, expression: Expression): readonly Finding[] {
-  return [...expression.source.matchAll(/\bsteps\.([A-Za-z]\w*)/g)].flatMap((match): readonly Finding[] => {
-    const named = outline.steps.find(({ step }) => step.id === match[1]);
-    if (!named || expression.source.includes(`has(steps.${named.step.id}`)) return [];
+/**
+ * A step that runs later has no outputs yet. Nor has one that did not run, unless who asks runs under the same condition or
+ * asks with has().
+ */
+function checkStepsNamed(
+  outline: Outline,
+  field: ExpressionField,
+  expression: Expression,
+  { steps }: NamesUsed,
+): readonly Finding[] {
+  return steps.flatMap(({ id, start, end }): readonly Finding[] => {
+    const named = outline.byId.get(id);
+    if (!named) return [];
+    const at = place(field, expression, start, end);
+    if (!hasRunBefore(field, named)) return [unknownStep(outline, field, id, at)];
+    if (expression.source.includes(`has(steps.${id}`)) return [];
     const isConditional = named.step.when !== undefined && named.step.when !== field.owner?.step.when;
     const mayHaveFailed = named.step.onFailure === 'continue';
     if (!isConditional && !mayHaveFailed) return [];
     return [
       {
         code: 'MV0212',
-        message: `${named.step.id} may have been ${isConditional ? 'skipped' : 'passed over after a failure'}, and then has no outputs`,
-        hint: `ask first: has(steps.${named.step.id}.<output>) && …${isConditional ? ', or use the same `when`' : ''}`,
-        ...place(field, expression, match.index, match.index + match[0].length),
+        message: `${id} may have been ${isConditional ? 'skipped' : 'passed over after a failure'}, and then has no outputs`,
+        hint: `ask first: has(steps.${id}.<output>) && …${isConditional ? ', or use the same `when`' : ''}`,
+        ...at,
       },
     ];
   });
