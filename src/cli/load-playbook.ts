@@ -1,5 +1,6 @@
 /** A file of a command line to a checked playbook; what is wrong with it goes to standard error. */
 import { readFileSync } from 'node:fs';
+import type { Profile } from '../engine/diagnostics/codes.ts';
 import { EXIT } from '../engine/exit-codes.ts';
 import type { Plan, Validation } from '../engine/index.ts';
 import { CommandError } from './command-error.ts';
@@ -13,10 +14,13 @@ function readPlaybookFile(path: string): Uint8Array {
   }
 }
 
-export async function checkFile(path: string): Promise<Validation> {
+export const checkFile = (path: string, profile?: Profile): Promise<Validation> =>
+  checkText(path, readPlaybookFile(path), profile);
+
+export async function checkText(path: string, content: Uint8Array | string, profile?: Profile): Promise<Validation> {
   const { parseYaml } = await import('../engine/parse/parse-yaml.ts');
   const { validatePlaybook } = await import('../engine/validate/validate-playbook.ts');
-  return validatePlaybook(parseYaml(path, readPlaybookFile(path)));
+  return validatePlaybook(parseYaml(path, content), profile ? { profile } : {});
 }
 
 /** Throws CommandError where the playbook has mistakes, after they have been printed. */

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { EXIT } from '../engine/exit-codes.ts';
 import { CommandError } from './command-error.ts';
 import type { CliIo } from './io.ts';
+import { packageVersion } from './package-version.ts';
 import type { Verb, Wiring } from './verb.ts';
 
 /** Runs one command line. Of the verbs only the one that is asked for is loaded. */
@@ -14,7 +15,12 @@ export async function runProgram(
 ): Promise<void> {
   const program = new Command('mvctl')
     .description('Maintenance of a live server without downtime')
+    .option('-V, --version', 'print the version')
     .addHelpText('after', '\nExample:\n  mvctl apply playbooks/online-os-upgrade.yaml --dry-run');
+  if (argv[0] === '--version' || argv[0] === '-V') {
+    io.stdout.write(`${packageVersion()}\n`);
+    return;
+  }
   const asked = argv[0] === 'help' ? argv[1] : argv[0];
   for (const { name, summary, load } of verbs) {
     const command = name === asked ? await load(io, wiring) : new Command(name);

@@ -1,34 +1,85 @@
 /** `mvctl validate FILE...`: reads files and nothing else; no network, no processes. */
-import { Command } from 'commander';
+import { writeFileSync } from 'node:fs';
+import { Command, Option } from 'commander';
+import { PROFILES, type Profile } from '../engine/diagnostics/codes.ts';
 import { EXIT } from '../engine/exit-codes.ts';
+import type { Validation } from '../engine/index.ts';
+import { CHECK_FORMATS, type CheckTarget, parseCheckOutput, writeChecks } from './check-output.ts';
 import type { CliIo } from './io.ts';
 import { checkFile } from './load-playbook.ts';
+
+interface ValidateFlags {
+  readonly output?: readonly CheckTarget[];
+  readonly profile: Profile;
+  readonly strict?: boolean;
+  readonly fix?: boolean;
+}
 
 const EXAMPLES = `
 Examples:
   mvctl validate playbooks/online-os-upgrade.yaml
-  mvctl validate playbooks/*.yaml --output json`;
+  mvctl validate playbooks 'playbooks/**/*.yaml' --profile basic
+  mvctl validate playbooks/*.yaml --strict --output github --output sarif=reports/mvctl.sarif
+  mvctl validate playbooks/offline-os-upgrade.yaml --fix
+
+Every finding has a code; mvctl explain CODE says more. A comment silences one that is meant:
+  # mvctl-ignore MV0311: the load balancer checks it`;
 
 export function validateCommand(io: CliIo): Command {
   return new Command('validate')
-    .argument('<playbook...>', 'playbook files')
-    .option('-o, --output <format>', 'pretty or json', 'pretty')
+    .argument('<playbook...>', 'files, folders and globs')
+    .addOption(
+      new Option(
+        '-o, --output <format[=path]>',
+        `${CHECK_FORMATS.join(', ')}; to standard output or a file; repeatable`,
+      ).argParser(parseCheckOutput),
+    )
+    .addOption(
+      new Option('--profile <profile>', 'which checks: each profile has those of the one before')
+        .choices(PROFILES)
+        .default('standard'),
+    )
+    .option('--strict', 'warnings fail, too')
+    .option('--fix', 'mend what can be mended safely, and say what is left')
     .addHelpText('after', EXAMPLES)
-    .action((files: readonly string[], { output }: { readonly output: string }) => validateFiles(files, output, io));
+    .action((patterns: readonly string[], flags: ValidateFlags) => validate(patterns, flags, io));
 }
 
-async function validateFiles(files: readonly string[], output: string, io: CliIo): Promise<void> {
-  const { formatDiagnostic, summarize } = await import('../engine/diagnostics/frame.ts');
-  const validations = [];
-  for (const file of files) validations.push(await checkFile(file));
-  const all = validations.flatMap(({ diagnostics }) => diagnostics);
-  if (output === 'json') io.stdout.write(`${JSON.stringify(all, null, 2)}\n`);
-  else {
-    for (const { source, diagnostics } of validations) {
-      for (const found of diagnostics) io.stdout.write(`${formatDiagnostic(found, source.text)}\n\n`);
-      if (diagnostics.length === 0) io.stdout.write(`${source.file}: ${summarize(diagnostics)}\n`);
-    }
-    if (all.length > 0) io.stdout.write(`${summarize(all)}\n`);
+async function validate(patterns: readonly string[], flags: ValidateFlags, io: CliIo): Promise<void> {
+  const { collectFiles } = await import('./collect-files.ts');
+  const validations: Validation[] = [];
+  for (const file of await collectFiles(patterns)) {
+    const validation = await checkFile(file, flags.profile);
+    validations.push(flags.fix ? await mend(validation, flags.profile, io) : validation);
   }
-  if (validations.some(({ playbook }) => playbook === undefined)) io.setExitCode(EXIT.invalid.code);
+  const files = validations.map(({ source: { file, text }, diagnostics, suppressed }) => {
+    return { file, text, diagnostics, suppressed };
+  });
+  await writeChecks(files, flags.output ?? [], io);
+  const fails = validations.some(
+    ({ playbook, diagnostics }) => playbook === undefined || (flags.strict && diagnostics.length > 0),
+  );
+  if (fails) io.setExitCode(EXIT.invalid.code);
+}
+
+/** A fix can make room for another one: a loop, with an end. */
+const ROUNDS_MAX = 1_000;
+
+async function mend(validation: Validation, profile: Profile, io: CliIo): Promise<Validation> {
+  const { applyFixes } = await import('../engine/diagnostics/apply-fixes.ts');
+  const { checkText } = await import('./load-playbook.ts');
+  const { file, text } = validation.source;
+  let current = validation;
+  let count = 0;
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    const mended = applyFixes(current.source.text, current.diagnostics);
+    if (mended.fixed.length === 0) break;
+    current = await checkText(file, mended.text, profile);
+    count += mended.fixed.length;
+  }
+  if (current.source.text !== text) {
+    writeFileSync(file, current.source.text);
+    io.stderr.write(`${file}: mended ${count} ${count === 1 ? 'finding' : 'findings'}\n`);
+  }
+  return current;
 }

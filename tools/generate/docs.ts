@@ -1,7 +1,7 @@
 /** Documentation that follows from tables: docs/checks.md and the table of steps in docs/playbook.md. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CODES } from '../../src/engine/diagnostics/codes.ts';
+import { CODES, type Profile } from '../../src/engine/diagnostics/codes.ts';
 import type { ArgSpec, StepKind } from '../../src/engine/steps/step-kind.ts';
 import { STEP_KINDS } from '../../src/engine/steps/table.ts';
 import { formatMs } from '../../src/engine/values/duration.ts';
@@ -16,11 +16,16 @@ export function checksPage(root: string): string {
   const examples = readdirSync(folder)
     .filter((name) => name.endsWith('.yaml'))
     .map((name) => name.replace(/\.yaml$/, ''));
-  const sections = Object.entries(CODES).map(([code, { severity, title }]) => {
+  const sections = Object.entries(CODES).map(([code, { severity, title, profile, isIgnorable }]) => {
     const first = examples
       .filter((name) => name.startsWith(code))
       .find((name) => isShowable(read(folder, `${name}.yaml`)));
-    const lines = [`## ${code}`, '', `${severity === 'warning' ? 'Warning: ' : ''}${title}.`, ''];
+    const lines = [
+      `## ${code}`,
+      '',
+      `${severity === 'warning' ? 'Warning: ' : ''}${title}.${remark(profile, isIgnorable)}`,
+      '',
+    ];
     if (first !== undefined) {
       lines.push('```yaml', read(folder, `${first}.yaml`).trimEnd(), '```', '');
       lines.push('```text', read(folder, `${first}.out`).trimEnd(), '```', '');
@@ -30,15 +35,33 @@ export function checksPage(root: string): string {
   const intro = [
     '# Checks',
     '',
-    'What `mvctl validate` can find, by code. A code keeps its meaning for ever. Each example is also a test',
-    '(`test/engine/diagnostics`), and this page is made from them by `node tools/generate-types.ts`.',
+    'What `mvctl validate` can find, by code. A code keeps its meaning for ever; `mvctl explain CODE` prints its part of this',
+    'page. Each example is also a test (`test/engine/diagnostics`), and this page is made from them by',
+    '`node tools/generate-types.ts`.',
     '',
     '`MV00xx` is about the file and its YAML, `MV01xx` about its shape, `MV02xx` about names and expressions, `MV03xx` about',
-    'the order of things on the node, `MV04xx` about what happens when a step fails. Errors make `mvctl validate` exit with 1;',
-    'warnings do not.',
+    'the order of things on the node, `MV04xx` about what happens when a step fails, `MV05xx` about comments to mvctl,',
+    '`MV06xx` about what a playbook for a server that matters should have.',
+    '',
+    'Errors make `mvctl validate` exit with 1; warnings do so with `--strict`. `--profile` says which checks there are:',
+    '`basic` has the errors, `standard` (the default) the warnings, too, `production` all. `--fix` mends what can be mended',
+    'without changing what the playbook does.',
+    '',
+    'A comment silences a warning, and some of the errors, on its line or, standing alone, on the line below it. It needs a',
+    'reason, and one that silences nothing is a warning itself:',
+    '',
+    '```yaml',
+    '# mvctl-ignore MV0311: the load balancer looks at it, and does not send requests before',
+    'uses: service.cut-over',
+    '```',
     '',
   ];
   return `${[...intro, ...sections].join('\n').trimEnd()}\n`;
+}
+
+function remark(profile: Profile, isIgnorable: boolean): string {
+  if (profile === 'production') return ' Profile `production`.';
+  return profile === 'basic' && isIgnorable ? ' Can be ignored with a reason.' : '';
 }
 
 const read = (folder: string, name: string): string => readFileSync(join(folder, name), 'utf8');

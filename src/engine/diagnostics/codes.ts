@@ -1,17 +1,30 @@
 /**
  * Every diagnostic code: one row each. A code keeps its meaning for ever; a retired one is not given to another meaning.
  * 00xx the file and its YAML, 01xx the shape (schema), 02xx names and expressions, 03xx the order of things on the node,
- * 04xx failure handling. docs/checks.md has an example of each, which is also its test.
+ * 04xx failure handling, 05xx comments to mvctl, 06xx what a playbook for a server that matters should have. docs/checks.md has an example of each, which is also its test.
  */
 import type { Severity } from './diagnostic.ts';
+
+/** Each has the checks of those before it. */
+export const PROFILES = ['basic', 'standard', 'production'] as const;
+export type Profile = (typeof PROFILES)[number];
 
 interface CodeRow {
   readonly severity: Severity;
   readonly title: string;
+  /** The first profile that has the check. */
+  readonly profile: Profile;
+  /** A comment in the file may silence it: `# mvctl-ignore CODE: reason`. */
+  readonly isIgnorable: boolean;
 }
 
-const error = (title: string): CodeRow => ({ severity: 'error', title });
-const warning = (title: string): CodeRow => ({ severity: 'warning', title });
+/** Without it nothing sensible can be run. */
+const error = (title: string): CodeRow => ({ severity: 'error', title, profile: 'basic', isIgnorable: false });
+/** Almost always a mistake; whoever knows better says why. */
+const judgement = (title: string): CodeRow => ({ severity: 'error', title, profile: 'basic', isIgnorable: true });
+const warning = (title: string): CodeRow => ({ severity: 'warning', title, profile: 'standard', isIgnorable: true });
+/** What a playbook for a server that matters should have. */
+const advice = (title: string): CodeRow => ({ severity: 'warning', title, profile: 'production', isIgnorable: true });
 
 export const CODES = {
   MV0001: error('the YAML is malformed'),
@@ -68,7 +81,7 @@ export const CODES = {
   MV0308: error('a VM is created before memory for it was given up'),
   MV0309: error('memory is given up that was given up already'),
   MV0310: error('the service is moved from a guest that does not have it'),
-  MV0311: error('a cut-over without a health check of its receiver before it'),
+  MV0311: judgement('a cut-over without a health check of its receiver before it'),
   MV0312: error('a device is moved to the guest that owns it already'),
   MV0313: error('the node is devirtualized while two guests exist'),
   MV0314: error('the guest that has the service is stopped or destroyed'),
@@ -76,10 +89,14 @@ export const CODES = {
   MV0320: error('the playbook ends with the node virtualized'),
   MV0321: warning('the playbook ends with memory that no guest owns'),
   MV0322: error('the memory does not add up'),
-  MV0323: error('the playbook ends with a guest that does not have the service'),
+  MV0323: judgement('the playbook ends with a guest that does not have the service'),
+  MV0324: error('the playbook ends with the service stopped'),
+  MV0325: error('a disk is attached to both guests at once'),
+  MV0326: error('a disk is removed that a guest has attached'),
+  MV0327: warning('a disk is cloned and never used'),
   MV0330: error('the playbook has no commit'),
   MV0331: error('the playbook has more than one commit'),
-  MV0332: error('the commit comes before the service was verified'),
+  MV0332: judgement('the commit comes before the service was verified'),
   MV0333: error('the commit is conditional'),
 
   MV0401: error('a step needs an undo, or `undo: none`'),
@@ -90,6 +107,23 @@ export const CODES = {
   MV0406: error('an expression is spliced into a shell script'),
   MV0407: warning('a step can outlast the timeout of its phase'),
   MV0408: error('an abort before the commit would leave the node as it is'),
+  MV0410: warning('a check whose failure is passed over checks nothing'),
+  MV0411: warning('a timeout is shorter than the time the step usually takes'),
+  MV0412: warning('the steps of a phase usually take longer than its timeout'),
+  MV0413: warning('a script stops or reboots its own guest'),
+  MV0414: warning('a command may wait for somebody to answer'),
+
+  MV0501: error('an mvctl-ignore is malformed, or has no reason'),
+  MV0502: warning('an mvctl-ignore ignores nothing'),
+  MV0503: error('an mvctl-ignore names a check that cannot be ignored'),
+
+  MV0602: advice('nothing verifies what a command changed'),
+  MV0603: advice('the service is not checked after the node is bare again'),
+  MV0604: advice('the playbook has no description'),
+  MV0605: advice('a variable has no description'),
 } as const satisfies Record<string, CodeRow>;
 
 export type DiagnosticCode = keyof typeof CODES;
+
+export const isInProfile = (code: DiagnosticCode, profile: Profile): boolean =>
+  PROFILES.indexOf(CODES[code].profile) <= PROFILES.indexOf(profile);

@@ -20,6 +20,21 @@ export interface Diagnostic {
   readonly hint?: string;
   readonly file: string;
   readonly place: Place;
+  /** An edit that mends it and changes nothing else. */
+  readonly fix?: TextEdit;
+}
+
+/** Replaces what stands between two offsets of the text. */
+export interface TextEdit {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+/** A diagnostic that a comment in the file silences. */
+export interface Suppressed {
+  readonly diagnostic: Diagnostic;
+  readonly reason: string;
 }
 
 /** What a rule finds: everything of a diagnostic but the file and the place, which follow from the pointer. */
@@ -32,6 +47,8 @@ export interface Finding {
   readonly at?: 'key' | 'value';
   /** Mark only this part of a scalar: offset and length in the scalar's text. */
   readonly within?: { readonly text: string; readonly start: number; readonly end: number };
+  /** How it is mended where that is safe: take the entry out, or write something else in its place. */
+  readonly fix?: 'remove' | { readonly write: string };
 }
 
 /** Path from the root of the document: keys and indices. */

@@ -3,6 +3,7 @@ import type { DiagnosticCode } from '../diagnostics/codes.ts';
 import { type Diagnostic, type Finding, type Place, severityOf } from '../diagnostics/diagnostic.ts';
 import { readYaml } from './read-yaml.ts';
 import { findSpan, LineMap } from './source-map.ts';
+import { fixOf } from './text-fix.ts';
 import { toData, type YamlNode } from './yaml-tree.ts';
 
 const FILE_BYTES_MAX = 1 << 20;
@@ -52,12 +53,16 @@ export function parseYaml(file: string, content: Uint8Array | string): SourceFil
     diagnostics: [],
     locate(finding) {
       const { start, end } = findSpan(root, text, finding);
-      return diagnostic(finding, place(start, end));
+      const fix = fixOf(root, text, finding);
+      return { ...diagnostic(finding, place(start, end)), ...(fix ? { fix } : {}) };
     },
   });
   const reading = readYaml(text);
   if (reading.ok) return readable(reading.root);
-  const diagnostics = reading.problems.map((problem) => diagnostic(problem, place(problem.start, problem.end)));
+  const diagnostics = reading.problems.map(({ fix, ...problem }) => ({
+    ...diagnostic(problem, place(problem.start, problem.end)),
+    ...(fix ? { fix } : {}),
+  }));
   return { file, text, data: undefined, diagnostics, locate: () => diagnostics[0]! };
 }
 

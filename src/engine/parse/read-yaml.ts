@@ -17,6 +17,7 @@ import {
   YAMLException,
 } from 'js-yaml';
 import type { DiagnosticCode } from '../diagnostics/codes.ts';
+import type { TextEdit } from '../diagnostics/diagnostic.ts';
 import type { Span, YamlEntry, YamlNode, YamlScalar } from './yaml-tree.ts';
 
 const DEPTH_MAX = 64;
@@ -39,6 +40,7 @@ export interface YamlProblem extends Span {
   readonly code: DiagnosticCode;
   readonly message: string;
   readonly hint?: string;
+  readonly fix?: TextEdit;
 }
 
 export type YamlReading =
@@ -68,9 +70,11 @@ function syntaxProblem({ reason, mark }: YAMLException, text: string): YamlProbl
   const start = Math.min(mark?.position ?? 0, Math.max(0, text.length - 1));
   const at = { start, end: start + 1 };
   const lineStart = text.lastIndexOf('\n', start - 1) + 1;
-  if (/^tab characters/.test(reason) || /^ *\t/.test(text.slice(lineStart))) {
+  const lead = /^[ \t]*/.exec(text.slice(lineStart))![0];
+  if (/^tab characters/.test(reason) || lead.includes('\t')) {
     const message = 'expected spaces as indentation, found a tab';
-    return { code: 'MV0002', message, hint: 'indent with two spaces', ...at };
+    const fix = { start: lineStart, end: lineStart + lead.length, text: lead.replaceAll('\t', '  ') };
+    return { code: 'MV0002', message, hint: 'indent with two spaces', ...(lead.includes('\t') ? { fix } : {}), ...at };
   }
   if (/maxDepth/.test(reason)) return { ...tooMuch(`${DEPTH_MAX} levels`), ...at };
   const hint = SYNTAX_HINTS.find(([pattern]) => pattern.test(reason))?.[1];

@@ -28,3 +28,12 @@ export function stepKind(name: string): StepKind {
   if (!kind) throw new Error(`no step kind ${name}: the playbook was not validated`);
   return kind;
 }
+
+/** Kinds that change nothing and are there to fail. */
+export const CHECKS: ReadonlySet<string> = new Set([
+  'service.check',
+  'probe',
+  'assert',
+  'guest.wait-for',
+  'microvisor.audit',
+]);

@@ -46,6 +46,7 @@ function checkField(outline: Outline, field: ExpressionField, scope: Scope, sour
         message,
         hint: 'this field is an expression already: remove the braces',
         pointer: field.pointer,
+        ...withoutBraces(field.text),
       },
     ];
   }
@@ -71,6 +72,15 @@ function checkField(outline: Outline, field: ExpressionField, scope: Scope, sour
       ...checkStepsNamed(outline, field, expression, checked),
     ];
   });
+}
+
+/** Only what is one expression and reads the same in YAML without quotes. */
+function withoutBraces(text: string): Pick<Finding, 'fix'> {
+  const template = parseTemplate(text);
+  const whole = 'parts' in template ? wholeExpression(template) : undefined;
+  if (!whole) return {};
+  const isPlain = /^[A-Za-z(][^\n#:'"{}[\],&*]*$/.test(whole.source);
+  return { fix: { write: isPlain ? whole.source : `'${whole.source.replaceAll("'", "''")}'` } };
 }
 
 function inTemplate(text: string): readonly Expression[] | undefined {

@@ -2,6 +2,7 @@
 import type { Finding } from '../../diagnostics/diagnostic.ts';
 import { COMMIT } from '../../steps/node.ts';
 import { goesWithItsVm } from '../../steps/step-kind.ts';
+import { CHECKS } from '../../steps/table.ts';
 import { parseDuration } from '../../values/duration.ts';
 import { givenArg, type Outline, type OutlinedStep } from '../outline.ts';
 
@@ -12,6 +13,8 @@ export function checkFailureHandling({ steps }: Outline): readonly Finding[] {
     ...checkOnFailure(step, hasCommit),
     ...checkTimeout(step),
     ...checkRetry(step),
+    ...checkPassedOver(step),
+    ...checkExpected(step),
   ]);
 }
 
@@ -20,7 +23,7 @@ function checkUndo(outlined: OutlinedStep): readonly Finding[] {
   if (isAfterCommit) {
     if (step.undo === undefined) return [];
     const message = 'this undo never runs: nothing is undone after the commit';
-    return [{ code: 'MV0402', message, hint: 'remove it', pointer: [...pointer, 'undo'], at: 'key' }];
+    return [{ code: 'MV0402', message, hint: 'remove it', pointer: [...pointer, 'undo'], at: 'key', fix: 'remove' }];
   }
   if (step.undo !== undefined || kind.undo.how !== 'ask' || goesWithItsVm(kind, givenArg(outlined, 'guest'))) return [];
   const message = `expected an undo: what ${kind.name} does here is not taken back by itself`;
@@ -54,13 +57,19 @@ function checkRetry(outlined: OutlinedStep): readonly Finding[] {
   const { step, kind, pointer, phase } = outlined;
   const findings: Finding[] = [];
   if (step.retry !== undefined) {
-    const at = { pointer: [...pointer, 'retry'], at: 'key' as const };
+    const at = { pointer: [...pointer, 'retry'], at: 'key' } as const;
     if (kind.does.by !== 'node') {
       const message = `a retry cannot help: ${kind.name} comes to the same end every time`;
-      findings.push({ code: 'MV0405', message, hint: 'retry the step that it looks at', ...at });
+      findings.push({ code: 'MV0405', message, hint: 'retry the step that it looks at', fix: 'remove', ...at });
     } else if (step.retry.attempts === 1) {
       const message = 'a retry cannot help: 1 attempt is the first one';
-      findings.push({ code: 'MV0405', message, hint: 'attempts counts all attempts: write 2 or more', ...at });
+      findings.push({
+        code: 'MV0405',
+        message,
+        hint: 'attempts counts all attempts: write 2 or more',
+        fix: 'remove',
+        ...at,
+      });
     } else if (step.retry.backoff !== undefined && step.retry.delay === undefined) {
       const message = 'a backoff cannot help: there is no delay to grow';
       findings.push({ code: 'MV0405', message, hint: 'add delay', ...at });
@@ -78,6 +87,21 @@ function checkRetry(outlined: OutlinedStep): readonly Finding[] {
     });
   }
   return findings;
+}
+
+function checkPassedOver({ step, kind, pointer }: OutlinedStep): readonly Finding[] {
+  if (step.onFailure !== 'continue' || !CHECKS.has(kind.name)) return [];
+  const message = `with \`onFailure: continue\` the ${kind.name} checks nothing`;
+  const hint = 'remove it, or the step';
+  return [{ code: 'MV0410', message, hint, pointer: [...pointer, 'onFailure'] }];
+}
+
+function checkExpected({ step, pointer }: OutlinedStep): readonly Finding[] {
+  const timeoutMs = parseDuration(step.timeout);
+  const expectedMs = parseDuration(step.expected);
+  if (typeof timeoutMs !== 'number' || typeof expectedMs !== 'number' || expectedMs <= timeoutMs) return [];
+  const message = `the step usually takes ${step.expected} and is given ${step.timeout}`;
+  return [{ code: 'MV0411', message, hint: 'give it twice what it takes', pointer: [...pointer, 'timeout'] }];
 }
 
 function worstCaseMs({ step, kind }: OutlinedStep): number {

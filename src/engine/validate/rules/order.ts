@@ -20,7 +20,7 @@ export function checkOrder({ playbook, steps }: Outline): readonly Finding[] {
     }
     findings.push(...checkStaysVirtualized(outlined));
   }
-  return [...findings, ...checkEnd(facts, lastSetBy)];
+  return [...findings, ...checkEnd(facts, lastSetBy), ...checkServiceRuns(steps, facts)];
 }
 
 function checkRequirement(
@@ -102,4 +102,20 @@ function checkEnd(facts: NodeFacts, lastSetBy: ReadonlyMap<string, OutlinedStep>
     }
   }
   return findings;
+}
+
+/** Booting starts the service, so does service.start. */
+const STARTS: ReadonlySet<string> = new Set(['service.start', 'vm.boot', 'vm.reboot']);
+
+/** Whoever has the service in the end must run it. */
+function checkServiceRuns(steps: readonly OutlinedStep[], facts: NodeFacts): readonly Finding[] {
+  const serving = facts.serving(undefined);
+  const last = steps.findLast(
+    (outlined) =>
+      givenArg(outlined, 'guest') === serving &&
+      (STARTS.has(outlined.step.uses) || (outlined.step.uses === 'service.stop' && outlined.step.when === undefined)),
+  );
+  if (last?.step.uses !== 'service.stop') return [];
+  const message = `the playbook ends with the service of ${serving} stopped`;
+  return [{ code: 'MV0324', message, hint: 'a step service.start has to follow', pointer: [...last.pointer, 'uses'] }];
 }

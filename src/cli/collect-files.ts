@@ -1,0 +1,42 @@
+/** Files, folders and globs of a command line to files, each once, in the order given and sorted within a pattern. */
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { EXIT } from '../engine/exit-codes.ts';
+import { CommandError } from './command-error.ts';
+
+const GLOB = /[*?[\]{}]/;
+const IN_FOLDER = '**/*.{yaml,yml}';
+/** What tells a file of ours from other YAML in a folder. */
+const OURS = /^["']?apiVersion["']?:[ \t]*["']?mvctl\//m;
+
+/** Throws CommandError where something named is not there, or a pattern matches nothing. */
+export async function collectFiles(patterns: readonly string[]): Promise<readonly string[]> {
+  const files = new Set<string>();
+  for (const pattern of patterns) {
+    for (const file of await filesOf(pattern)) files.add(file);
+  }
+  return [...files];
+}
+
+async function filesOf(pattern: string): Promise<readonly string[]> {
+  if (existsSync(pattern)) return statSync(pattern).isDirectory() ? inFolder(pattern) : [pattern];
+  if (!GLOB.test(pattern)) throw new CommandError(EXIT.usage.code, `cannot read ${pattern}: there is no such file`);
+  const files = await glob(pattern);
+  if (files.length === 0) throw new CommandError(EXIT.usage.code, `no file matches ${pattern}`);
+  return files;
+}
+
+async function inFolder(folder: string): Promise<readonly string[]> {
+  const files = await glob(IN_FOLDER, folder);
+  const ours = files.filter((file) => OURS.test(readFileSync(file, 'latin1')));
+  if (ours.length === 0) {
+    throw new CommandError(EXIT.usage.code, `${folder}: no YAML file in it has apiVersion: mvctl/v1`);
+  }
+  return ours;
+}
+
+async function glob(pattern: string, folder = ''): Promise<readonly string[]> {
+  const { glob: find } = await import('tinyglobby');
+  const found = await find(pattern, { cwd: folder === '' ? '.' : folder, dot: false, expandDirectories: false });
+  const prefix = folder === '' ? '' : `${folder.replace(/\/+$/, '')}/`;
+  return found.map((file) => `${prefix}${file}`).sort();
+}
