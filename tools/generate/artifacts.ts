@@ -146,7 +146,9 @@ function validator(schema: Schema): string {
  */
 function withKindsToldApart(schema: Schema): Schema {
   const definitions = schema['definitions'] as { [name: string]: Schema };
-  const oneOf = (definitions['stepArguments']!['allOf'] as Rule[]).map(({ if: { properties }, then }) => ({
+  const rules = definitions['stepArguments']?.['allOf'] as Rule[] | undefined;
+  if (rules === undefined) return schema;
+  const oneOf = rules.map(({ if: { properties }, then }) => ({
     ...then,
     required: ['uses', ...(then.required ?? [])],
     properties: { ...properties, ...then.properties },

@@ -34,7 +34,7 @@ export function checkSchema(data: unknown): readonly Finding[] {
   if (validate(data)) return [];
   const errors = ((validate as unknown as { errors: readonly SchemaError[] | null }).errors ?? []).filter(
     // A kind that is missing or unknown is told by `required` and `enum`.
-    ({ keyword }) => keyword !== 'discriminator',
+    ({ keyword }) => keyword !== 'discriminator' && keyword !== 'if',
   );
   return withoutUnionNoise(errors)
     .filter((error) => !isToldAsKey(error, errors))

@@ -1,7 +1,7 @@
 /** Every expression of a playbook with its field, its place and what it may name. */
 import type { Pointer } from '../diagnostics/diagnostic.ts';
 import type { Declarations, FieldKind, Fields } from '../expression/scope.ts';
-import { contextsAt } from '../expression/scope.ts';
+import { type ContextName, contextsAt } from '../expression/scope.ts';
 import { hasExpression } from '../expression/template.ts';
 import type { Playbook } from '../generated/playbook.ts';
 import type { StepKind } from '../steps/step-kind.ts';
@@ -173,7 +173,7 @@ export function declarationsFor(
   steps: readonly OutlinedStep[],
 ): Declarations {
   return {
-    contexts: contextsAt(field, { inFragment: false, inLoop: false }),
+    contexts: contextsOf(field),
     vars: variableTypes(outline.playbook),
     params: {},
     each: null,
@@ -186,7 +186,10 @@ export function declarationsFor(
 
 /** Fields with one key have the same declarations. */
 export const declarationsKey = ({ field, owner }: ExpressionField): string =>
-  field === 'an output' ? `${field} of ${owner?.kind.name}` : FIELD_CONTEXTS[field].join();
+  field === 'an output' ? `${field} of ${owner?.kind.name}` : contextsOf(field).join();
+
+export const contextsOf = (field: FieldKind): readonly ContextName[] =>
+  contextsAt(field, { inFragment: false, inLoop: false });
 
 /** The steps that may be named in the fields: declaring one takes longer than checking what names it. */
 export function stepsNamedIn(fields: readonly ExpressionField[], { steps }: Outline): readonly OutlinedStep[] {

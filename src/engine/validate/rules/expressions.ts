@@ -11,6 +11,7 @@ import {
 import { type Expression, expressionsOf, parseTemplate, wholeExpression } from '../../expression/template.ts';
 import type { Outline } from '../outline.ts';
 import {
+  contextsOf,
   declarationsFor,
   declarationsKey,
   type ExpressionField,
@@ -145,7 +146,7 @@ function describeProblem(
 type At = Pick<Finding, 'pointer' | 'within'>;
 
 function unknownRoot(outline: Outline, field: ExpressionField, name: string, at: At): Finding {
-  const available = declarationsAt(outline, field).contexts;
+  const available = contextsOf(field.field);
   if ((ALL_CONTEXTS as readonly string[]).includes(name)) {
     const hint = available.length === 0 ? 'write a plain value' : `available here: ${available.join(', ')}`;
     return { code: 'MV0207', message: `${name} is not available in ${field.field}`, hint, ...at };
