@@ -68,7 +68,7 @@ export const exponentWithin = (v: Double, max: number): Expr<'i32'> =>
     i32.const(2 * max),
   );
 
-const isZero = (v: Double): Expr<'i32'> => f64.eq(v, f64.convert_i32_s(i32.const(0)));
+export const isZero = (v: Double): Expr<'i32'> => f64.eq(v, f64.convert_i32_s(i32.const(0)));
 
 /** Whether nothing is lost when a and b are added; both are evaluated several times. */
 export function isExactDoubleSum(c: Semantics, a: Double, b: Double): Expr<'i32'> {

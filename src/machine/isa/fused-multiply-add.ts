@@ -5,7 +5,7 @@
  * so that the final rounding sees on which side of a tie the exact value lies.
  */
 import { type Expr, f32, f64, i32, i64, type Stmt, select, seq } from '../wasm/code.ts';
-import { type ErrorFree, exactProduct, exactSum, exponentWithin, FACTOR_EXPONENT_MAX } from './error-free.ts';
+import { type ErrorFree, exactProduct, exactSum, exponentWithin, FACTOR_EXPONENT_MAX, isZero } from './error-free.ts';
 import type { Semantics } from './instruction.ts';
 
 type Double = Expr<'f64'>;
@@ -39,7 +39,7 @@ export function fusedSingle(c: Semantics, a: Expr<'f32'>, b: Expr<'f32'>, addend
 
 export interface FusedResult<T extends 'f32' | 'f64'> {
   readonly statement: Stmt;
-  /** Exponents are where no intermediate result over- or underflows. */
+  /** Exponents are where no intermediate result over- or underflows, and no zero has a sign to be found. */
   readonly isCovered: Expr<'i32'>;
   readonly value: Expr<T>;
 }
@@ -63,9 +63,11 @@ export function fusedDouble(c: Semantics, a: Double, b: Double, addend: Double):
     high.statement,
     rest.statement,
   );
-  const isCovered = i32.and(
-    i32.and(exponentWithin(x.get, FACTOR_EXPONENT_MAX), exponentWithin(y.get, FACTOR_EXPONENT_MAX)),
-    exponentWithin(z.get, ADDEND_EXPONENT_MAX),
+  const areFactorsWithin = i32.and(
+    exponentWithin(x.get, FACTOR_EXPONENT_MAX),
+    exponentWithin(y.get, FACTOR_EXPONENT_MAX),
   );
+  // Sums begin at zero: then the product is the result, as long as it is not zero too, which is a matter of signs.
+  const isCovered = i32.and(areFactorsWithin, i32.or(exponentWithin(z.get, ADDEND_EXPONENT_MAX), isZero(z.get)));
   return { statement, isCovered, value: f64.add(high.result.get, roundedToOdd(c, rest)) };
 }

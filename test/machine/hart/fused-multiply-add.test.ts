@@ -28,15 +28,17 @@ function awkward(random: RandomSource, significandBits: number): number {
   return sign * significand * 2 ** (random.below(40) - significandBits - 20);
 }
 
-/** An addend that nearly cancels the product, or lies around half a unit of its last place. */
+/** An addend that nearly cancels the product, or lies around half a unit of its last place, or is a zero. */
 function addendFor(random: RandomSource, product: number, significandBits: number): number {
-  switch (random.below(4)) {
+  switch (random.below(5)) {
     case 0:
       return -product * (1 + (random.below(9) - 4) * 2 ** -significandBits);
     case 1:
       return product * 2 ** -(significandBits + random.below(4) - 2);
     case 2:
       return product * 2 ** (significandBits + random.below(4) - 2);
+    case 3:
+      return random.pick([0, -0]);
     default:
       return awkward(random, significandBits);
   }
