@@ -44,12 +44,28 @@ export async function runSession(session: RunSession, io: CliIo): Promise<void> 
     if (telemetry && end.report.run.outcome !== 'paused') {
       for (const problem of await telemetry(end.report, end.journalPath)) io.stderr.write(`telemetry: ${problem}\n`);
     }
+  } else if (end.kind === 'waiting') {
+    io.stderr.write(`${waitingFor(end, session.stateDir)}\n`);
+    io.setExitCode(EXIT.waiting.code);
   } else {
     const { stateDir } = session;
     const back = end.isCommitted ? '' : `, or take it back with: mvctl rollback --state-dir ${stateDir}`;
     io.stderr.write(`stopped; go on with: mvctl resume --state-dir ${stateDir}${back}\n`);
     io.setExitCode(signals.exitCode);
   }
+}
+
+function waitingFor({ waiting, plan }: Extract<RunEnd, { kind: 'waiting' }>, stateDir: string): string {
+  const { kind, phase, untilMs, approvals } = waiting;
+  const until = untilMs === null ? '' : ` until ${new Date(untilMs).toISOString()}`;
+  const resume = `mvctl resume --state-dir ${stateDir}`;
+  if (kind === 'window') return `${phase} waits for its window${until}; go on then with: ${resume}`;
+  const { approvers = [], required = 1, message = '' } = plan.phases.find(({ id }) => id === phase)?.gate ?? {};
+  return [
+    `${phase} waits for ${required - approvals.length} of ${approvers.join(', ')}${until}${message === '' ? '' : `: ${message}`}`,
+    `  mvctl approve ${phase} --as NAME --state-dir ${stateDir}`,
+    `  then: ${resume}`,
+  ].join('\n');
 }
 
 type Telemetry = (report: Report, journalPath: string) => Promise<readonly string[]>;

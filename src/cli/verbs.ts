@@ -20,6 +20,11 @@ export const VERBS: readonly Verb[] = [
     load: async (io, { open }) => (await import('./rollback-command.ts')).rollbackCommand(io, open),
   },
   {
+    name: 'approve',
+    summary: 'answer at a gate that a run waits at',
+    load: async (io) => (await import('./approve-command.ts')).approveCommand(io),
+  },
+  {
     name: 'runs',
     summary: 'list the runs of a node, or tell what one did',
     load: async (io) => (await import('./runs-command.ts')).runsCommand(io),

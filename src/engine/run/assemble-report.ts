@@ -48,7 +48,7 @@ export async function assembleReport(source: ReportSource): Promise<Report> {
       playbookSha256: plan.playbookSha256,
       planSha256: plan.sha256,
       outcome,
-      exitCode: exitCodeOf(outcome),
+      exitCode: exitCodeOf(outcome, context.failure?.code),
       startedAt: new Date(source.startedMs).toISOString(),
       nodeMs: ledgers.reduce((sum, { startNs, endNs }) => sum + ((endNs ?? context.nowNs) - startNs) / MS, 0),
       wallMs: Math.round(source.wallNow() - source.startedMs),

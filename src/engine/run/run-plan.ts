@@ -1,9 +1,10 @@
 /** Runs a plan on a node, or goes on with the run that an earlier process left. */
 
 import { dirname, join } from 'node:path';
-import { exitCodeOf, type Outcome } from '../exit-codes.ts';
+import type { Outcome } from '../exit-codes.ts';
 import type { BeginRecord, JournalRecord } from '../generated/journal.ts';
 import type { Report } from '../generated/report.ts';
+import { readAnswers } from '../journal/gate-answers.ts';
 import { JournalError } from '../journal/journal-error.ts';
 import { JournalWriter } from '../journal/journal-writer.ts';
 import { lockNode } from '../journal/node-lock.ts';
@@ -14,6 +15,7 @@ import type { NodePort } from '../node-port.ts';
 import { type Plan, runIdOf } from '../plan/plan.ts';
 import { renderJson } from '../report/render-json.ts';
 import { compilePlan } from '../statechart/compiled-plan.ts';
+import type { Waiting } from '../statechart/run-context.ts';
 import { assembleReport } from './assemble-report.ts';
 import { type RecordSink, RunDriver } from './run-driver.ts';
 import type { ProgressListener } from './run-progress.ts';
@@ -40,7 +42,9 @@ export interface Journal extends RecordSink {
 export type RunEnd =
   | { readonly kind: 'over'; readonly report: Report; readonly journalPath: string }
   /** Stopped on request between two effects; the run can be resumed. */
-  | { readonly kind: 'interrupted'; readonly journalPath: string; readonly isCommitted: boolean };
+  | { readonly kind: 'interrupted'; readonly journalPath: string; readonly isCommitted: boolean }
+  /** For people or for a time of day; nothing goes on until somebody resumes the run. */
+  | { readonly kind: 'waiting'; readonly journalPath: string; readonly waiting: Waiting; readonly plan: Plan };
 
 /** An earlier run on the node has not ended. */
 export class UnfinishedRun extends Error {
@@ -126,10 +130,12 @@ async function drive(
       onProgress,
       signal,
       rollBack,
+      answers: () => readAnswers(journalPath),
     });
     driver.replay(records);
     const end = await driver.drive();
     if (end === 'interrupted') return { kind: 'interrupted', journalPath, isCommitted: driver.context.isCommitted };
+    if (end === 'waiting') return { kind: 'waiting', journalPath, waiting: driver.context.waiting!, plan };
     const outcome: Outcome = end === 'paused' ? 'paused' : (driver.context.outcome ?? 'failed-dirty');
     const report = await assembleReport({
       plan,
@@ -143,9 +149,10 @@ async function drive(
       isDryRun: false,
     });
     writeSafely(join(dirname(journalPath), 'report.json'), renderJson(report));
+    const { exitCode } = report.run;
     const { nowNs } = driver.context;
-    await writer.append({ type: 'end', outcome, exitCode: exitCodeOf(outcome), atNs: nowNs, wallMs: wallNow() });
-    onProgress({ type: 'run-end', outcome, exitCode: exitCodeOf(outcome), atNs: nowNs }, false);
+    await writer.append({ type: 'end', outcome, exitCode, atNs: nowNs, wallMs: wallNow() });
+    onProgress({ type: 'run-end', outcome, exitCode, atNs: nowNs }, false);
     return { kind: 'over', report, journalPath };
   } finally {
     await writer.close();
