@@ -79,13 +79,13 @@ async function build(io: ImageCommandIo, path: string, flags: BuildFlags, signal
   try {
     const images = await buildImages(recipe, {
       ...cacheOf(flags),
-      ...(flags.disk === undefined ? {} : { upgrades: flags.disk.filter((name) => name !== 'system') }),
+      ...(flags.disk === undefined ? {} : { disks: flags.disk.filter((name) => name !== 'system') }),
       installTools: flags.installTools === true,
       onProgress: (event) => progress.update(event),
       signal,
     });
     progress.clear();
-    printImages(io, [images.system, ...Object.values(images.upgrades)]);
+    printImages(io, [images.system, ...Object.values(images.disks)]);
     if (images.built.length === 0) progress.say('all disks were in the cache');
   } finally {
     progress.clear();

@@ -29,12 +29,12 @@ export async function openNode(options: OpenNodeOptions, io: CliIo): Promise<Rem
   const { connectNode } = await import('../node/index.ts');
   const { stateDir, clock = 'virtual', seed = 1, node } = options;
   if (!node) return connectNode({ stateDir });
-  const { system, upgrades } = await buildDisks(node, options.disks ?? {}, io);
+  const { system, disks } = await buildDisks(node, options.disks ?? {}, io);
   const bankMib = (node.bankBytes ?? BANK_BYTES_DEFAULT) / MIB;
   const exists = existsSync(`${stateDir}/node.json`);
-  const port = await connectNode({ stateDir, spec: { bankMib, clock, seed, systemImage: system, images: upgrades } });
+  const port = await connectNode({ stateDir, spec: { bankMib, clock, seed, systemImage: system, images: disks } });
   try {
-    if (exists) await prepare(port, { stateDir, bankMib: node.bankBytes === null ? null : bankMib, disks: upgrades });
+    if (exists) await prepare(port, { stateDir, bankMib: node.bankBytes === null ? null : bankMib, disks });
   } catch (error) {
     await port.close();
     throw error;
@@ -71,7 +71,7 @@ async function buildDisks(
   node: PlannedNode,
   replaced: { readonly [name: string]: string },
   io: CliIo,
-): Promise<{ readonly system: string; readonly upgrades: { readonly [disk: string]: string } }> {
+): Promise<{ readonly system: string; readonly disks: { readonly [disk: string]: string } }> {
   const path = `${RECIPES}${node.image ?? DEFAULT_IMAGE}.yaml`;
   if (!existsSync(path)) throw new CommandError(EXIT.images.code, `node.image: there is no recipe ${path}`);
   const { buildImages, loadRecipe } = await import('../images/index.ts');
@@ -79,17 +79,17 @@ async function buildDisks(
   const progress = new ImageProgress(io.stderr);
   try {
     const built = await buildImages(loadRecipe(path), {
-      upgrades: [...new Set(wanted.map(({ image }) => image))],
+      disks: [...new Set(wanted.map(({ image }) => image))],
       onProgress: (event) => progress.update(event),
     });
     const pathOf = (image: string): string => {
-      const found = built.upgrades[image];
+      const found = built.disks[image];
       if (!found) throw new CommandError(EXIT.images.code, `node.disks: the recipe ${path} has no disk ${image}`);
       return found.path;
     };
     return {
       system: built.system.path,
-      upgrades: Object.fromEntries(wanted.map(({ name, image }) => [name, pathOf(image)])),
+      disks: Object.fromEntries(wanted.map(({ name, image }) => [name, pathOf(image)])),
     };
   } finally {
     progress.clear();

@@ -15,6 +15,7 @@ import {
   recordImage,
   scratchFolder,
 } from './cache.ts';
+import { writeDataDisk } from './data-disk.ts';
 import { sha256OfFile } from './digest.ts';
 import { normaliseExt4 } from './ext4-times.ts';
 import { fetchPackages } from './fetch-packages.ts';
@@ -23,14 +24,14 @@ import { imageKey } from './image-key.ts';
 import { buildLocalPackage } from './local-package.ts';
 import { type Lock, lockedPackage, lockPathOf, readLock } from './lock.ts';
 import { archiveMirror } from './mirror.ts';
-import { epochSeconds, type LoadedRecipe, localPackage, type UpgradeDisk } from './recipe.ts';
+import { type DataDisk, epochSeconds, type LoadedRecipe, localPackage, type UpgradeDisk } from './recipe.ts';
 import type { RootStep } from './root-job.ts';
 import { runRootJob } from './run-root-job.ts';
 import { ensureTools, findProgram, missingTools } from './tools.ts';
-import { type DiskPackage, writeUpgradeDisk } from './upgrade-disk.ts';
+import { type DiskPackage, UPGRADE_LABEL, writeUpgradeDisk } from './upgrade-disk.ts';
 
 export interface BuildProgress {
-  /** Disk the step belongs to: `system`, the name of an upgrade disk, or `packages` for what all are made of. */
+  /** Disk the step belongs to: `system`, the name of another disk, or `packages` for what all are made of. */
   readonly disk: string;
   readonly step: 'tools' | 'fetch' | RootStep;
   readonly done: number;
@@ -42,8 +43,8 @@ export interface BuildOptions {
   readonly cacheDir?: string;
   /** `<recipe>.lock.json` beside the recipe if absent. */
   readonly lockPath?: string;
-  /** Names of the upgrade disks to build; all if absent. */
-  readonly upgrades?: readonly string[];
+  /** Names of the disks to build beside the system disk; all if absent. */
+  readonly disks?: readonly string[];
   /** Install missing tools with apt-get if something has to be built; needs root. */
   readonly installTools?: boolean;
   readonly onProgress?: (progress: BuildProgress) => void;
@@ -53,7 +54,8 @@ export interface BuildOptions {
 
 export interface BuiltImages {
   readonly system: CachedImage;
-  readonly upgrades: Readonly<Record<string, CachedImage>>;
+  /** Every other disk by its name. */
+  readonly disks: Readonly<Record<string, CachedImage>>;
   /** Names of the disks that had to be built; the others were in the cache. */
   readonly built: readonly string[];
 }
@@ -62,7 +64,7 @@ export interface BuiltImages {
 export async function buildImages(recipe: LoadedRecipe, options: BuildOptions = {}): Promise<BuiltImages> {
   const cacheDir = resolve(options.cacheDir ?? defaultCacheDir(options.env));
   const lock = readLock(options.lockPath ?? lockPathOf(recipe), recipe);
-  const disks = plannedDisks(recipe, lock, options.upgrades);
+  const disks = plannedDisks(recipe, lock, options.disks);
   const toBuild = disks.filter((disk) => cachedImage(cacheDir, disk.key) === undefined);
   if (toBuild.length > 0) {
     await toolsFor(options);
@@ -83,7 +85,7 @@ export async function buildImages(recipe: LoadedRecipe, options: BuildOptions = 
   };
   return {
     system: image('system'),
-    upgrades: Object.fromEntries(disks.filter((disk) => disk.upgrade).map(({ name }) => [name, image(name)])),
+    disks: Object.fromEntries(disks.filter(({ kind }) => kind !== 'system').map(({ name }) => [name, image(name)])),
     built: toBuild.map((disk) => disk.name),
   };
 }
@@ -96,34 +98,44 @@ async function toolsFor(options: BuildOptions): Promise<void> {
 }
 
 interface PlannedDisk {
+  readonly kind: 'system' | 'upgrade' | 'data';
   readonly name: string;
+  readonly label: string;
   readonly key: string;
   readonly stages: readonly (readonly string[])[];
-  /** Absent: the system disk. */
-  readonly upgrade: UpgradeDisk | undefined;
+  /** Absent: as large as what is on it. */
+  readonly sizeMiB?: number;
 }
 
 function plannedDisks(recipe: LoadedRecipe, lock: Lock, wanted: readonly string[] | undefined): PlannedDisk[] {
-  const { files, ...system } = recipe.system;
-  const systemKey = imageKey(recipe, lock, { packages: [lock.system], recipe: system, files });
-  const unknown = wanted?.find((name) => !recipe.upgrades.some((upgrade) => upgrade.name === name));
+  const others = [
+    ...recipe.upgrades.map((disk) => plannedUpgrade(recipe, lock, disk)),
+    ...recipe.data.map((disk) => plannedData(recipe, lock, disk)),
+  ];
+  const unknown = wanted?.find((name) => !others.some((disk) => disk.name === name));
   if (unknown !== undefined) {
-    const names = recipe.upgrades.map((upgrade) => upgrade.name).join(', ');
+    const names = others.map((disk) => disk.name).join(', ');
     throw new ImageError('recipe-invalid', `${recipe.path} has no disk "${unknown}"; it has: ${names}`);
   }
-  const upgrades = recipe.upgrades.filter((upgrade) => wanted === undefined || wanted.includes(upgrade.name));
-  return [
-    { name: 'system', key: systemKey, stages: [lock.system], upgrade: undefined },
-    ...upgrades.map((upgrade) => {
-      const stages = lock.upgrades[upgrade.name] ?? [];
-      return {
-        name: upgrade.name,
-        key: imageKey(recipe, lock, { packages: stages, recipe: upgrade, files: undefined }),
-        stages,
-        upgrade,
-      };
-    }),
-  ];
+  return [plannedSystem(recipe, lock), ...others.filter((disk) => wanted === undefined || wanted.includes(disk.name))];
+}
+
+function plannedSystem(recipe: LoadedRecipe, lock: Lock): PlannedDisk {
+  const { files, ...system } = recipe.system;
+  const key = imageKey(recipe, lock, { packages: [lock.system], recipe: system, files });
+  const { label, sizeMiB } = system;
+  return { kind: 'system', name: 'system', label, key, stages: [lock.system], sizeMiB };
+}
+
+function plannedUpgrade(recipe: LoadedRecipe, lock: Lock, upgrade: UpgradeDisk): PlannedDisk {
+  const stages = lock.upgrades[upgrade.name] ?? [];
+  const key = imageKey(recipe, lock, { packages: stages, recipe: upgrade, files: undefined });
+  return { kind: 'upgrade', name: upgrade.name, label: UPGRADE_LABEL, key, stages };
+}
+
+function plannedData(recipe: LoadedRecipe, lock: Lock, data: DataDisk): PlannedDisk {
+  const key = imageKey(recipe, lock, { packages: [], recipe: data, files: undefined });
+  return { kind: 'data', name: data.name, label: data.label ?? '', key, stages: [], sizeMiB: data.sizeMiB };
 }
 
 async function fetchFor(
@@ -167,17 +179,41 @@ interface BuildContext {
 }
 
 async function buildDisk(recipe: LoadedRecipe, lock: Lock, disk: PlannedDisk, context: BuildContext): Promise<void> {
-  const { cacheDir, scratch, options } = context;
+  const { cacheDir, scratch } = context;
+  const target = `${scratch}/${disk.name}.ext4`;
+  await writeDisk(recipe, lock, disk, target, context);
+  if (disk.label !== '') {
+    normaliseExt4(target, { epochSeconds: epochSeconds(recipe), ownedByRoot: disk.kind !== 'system' });
+  }
+  const manifest = {
+    name: `${recipe.name}/${disk.name}`,
+    key: disk.key,
+    sha256: await sha256OfFile(target),
+    bytes: statSync(target).size,
+    label: disk.label,
+  };
+  makeImageFolder(cacheDir, disk.key);
+  renameSync(target, imagePath(cacheDir, disk.key));
+  recordImage(cacheDir, manifest);
+}
+
+async function writeDisk(
+  recipe: LoadedRecipe,
+  lock: Lock,
+  disk: PlannedDisk,
+  target: string,
+  context: BuildContext,
+): Promise<void> {
+  const { scratch, options } = context;
   const stop = options.signal === undefined ? {} : { signal: options.signal };
+  const identity = `${recipe.name}/${disk.name}`;
   const stages: DiskPackage[][] = [];
   for (const stage of disk.stages) {
     const packages: DiskPackage[] = [];
     for (const id of stage) packages.push(await diskPackage(recipe, lock, id, context));
     stages.push(packages);
   }
-  const target = `${scratch}/${disk.name}.ext4`;
-  const identity = `${recipe.name}/${disk.name}`;
-  if (disk.upgrade === undefined) {
+  if (disk.kind === 'system') {
     const qemu = findProgram('qemu-riscv64-static') ?? 'qemu-riscv64-static';
     const files = recipe.system.files === undefined ? null : resolve(recipe.folder, recipe.system.files);
     const debs = stages.flat().map((deb) => deb.path);
@@ -192,22 +228,12 @@ async function buildDisk(recipe: LoadedRecipe, lock: Lock, disk: PlannedDisk, co
       },
       options.signal,
     );
-  } else {
-    options.onProgress?.({ disk: disk.name, step: 'write', done: 0, total: 1, unit: 'disks' });
-    await writeUpgradeDisk(stages, { identity, target, scratch, ...stop });
-    options.onProgress?.({ disk: disk.name, step: 'write', done: 1, total: 1, unit: 'disks' });
+    return;
   }
-  normaliseExt4(target, { epochSeconds: epochSeconds(recipe), ownedByRoot: disk.upgrade !== undefined });
-  const manifest = {
-    name: `${recipe.name}/${disk.name}`,
-    key: disk.key,
-    sha256: await sha256OfFile(target),
-    bytes: statSync(target).size,
-    label: disk.upgrade === undefined ? recipe.system.label : 'upgrades',
-  };
-  makeImageFolder(cacheDir, disk.key);
-  renameSync(target, imagePath(cacheDir, disk.key));
-  recordImage(cacheDir, manifest);
+  options.onProgress?.({ disk: disk.name, step: 'write', done: 0, total: 1, unit: 'disks' });
+  if (disk.kind === 'upgrade') await writeUpgradeDisk(stages, { identity, target, scratch, ...stop });
+  else await writeDataDisk({ label: disk.label, sizeMiB: disk.sizeMiB ?? 0, identity, target, scratch, ...stop });
+  options.onProgress?.({ disk: disk.name, step: 'write', done: 1, total: 1, unit: 'disks' });
 }
 
 async function diskPackage(recipe: LoadedRecipe, lock: Lock, id: string, context: BuildContext): Promise<DiskPackage> {

@@ -46,6 +46,7 @@ export function loadRecipe(path: string): LoadedRecipe {
   const recipe: LoadedRecipe = {
     ...value,
     localPackages: value.localPackages ?? [],
+    data: value.data ?? [],
     upgrades: value.upgrades ?? [],
     path: resolve(path),
     folder,
@@ -87,7 +88,7 @@ interface Finding {
 
 /** What a schema cannot say: names refer to something, folders exist, names are unique. */
 function* checkRecipe(recipe: LoadedRecipe): Generator<Finding> {
-  const { archive, system, localPackages, upgrades, folder } = recipe;
+  const { archive, system, localPackages, data, upgrades, folder } = recipe;
   const suite = (name: string, path: Path): Finding[] =>
     archive.suites.includes(name) ? [] : [{ path, message: `suite "${name}" is not in archive.suites` }];
   const tree = (name: string | undefined, path: Path): Finding[] =>
@@ -112,6 +113,10 @@ function* checkRecipe(recipe: LoadedRecipe): Generator<Finding> {
   }
 
   const names = new Set(['system']);
+  for (const [index, disk] of data.entries()) {
+    if (names.has(disk.name)) yield { path: ['data', index], message: `disk "${disk.name}" appears twice` };
+    names.add(disk.name);
+  }
   for (const [index, upgrade] of upgrades.entries()) {
     const path = ['upgrades', index];
     if (names.has(upgrade.name)) yield { path, message: `disk "${upgrade.name}" appears twice` };

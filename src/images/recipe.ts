@@ -38,6 +38,13 @@ export interface SystemDisk {
   readonly services?: { readonly enable?: readonly string[]; readonly mask?: readonly string[] };
 }
 
+/** An empty disk: an ext4 file system where it has a label, else nothing but zeros. */
+export interface DataDisk {
+  readonly name: string;
+  readonly label?: string;
+  readonly sizeMiB: number;
+}
+
 export interface UpgradeDisk {
   readonly name: string;
   /** Suite the packages come from; absent when all are local. */
@@ -55,6 +62,7 @@ export interface Recipe {
   readonly epoch: string;
   readonly localPackages: readonly LocalPackage[];
   readonly system: SystemDisk;
+  readonly data: readonly DataDisk[];
   readonly upgrades: readonly UpgradeDisk[];
 }
 

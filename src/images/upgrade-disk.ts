@@ -7,7 +7,7 @@ import { mke2fsArguments } from './ext4-image.ts';
 import { runCommand } from './run-command.ts';
 
 /** mv-upgrade finds the disk by it. */
-const UPGRADE_LABEL = 'upgrades';
+export const UPGRADE_LABEL = 'upgrades';
 const STAGE_END = '---';
 const MIB = 0x10_0000;
 /** Room for the file system's own blocks beside the files. */

@@ -42,9 +42,22 @@ const FAILURE_OF_CLOSE: Readonly<Record<TcpCloseReason, HttpFailure>> = {
 
 const PATH = /^\/[!-~]*$/;
 
+export interface HttpRequestLine {
+  readonly address: string;
+  readonly path: string;
+  readonly host?: string;
+  readonly connection: 'close' | 'keep-alive';
+}
+
+/** @throws RangeError for a path that is none. */
+export function httpRequestBytes({ address, path, host, connection }: HttpRequestLine): Uint8Array {
+  if (!PATH.test(path)) throw new RangeError(`a path is '/' and visible ASCII, not '${path}'`);
+  const lines = [`GET ${path} HTTP/1.1`, `Host: ${host ?? address}`, 'User-Agent: mvctl', 'Accept: */*'];
+  return new TextEncoder().encode(`${[...lines, `Connection: ${connection}`].join('\r\n')}\r\n\r\n`);
+}
+
 /** Starts the request now; `done` is called once. Returns how to give it up (`done` is not called then). */
 export function httpGet(stack: ClientStack, request: HttpGetRequest, done: (result: HttpResult) => void): () => void {
-  if (!PATH.test(request.path)) throw new RangeError(`a path is '/' and visible ASCII, not '${request.path}'`);
   return new HttpExchange(stack, request, done).start();
 }
 
@@ -66,8 +79,9 @@ class HttpExchange {
 
   start(): () => void {
     const { clock } = this.#stack;
+    const bytes = httpRequestBytes({ ...this.#request, connection: 'close' });
     const connection = this.#stack.connect(this.#request, {
-      onOpen: () => connection.write(this.#requestBytes()),
+      onOpen: () => connection.write(bytes),
       onData: (bytes) => this.#read(connection, () => this.#reader.push(bytes)),
       onEnd: () => this.#onEnd(connection),
       onClose: (reason) => this.#fail(FAILURE_OF_CLOSE[reason], `the connection is ${reason}`),
@@ -85,12 +99,6 @@ class HttpExchange {
   }
 
   #cancelDeadline: () => void = () => {};
-
-  #requestBytes(): Uint8Array {
-    const { path, host, address } = this.#request;
-    const lines = [`GET ${path} HTTP/1.1`, `Host: ${host ?? address}`, 'User-Agent: mvctl', 'Accept: */*'];
-    return new TextEncoder().encode(`${[...lines, 'Connection: close'].join('\r\n')}\r\n\r\n`);
-  }
 
   #read(connection: TcpConnection, read: () => HttpResponse | undefined): void {
     if (this.#finished) return;

@@ -5,6 +5,8 @@ export { type EthernetPort, parseMac } from './ethernet.ts';
 export { EthernetSwitch, type EthernetSwitchOptions } from './ethernet-switch.ts';
 export { Forwarder, type ForwarderOptions } from './forwarder.ts';
 export { type HttpGetRequest, type HttpResult, httpGet } from './http-client.ts';
+export { Load, type LoadOptions } from './load/load.ts';
+export type { LoadMeasurement } from './load/load-log.ts';
 export { type PcapOptions, PcapWriter } from './pcap.ts';
 export { ProbeLog, type ProbeOutcome, type ProbeRecord } from './probe-log.ts';
 export { measureProbe, type ProbeMeasurement } from './probe-measurement.ts';

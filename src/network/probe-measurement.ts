@@ -5,6 +5,7 @@
  * it belongs to the interval its `atNs` lies in, so that measurements of adjoining intervals add up.
  */
 import { NS_PER_MS } from './clock.ts';
+import { type LatencyMs, latencyMsOf } from './latency.ts';
 import type { ProbeLog, ProbeRecord } from './probe-log.ts';
 
 export interface ProbeMeasurement {
@@ -24,7 +25,7 @@ export interface ProbeMeasurement {
   /** The probe's interval: nothing shorter can be told apart. */
   readonly resolutionMs: number;
   /** Of correct answers, nearest rank; null when there was none. */
-  readonly latencyMs: { readonly p50: number; readonly p99: number; readonly max: number } | null;
+  readonly latencyMs: LatencyMs | null;
 }
 
 const toMs = (ns: number): number => ns / NS_PER_MS;
@@ -40,27 +41,14 @@ export function measureProbe(log: ProbeLog, fromNs: number, toNs: number): Probe
     if (outcome === 'ok') latenciesNs.push(latencyNs);
     else failed++;
   }
-  latenciesNs.sort((a, b) => a - b);
   return {
     requests: failed + latenciesNs.length,
     failed,
     downtimeMs: toMs(failed * intervalNs),
     longestGapMs: toMs(longestGapNs(log, fromNs, toNs)),
     resolutionMs: toMs(intervalNs),
-    latencyMs:
-      latenciesNs.length === 0
-        ? null
-        : {
-            p50: toMs(nearestRank(latenciesNs, 50)),
-            p99: toMs(nearestRank(latenciesNs, 99)),
-            max: toMs(nearestRank(latenciesNs, 100)),
-          },
+    latencyMs: latencyMsOf(latenciesNs),
   };
-}
-
-/** Of numbers in ascending order; 0 when there is none. */
-export function nearestRank(sorted: readonly number[], percent: number): number {
-  return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)] ?? 0;
 }
 
 const arrivalNs = (record: ProbeRecord): number => record.atNs + record.latencyNs;

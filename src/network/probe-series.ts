@@ -1,7 +1,7 @@
 /** The slots of a probe in bins of equal width: what a picture of an interval needs, bounded however long it was. */
 import { NS_PER_MS } from './clock.ts';
+import { nearestRank } from './latency.ts';
 import type { ProbeLog } from './probe-log.ts';
-import { nearestRank } from './probe-measurement.ts';
 
 /** One entry a bin in each column. */
 export interface ProbeSeries {

@@ -8,19 +8,15 @@
  */
 import type { ClientStack } from './client-stack.ts';
 import { type HttpResult, httpGet } from './http-client.ts';
-import type { HttpResponse } from './http-response.ts';
-import { ProbeLog, type ProbeOutcome, type ProbeRecord } from './probe-log.ts';
+import { type Expectation, outcomeOf } from './outcome.ts';
+import { ProbeLog, type ProbeRecord } from './probe-log.ts';
 import { measureProbe, type ProbeMeasurement } from './probe-measurement.ts';
 
-export interface ProbeTarget {
+export interface ProbeTarget extends Expectation {
   readonly address: string;
   readonly port: number;
   readonly path: string;
   readonly host?: string;
-  /** Correct status. */
-  readonly status: number;
-  /** Whether a body is correct; every body is when absent. */
-  readonly body?: (body: Uint8Array) => boolean;
 }
 
 export interface ProberOptions {
@@ -120,24 +116,13 @@ export class Prober {
   #settle(slot: OpenSlot, result: HttpResult): void {
     const servedBy = result.ok ? (result.response.headers.get('server') ?? '').slice(0, SERVED_BY_CHARS_MAX) : '';
     const latencyNs = this.#options.stack.clock.now() - slot.atNs;
-    slot.record = { atNs: slot.atNs, outcome: this.#judge(result), latencyNs, servedBy };
+    slot.record = { atNs: slot.atNs, outcome: outcomeOf(result, this.#options.target), latencyNs, servedBy };
     while (this.#open[0]?.record !== undefined) {
       const { record } = this.#open.shift()!;
       if (record === undefined) break;
       this.log.append(record);
       this.#options.onRecord?.(record);
     }
-  }
-
-  #judge(result: HttpResult): ProbeOutcome {
-    if (result.ok) return this.#judgeResponse(result.response);
-    return result.failure === 'malformed' ? 'bad-content' : result.failure;
-  }
-
-  #judgeResponse(response: HttpResponse): ProbeOutcome {
-    const { status, body } = this.#options.target;
-    if (response.status !== status) return 'bad-status';
-    return body === undefined || body(response.body) ? 'ok' : 'bad-content';
   }
 }
 

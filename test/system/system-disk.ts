@@ -7,6 +7,6 @@ const RECIPE = resolve(import.meta.dirname, '../../recipes/web-server.yaml');
 export async function systemDisk(): Promise<string> {
   const path = process.env['MICROVISOR_SYSTEM_DISK'];
   if (path !== undefined) return path;
-  const { system } = await buildImages(loadRecipe(RECIPE), { upgrades: [] });
+  const { system } = await buildImages(loadRecipe(RECIPE), { disks: [] });
   return system.path;
 }
