@@ -66,7 +66,26 @@ export interface ServiceMeasurement {
   readonly downtimeMs: number;
   readonly longestGapMs: number;
   readonly resolutionMs: number;
-  readonly latencyMs: { readonly p50: number; readonly p99: number; readonly max: number } | null;
+  readonly latencyMs: LatencyMeasurement | null;
+  /** The clients beside the prober; null where there were none. */
+  readonly load: { readonly [Kind in LoadKind]: LoadMeasurement } | null;
+}
+
+export interface LatencyMeasurement {
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+/** `short`: requests on connections of their own; `keepAlive`: many on one; `download`: long answers, checked when whole. */
+export type LoadKind = 'short' | 'keepAlive' | 'download';
+
+export interface LoadMeasurement {
+  readonly requests: number;
+  readonly failed: number;
+  /** How often each failure occurred. */
+  readonly failures: { readonly [outcome: string]: number };
+  readonly latencyMs: LatencyMeasurement | null;
 }
 
 /** M-mode entries in an interval by cause, per guest, and the Microvisor's own account. */

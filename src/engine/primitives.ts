@@ -159,10 +159,27 @@ export interface Primitives {
       readonly latencyMsMax: number;
     };
   };
-  /** Moves the service address; returns when the receiver has announced it. */
+  /**
+   * Makes `to` ready to take the service address: from then on it passes what belongs to connections it does not know on
+   * to `from`. Clients notice nothing yet.
+   */
+  'service.relay': {
+    readonly args: { readonly from: GuestName; readonly to: GuestName };
+    readonly result: Nothing;
+  };
+  /**
+   * Moves the service address; returns when the receiver has announced it. Connections that are open stay with `from` and
+   * reach it through `to`.
+   */
   'service.cut-over': {
     readonly args: { readonly from: GuestName; readonly to: GuestName };
     readonly result: Nothing;
+  };
+  /** Waits until `from` has no connection of a client any more, then ends the relay in `to`. */
+  'service.drain': {
+    readonly args: { readonly from: GuestName; readonly to: GuestName };
+    /** Connections that were open at first. */
+    readonly result: { readonly connections: number };
   };
 }
 
@@ -174,6 +191,23 @@ export interface ServiceSpec {
   readonly deadlineMs: number;
   readonly expectStatus: number;
   readonly expectContains: string;
+  /** Clients beside the prober; null for none. */
+  readonly load: LoadSpec | null;
+}
+
+/** The clients of a busy service; what a short and a keep-alive request expect is what the prober expects. */
+export interface LoadSpec {
+  /** On connections of their own, on average. */
+  readonly requestsPerSecond: number;
+  /** Connections on which a request follows the other, on average every `intervalMs`. */
+  readonly keepAlive: { readonly connections: number; readonly intervalMs: number };
+  readonly downloads: {
+    readonly connections: number;
+    readonly path: string;
+    readonly bytesPerSecond: number;
+    /** Of the whole answer, in hexadecimal; empty for any. */
+    readonly sha256: string;
+  };
 }
 
 export type PrimitiveName = keyof Primitives;

@@ -10,9 +10,10 @@ export const AGENT_PORT = 'org.qemu.guest_agent.0';
 /** Addresses of the node's own network. The service address belongs to whichever OS serves. */
 export const NETWORK = {
   client: '10.0.0.1/24',
+  load: '10.0.0.2/24',
   service: '10.0.0.10',
   management: { A: '10.0.0.11', B: '10.0.0.12' },
-  mac: { A: '52:54:00:00:00:0a', B: '52:54:00:00:00:0b', client: '52:54:00:00:00:01' },
+  mac: { A: '52:54:00:00:00:0a', B: '52:54:00:00:00:0b', client: '52:54:00:00:00:01', load: '52:54:00:00:00:02' },
 } as const;
 
 export interface GuestDevices {

@@ -1,10 +1,13 @@
-/** The node's own client: a computer on the node's network that asks for the service as a customer would. */
-import type { ServiceMeasurement, ServiceSpec } from '../engine/port.ts';
+/** The node's own clients: computers on the node's network that ask for the service as customers would. */
+import { Buffer } from 'node:buffer';
+import { createHash } from 'node:crypto';
+import type { LoadSpec, ServiceMeasurement, ServiceSpec } from '../engine/port.ts';
 import {
   ClientStack,
   type EthernetSwitch,
   type HttpResult,
   httpGet,
+  Load,
   measureProbe,
   type NetworkClock,
   NS_PER_MS,
@@ -14,6 +17,7 @@ import {
   probeSeries,
 } from '../network/index.ts';
 import { NETWORK } from './guest.ts';
+import { seededRandom } from './seeded-random.ts';
 
 const NOTHING_MEASURED: ServiceMeasurement = {
   requests: 0,
@@ -22,11 +26,15 @@ const NOTHING_MEASURED: ServiceMeasurement = {
   longestGapMs: 0,
   resolutionMs: 0,
   latencyMs: null,
+  load: null,
 };
 
 export class ServiceProbe {
   readonly stack: ClientStack;
   readonly #seed: number;
+  /** The clients of the load are another computer than the prober. */
+  readonly #loadStack: ClientStack;
+  #load: Load | undefined;
   #prober: Prober | undefined;
   #log: ProbeLog | undefined;
   #deadlineNs = 0;
@@ -34,21 +42,21 @@ export class ServiceProbe {
   constructor(clock: NetworkClock, ethernet: EthernetSwitch, seed: number) {
     this.#seed = seed;
     this.stack = new ClientStack({ clock, mac: NETWORK.mac.client, address: NETWORK.client, seed });
+    const { mac, load } = NETWORK;
+    this.#loadStack = new ClientStack({ clock, mac: mac.load, address: load, seed: seed + 1 });
     ethernet.attach(this.stack);
+    ethernet.attach(this.#loadStack);
   }
 
   start(service: ServiceSpec): void {
     this.#prober?.stop();
+    this.#load?.stop();
     this.#deadlineNs = service.deadlineMs * NS_PER_MS;
+    this.#load = service.load === null ? undefined : this.#makeLoad(service, service.load);
+    this.#load?.start();
     this.#prober = new Prober({
       stack: this.stack,
-      target: {
-        address: NETWORK.service,
-        port: service.port,
-        path: service.path,
-        status: service.expectStatus,
-        body: (body) => new TextDecoder().decode(body).includes(service.expectContains),
-      },
+      target: { ...targetOf(service), ...expectationOf(service) },
       intervalNs: service.intervalMs * NS_PER_MS,
       deadlineNs: this.#deadlineNs,
       seed: this.#seed,
@@ -57,14 +65,31 @@ export class ServiceProbe {
     this.#prober.start();
   }
 
+  #makeLoad(service: ServiceSpec, { downloads, keepAlive, requestsPerSecond }: LoadSpec): Load {
+    const { sha256 } = downloads;
+    const body = (bytes: Uint8Array): boolean => createHash('sha256').update(bytes).digest('hex') === sha256;
+    return new Load({
+      stack: this.#loadStack,
+      target: targetOf(service),
+      expect: expectationOf(service),
+      deadlineNs: this.#deadlineNs,
+      requestsPerSecond,
+      keepAlive: { connections: keepAlive.connections, intervalNs: keepAlive.intervalMs * NS_PER_MS },
+      downloads: { ...downloads, expect: sha256 === '' ? { status: HTTP_OK } : { status: HTTP_OK, body } },
+      random: uniform(seededRandom(this.#seed)),
+    });
+  }
+
   /** Begins no further request. `settledAtNs`: when the last one open has its answer or its deadline. */
   stop(): { readonly settledAtNs: number } {
     this.#prober?.stop();
+    this.#load?.stop();
     return { settledAtNs: this.stack.clock.now() + this.#deadlineNs };
   }
 
   measure(fromNs: number, toNs: number): ServiceMeasurement {
-    return this.#log === undefined ? NOTHING_MEASURED : measureProbe(this.#log, fromNs, toNs);
+    if (this.#log === undefined) return NOTHING_MEASURED;
+    return { ...measureProbe(this.#log, fromNs, toNs), load: this.#load?.log.measure(fromNs, toNs) ?? null };
   }
 
   /** Null: the service was never asked. */
@@ -80,3 +105,17 @@ export class ServiceProbe {
     httpGet(this.stack, { ...request, deadlineNs: this.stack.clock.now() + request.deadlineMs * NS_PER_MS }, done);
   }
 }
+
+const HTTP_OK = 200;
+const BYTES_OF_RANDOM = 4;
+
+const targetOf = ({ port, path }: ServiceSpec) => ({ address: NETWORK.service, port, path });
+
+const expectationOf = ({ expectStatus, expectContains }: ServiceSpec) => ({
+  status: expectStatus,
+  body: (body: Uint8Array): boolean => new TextDecoder().decode(body).includes(expectContains),
+});
+
+/** Numbers in [0, 1) from random bytes. */
+const uniform = (random: (bytes: number) => Uint8Array) => (): number =>
+  Buffer.from(random(BYTES_OF_RANDOM)).readUInt32LE() / 2 ** 32;

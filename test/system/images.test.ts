@@ -108,8 +108,7 @@ describe('the disks of the web server', () => {
     const again = await buildImages(recipe, { cacheDir: other });
     expect(again.built).toContain('system');
     expect(again.system.sha256).toBe(images.system.sha256);
-    for (const [name, image] of Object.entries(images.disks))
-      expect(again.disks[name]?.sha256).toBe(image.sha256);
+    for (const [name, image] of Object.entries(images.disks)) expect(again.disks[name]?.sha256).toBe(image.sha256);
     expect({ mounts: mounts(), binfmt: binfmt() }).toEqual(before);
     expect(readdirSync(join(other, 'tmp'))).toEqual([]);
   });

@@ -94,6 +94,8 @@ export type StepKind =
   | 'probe'
   | 'service.start'
   | 'service.stop'
+  | 'service.relay'
+  | 'service.drain'
   | 'service.cut-over'
   | 'commit'
   | 'node.boot'
@@ -237,6 +239,47 @@ export interface Service {
      * Text the body must contain.
      */
     contains?: string;
+  };
+  load?: Load;
+}
+/**
+ * Clients of the service beside the prober, for the whole run; the seed moves every random choice of theirs.
+ */
+export interface Load {
+  /**
+   * Requests on connections of their own, at random instants.
+   */
+  requestsPerSecond?: number;
+  /**
+   * Connections that stay open and carry a request after the other.
+   */
+  keepAlive?: {
+    /**
+     * How many.
+     */
+    connections: number;
+    interval: Duration;
+  };
+  /**
+   * Clients that read a long answer slowly, again and again, and check it.
+   */
+  downloads?: {
+    /**
+     * How many at once.
+     */
+    connections: number;
+    /**
+     * What they request.
+     */
+    path: string;
+    /**
+     * How fast each reads.
+     */
+    bytesPerSecond: number;
+    /**
+     * SHA-256 of the whole answer, in hexadecimal.
+     */
+    sha256?: string;
   };
 }
 /**

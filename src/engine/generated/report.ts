@@ -55,6 +55,14 @@ export interface ReportRun {
  * What a client saw from the begin of the run to its end.
  */
 export interface ReportService {
+  /**
+   * The clients beside the prober; null where there were none.
+   */
+  load: {
+    short: ReportLoad;
+    keepAlive: ReportLoad;
+    download: ReportLoad;
+  } | null;
   requests: number;
   failed: number;
   downtimeMs: number;
@@ -63,6 +71,20 @@ export interface ReportService {
    * Time between two requests: shorter gaps are not seen.
    */
   resolutionMs: number;
+  latencyMs: LatencyMs | null;
+}
+/**
+ * Requests of one kind of client.
+ */
+export interface ReportLoad {
+  requests: number;
+  failed: number;
+  /**
+   * How often each failure occurred.
+   */
+  failures: {
+    [k: string]: number | undefined;
+  };
   latencyMs: LatencyMs | null;
 }
 export interface LatencyMs {

@@ -195,6 +195,10 @@ export function effectOf(
         body: String(args['expectContains']),
         latencyMsMax: LATENCY_MS,
       }));
+    case 'service.relay':
+      return looks(() => ({}));
+    case 'service.drain':
+      return looks(() => ({ connections: 0 }));
     // Make before break: the receiver takes the address, then the giver lets go of it.
     case 'service.cut-over':
       return {
@@ -214,7 +218,7 @@ export function effectOf(
 }
 
 /** Primitives that act in a guest, through its agent. */
-const IN_GUEST = ['guest.', 'memory.', 'disk.clone', 'vm.reboot', 'service.cut-over'] as const;
+const IN_GUEST = ['guest.', 'memory.', 'disk.clone', 'vm.reboot'] as const;
 
 function refusalOf(state: ModelState, primitive: PrimitiveName, args: Args): NodeFailure | undefined {
   if (!state.isOn && primitive !== 'node.boot') return failure('guest-not-running', 'the node is off');
@@ -265,6 +269,8 @@ function refusalOf(state: ModelState, primitive: PrimitiveName, args: Args): Nod
       const to = args['to'] as GuestName;
       return state.guests.get(to)?.runs ? undefined : notRunning(to);
     }
+    case 'service.relay':
+    case 'service.drain':
     case 'service.cut-over': {
       const to = args['to'] as GuestName;
       return state.guests.get(to)?.runs ? undefined : notRunning(to);

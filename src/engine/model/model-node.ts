@@ -225,6 +225,7 @@ export class ModelNode implements NodePort {
       longestGapMs: longestGap * intervalMs,
       resolutionMs: intervalMs,
       latencyMs,
+      load: null,
     });
   }
 

@@ -4,10 +4,16 @@ import { basename } from 'node:path';
 import type { DiagnosticCode } from '../diagnostics/codes.ts';
 import { type Diagnostic, type Pointer, severityOf } from '../diagnostics/diagnostic.ts';
 import { didYouMean } from '../diagnostics/suggest.ts';
+<<<<<<< HEAD
 import { type ContextName, ExpressionFailure, NOTHING_DECLARED, Scope, type Values } from '../expression/scope.ts';
 import type { Phase, Playbook, Step } from '../generated/playbook.ts';
+=======
+import { type ContextName, ExpressionFailure, Scope, type Values } from '../expression/scope.ts';
+import type { Load, Phase, Playbook, Step } from '../generated/playbook.ts';
+>>>>>>> 91c3884 (Cut over without breaking a connection: relay, take, drain; report each kind of client)
 import type { Json } from '../node-port.ts';
 import type { SourceFile } from '../parse/parse-yaml.ts';
+import type { LoadSpec } from '../primitives.ts';
 import { type ArgSpec, goesWithItsVm, type StepKind } from '../steps/step-kind.ts';
 import { stepKind } from '../steps/table.ts';
 import { type Outline, type OutlinedStep, outlineOf } from '../validate/outline.ts';
@@ -137,11 +143,32 @@ class Planner {
           'expect',
           'contains',
         ]),
+        load: this.#load(service?.load),
       },
       packages: report?.packages ?? [],
       budget: null,
       outputs: {},
       phases: this.#phases(outline),
+    };
+  }
+
+  #load(load: Load | undefined): LoadSpec | null {
+    if (load === undefined) return null;
+    const { requestsPerSecond = 0, keepAlive, downloads } = load;
+    return {
+      requestsPerSecond,
+      keepAlive: {
+        connections: keepAlive?.connections ?? 0,
+        intervalMs: keepAlive
+          ? this.#durationMs(keepAlive.interval, ['service', 'load', 'keepAlive', 'interval'])
+          : 1_000,
+      },
+      downloads: {
+        connections: downloads?.connections ?? 0,
+        path: downloads?.path ?? '/',
+        bytesPerSecond: downloads?.bytesPerSecond ?? 1_000,
+        sha256: downloads?.sha256 ?? '',
+      },
     };
   }
 

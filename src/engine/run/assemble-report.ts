@@ -4,12 +4,13 @@ import type { JournalRecord } from '../generated/journal.ts';
 import type {
   Report,
   ReportGuestOs,
+  ReportLoad,
   ReportMicrovisor,
   ReportPhase,
   ReportService,
   ReportStep,
 } from '../generated/report.ts';
-import type { NodePort, ServiceMeasurement } from '../node-port.ts';
+import type { LoadMeasurement, NodePort, ServiceMeasurement } from '../node-port.ts';
 import { NodeUnreachable } from '../node-port.ts';
 import { type Plan, type PlannedStep, RECOVERY_PHASE, ROLLBACK_PHASE, runIdOf, stepsOf } from '../plan/plan.ts';
 import type { GuestFacts, PrimitiveResult } from '../primitives.ts';
@@ -154,10 +155,22 @@ function reportStep(
 }
 
 async function serviceOf(port: NodePort, fromNs: number, toNs: number): Promise<ReportService> {
-  const { requests, failed, downtimeMs, longestGapMs, resolutionMs, latencyMs }: ServiceMeasurement =
-    await port.measureService(fromNs, toNs);
-  return { requests, failed, downtimeMs, longestGapMs, resolutionMs, latencyMs: latencyMs ? { ...latencyMs } : null };
+  const { latencyMs, load, ...seen }: ServiceMeasurement = await port.measureService(fromNs, toNs);
+  const copied = latencyMs ? { ...latencyMs } : null;
+  const { short, keepAlive, download } = load ?? {};
+  if (!short || !keepAlive || !download) return { ...seen, latencyMs: copied, load: null };
+  return {
+    ...seen,
+    latencyMs: copied,
+    load: { short: loadOf(short), keepAlive: loadOf(keepAlive), download: loadOf(download) },
+  };
 }
+
+const loadOf = ({ failures, latencyMs, ...counts }: LoadMeasurement): ReportLoad => ({
+  ...counts,
+  failures: { ...failures },
+  latencyMs: latencyMs ? { ...latencyMs } : null,
+});
 
 /** A node that lost its power may have lost what it measured. */
 async function measured<Value>(measure: () => Promise<Value>): Promise<Value | null> {

@@ -1,5 +1,5 @@
 // The service: whether it runs in a guest, whether it answers, and which guest has its address.
-import { clears, needsRunning, sets } from './requirements.ts';
+import { clears, needsNotServing, needsRunning, sets } from './requirements.ts';
 import {
   type ArgSpec,
   guestArg,
@@ -113,8 +113,49 @@ export const SERVICE_STEPS: readonly StepKind[] = [
     prior: { ms: 300 },
   },
   {
+    name: 'service.relay',
+    summary: 'Makes a guest ready to take the service, so that the cut-over itself is short.',
+    args: {
+      from: { type: 'guest', summary: 'the guest that has it', required: true },
+      to: { type: 'guest', summary: 'the guest that will get it', required: true },
+    },
+    does: node((args) => ({
+      primitive: 'service.relay',
+      args: { from: guestArg(args, 'from'), to: guestArg(args, 'to') },
+    })),
+    outputs: {},
+    timeoutMs: 60_000,
+    undo: { how: 'nothing', because: 'no client notices, and the next cut-over renews it' },
+    atomic: true,
+    volatile: true,
+    requires: [needsRunning('from'), needsRunning('to')],
+    effects: [],
+    prior: { ms: 900 },
+  },
+  {
+    name: 'service.drain',
+    summary: 'Waits until the guest that had the service has no connection of a client any more.',
+    args: {
+      from: { type: 'guest', summary: 'the guest that had it', required: true },
+      to: { type: 'guest', summary: 'the guest that has it', required: true },
+    },
+    does: node((args) => ({
+      primitive: 'service.drain',
+      args: { from: guestArg(args, 'from'), to: guestArg(args, 'to') },
+    })),
+    outputs: { connections: { type: 'int', summary: 'connections that were open at first' } },
+    timeoutMs: 120_000,
+    undo: { how: 'nothing', because: 'a cut-over back renews what it ended' },
+    atomic: true,
+    volatile: true,
+    requires: [needsRunning('from'), needsRunning('to'), needsNotServing('from')],
+    effects: [],
+    prior: { ms: 2_000 },
+  },
+  {
     name: 'service.cut-over',
-    summary: 'Moves the service address from one guest to the other.',
+    summary:
+      'Moves the service address from one guest to the other; connections that are open stay until service.drain.',
     args: {
       from: { type: 'guest', summary: 'the guest that has it', required: true },
       to: { type: 'guest', summary: 'the guest that gets it', required: true },

@@ -58,25 +58,62 @@ function expectAnswer(
   }
 }
 
-/**
- * The receiver goes first on the hart from here on. Make before break: the receiver takes the address and announces it, then the giver lets go of it. Connections that
- * are open on the giver end there; new ones go to the receiver.
- */
-export const cutOver: Primitive<'service.cut-over'> = async (node, args, context) => {
-  if (node.virtualized) await node.monitor.request({ op: 'setProduction', side: node.guest(args.to).side });
-  await address(node, args.to, 'take', context.deadlineNs);
-  await address(node, args.from, 'drop', context.deadlineNs);
+/** From here on `to` passes packets of connections it does not know on to `from`. */
+export const relay: Primitive<'service.relay'> = async (node, args, { deadlineNs }) => {
+  await address(node, args.to, ['relay', NETWORK.management[node.guest(args.from).side]], deadlineNs);
   return {};
 };
 
+/**
+ * Make before break: the receiver takes the address and announces it, and goes first on the hart from here on; then the
+ * giver no longer answers for it. Connections that are open stay with the giver and reach it through the receiver.
+ */
+export const cutOver: Primitive<'service.cut-over'> = async (node, args, context) => {
+  const { deadlineNs } = context;
+  const to = node.guest(args.to);
+  // There is nobody to pass anything on to where the giver is gone, be it that it crashed.
+  const giverRuns = node.findGuest(args.from) !== undefined && (await node.guestRuns(node.guest(args.from).side));
+  if (giverRuns) await relay(node, args, context);
+  await address(node, args.to, ['take'], deadlineNs);
+  if (node.virtualized) await node.monitor.request({ op: 'setProduction', side: to.side });
+  if (giverRuns) await address(node, args.from, ['yield'], deadlineNs);
+  return {};
+};
+
+const DRAIN_POLL_NS = 100_000_000;
+
+export const drain: Primitive<'service.drain'> = async (node, args, { deadlineNs }) => {
+  let first: number | undefined;
+  while (node.findGuest(args.from) !== undefined && (await node.guestRuns(node.guest(args.from).side))) {
+    const connections = Number(await address(node, args.from, ['connections'], deadlineNs));
+    first ??= connections;
+    if (connections === 0) {
+      await address(node, args.from, ['drop'], deadlineNs);
+      break;
+    }
+    const nextNs = node.machine.now() + DRAIN_POLL_NS;
+    if (nextNs >= deadlineNs) {
+      throw new NodeError('timeout', `${args.from} still has ${connections} connections of clients`);
+    }
+    await node.executive.drive(node.executive.until(nextNs));
+  }
+  await address(node, args.to, ['settle'], deadlineNs);
+  return { connections: first ?? 0 };
+};
+
+/** What mv-address prints. */
 async function address(
   node: EmulatedNode,
   guest: 'old' | 'new',
-  verb: 'take' | 'drop',
+  args: readonly string[],
   deadlineNs: number,
-): Promise<void> {
-  const run = await node.run(guest, ['/usr/local/sbin/mv-address', verb], { deadlineNs });
+): Promise<string> {
+  const run = await node.run(guest, ['/usr/local/sbin/mv-address', ...args], { deadlineNs });
   if (run.exitCode !== 0) {
-    throw new NodeError('exit-code', `mv-address ${verb} in ${guest} ended with ${run.exitCode}: ${run.stderr.trim()}`);
+    throw new NodeError(
+      'exit-code',
+      `mv-address ${args.join(' ')} in ${guest} ended with ${run.exitCode}: ${run.stderr.trim()}`,
+    );
   }
+  return run.stdout;
 }

@@ -6,7 +6,7 @@ import { copyToGuest, guestFacts, runInGuest, sampleWork, shutDownGuest, waitFor
 import { giveUpMemory, takeUpMemory } from './memory.ts';
 import { auditBareNode, devirtualize, virtualize } from './microvisor.ts';
 import { beginRun, bootNode, commit, endRun } from './run.ts';
-import { checkService, cutOver } from './service.ts';
+import { checkService, cutOver, drain, relay } from './service.ts';
 import { bootVm, createVm, destroyVm, rebootVm } from './vm.ts';
 
 /** When a primitive gives up, in node time, unless the act says otherwise. */
@@ -47,7 +47,9 @@ export const PRIMITIVES: { readonly [Name in PrimitiveName]: Primitive<Name> } =
   'guest.facts': guestFacts,
   'guest.sample-work': sampleWork,
   'service.check': checkService,
+  'service.relay': relay,
   'service.cut-over': cutOver,
+  'service.drain': drain,
 };
 
 /** What each primitive takes at the most, in node time, unless the act says otherwise. */
@@ -77,5 +79,7 @@ export const LIMIT_S: { readonly [Name in PrimitiveName]: number } = {
   'guest.facts': 60,
   'guest.sample-work': 120,
   'service.check': 60,
+  'service.relay': 60,
   'service.cut-over': 60,
+  'service.drain': 600,
 };
