@@ -77,7 +77,7 @@ describe('mvctl apply', () => {
     );
     expect(exitCode).toBe(0);
     expect(out).toContain('online-os-upgrade succeeded');
-    expect(err).toContain('cut-over\n  … moveService\n  ✔ moveService 60ms');
+    expect(err).toContain('cut-over\n  … getReady\n  ✔ getReady 900ms\n  … moveService\n  ✔ moveService 60ms');
     expect((JSON.parse(readFileSync(path, 'utf8')) as Report).run.outcome).toBe('succeeded');
   });
 

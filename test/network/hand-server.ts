@@ -18,14 +18,18 @@ interface Flow {
   /** Everything from `una` on that is to be acknowledged; FIN after it. */
   output: Uint8Array;
   finished: boolean;
+  /** All of it was acknowledged; only the client's FIN is missing. */
+  ended: boolean;
   cancelResend: () => void;
 }
 
 export interface HandServerOptions {
   readonly clock: NetworkClock;
   readonly mac?: string;
-  /** What a request is answered with, and when; undefined: never, 'reset': by a reset. */
-  readonly respond: (request: string) => { readonly text: string; readonly afterNs?: number } | 'reset' | undefined;
+  /** What a request is answered with, and when; undefined: never, 'reset': by a reset. `keep`: the connection stays. */
+  readonly respond: (
+    request: string,
+  ) => { readonly text: string; readonly afterNs?: number; readonly keep?: true } | 'reset' | undefined;
 }
 
 export class HandServer extends HandPeer {
@@ -71,6 +75,7 @@ export class HandServer extends HandPeer {
       una,
       output: NOTHING,
       finished: false,
+      ended: false,
       cancelResend: () => {},
     };
     if (known === undefined) this.#flows.set(port, flow);
@@ -82,12 +87,24 @@ export class HandServer extends HandPeer {
     if (acknowledged > 0) {
       flow.una = segment.acknowledgment;
       if (acknowledged > flow.output.length && flow.finished) {
-        this.#forget(flow.remotePort);
-        return;
+        flow.cancelResend();
+        flow.ended = true;
       }
       flow.output = flow.output.subarray(acknowledged);
     }
     const fin = (segment.flags & TCP_FLAG.fin) !== 0;
+    if (flow.ended) {
+      if (!fin) return;
+      this.#say(
+        flow.remotePort,
+        TCP_FLAG.ack,
+        flow.una,
+        (segment.sequence + segment.payload.length + 1) >>> 0,
+        NOTHING,
+      );
+      this.#forget(flow.remotePort);
+      return;
+    }
     if (segment.payload.length === 0 && !fin) return;
     if (segment.sequence === flow.next) {
       flow.next = (flow.next + segment.payload.length + (fin ? 1 : 0)) >>> 0;
@@ -114,7 +131,9 @@ export class HandServer extends HandPeer {
     }
     const { clock } = this.#options;
     clock.at(clock.now() + (answer.afterNs ?? 0), () => {
-      if (this.#flows.get(flow.remotePort) === flow && !flow.finished) this.#finish(flow, Buffer.from(answer.text));
+      if (this.#flows.get(flow.remotePort) !== flow || flow.finished) return;
+      if (answer.keep) this.#send(flow, Buffer.from(answer.text));
+      else this.#finish(flow, Buffer.from(answer.text));
     });
   }
 
@@ -124,13 +143,24 @@ export class HandServer extends HandPeer {
     this.#resend(flow);
   }
 
+  #send(flow: Flow, output: Uint8Array): void {
+    flow.output = output;
+    for (let offset = 0; offset < output.length; offset += MSS) {
+      const payload = output.subarray(offset, offset + MSS);
+      this.#say(flow.remotePort, TCP_FLAG.ack, (flow.una + offset) >>> 0, flow.next, payload);
+    }
+  }
+
+  /** Ends every connection that waits for a request. */
+  endIdle(): void {
+    for (const flow of this.#flows.values())
+      if (!flow.finished && flow.output.length === 0) this.#finish(flow, NOTHING);
+  }
+
   #resend(flow: Flow): void {
     const { clock } = this.#options;
     if (this.listening !== undefined) {
-      for (let offset = 0; offset < flow.output.length; offset += MSS) {
-        const payload = flow.output.subarray(offset, offset + MSS);
-        this.#say(flow.remotePort, TCP_FLAG.ack, (flow.una + offset) >>> 0, flow.next, payload);
-      }
+      this.#send(flow, flow.output);
       this.#say(
         flow.remotePort,
         TCP_FLAG.fin | TCP_FLAG.ack,

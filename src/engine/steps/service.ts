@@ -194,6 +194,6 @@ export const SERVICE_STEPS: readonly StepKind[] = [
       },
     ],
     effects: [clears('serves:{from}'), sets('serves:{to}'), clears('checked:{to}')],
-    prior: { ms: 60, downtimeMs: 25 },
+    prior: { ms: 60 },
   },
 ];
