@@ -7,21 +7,21 @@
  * 2. Every slot that began while the prober ran gets exactly one record, in the order of the slots.
  */
 import type { ClientStack } from './client-stack.ts';
-import { type HttpResult, httpGet } from './http-client.ts';
+import type { NetworkClock } from './clock.ts';
+import { httpGet } from './http-client.ts';
 import { type Expectation, outcomeOf } from './outcome.ts';
-import { ProbeLog, type ProbeRecord } from './probe-log.ts';
+import { ProbeLog, type ProbeOutcome, type ProbeRecord } from './probe-log.ts';
 import { measureProbe, type ProbeMeasurement } from './probe-measurement.ts';
 
-export interface ProbeTarget extends Expectation {
-  readonly address: string;
-  readonly port: number;
-  readonly path: string;
-  readonly host?: string;
-}
+/** One request: starts at once and calls `done` once, at the deadline at the latest. */
+export type Ask = (
+  slot: { readonly atNs: number; readonly deadlineNs: number },
+  done: (answer: { readonly outcome: ProbeOutcome; readonly servedBy: string }) => void,
+) => void;
 
 export interface ProberOptions {
-  readonly stack: ClientStack;
-  readonly target: ProbeTarget;
+  readonly clock: NetworkClock;
+  readonly ask: Ask;
   /** Between the beginnings of slots. */
   readonly intervalNs: number;
   /** From the beginning of a slot. */
@@ -75,9 +75,9 @@ export class Prober {
   /** Begins with the first slot that is not in the past. */
   start(): void {
     if (this.running) return;
-    const { stack, intervalNs } = this.#options;
+    const { clock, intervalNs } = this.#options;
     const last = this.log.length === 0 ? -1 : this.log.at(this.log.length - 1).atNs;
-    const earliest = Math.max(stack.clock.now(), last + 1);
+    const earliest = Math.max(clock.now(), last + 1);
     const slot = Math.max(0, Math.ceil((earliest - this.#phaseNs) / intervalNs));
     this.#schedule(this.#phaseNs + slot * intervalNs);
   }
@@ -90,7 +90,7 @@ export class Prober {
 
   /** Node time before which every slot that began has its record. */
   settledUntilNs(): number {
-    return this.#open[0]?.atNs ?? this.#options.stack.clock.now();
+    return this.#open[0]?.atNs ?? this.#options.clock.now();
   }
 
   /** Slots that began in [fromNs, toNs); those not settled yet are not in it (see `settledUntilNs`). */
@@ -99,24 +99,23 @@ export class Prober {
   }
 
   #schedule(atNs: number): void {
-    this.#cancelNext = this.#options.stack.clock.at(atNs, () => {
+    this.#cancelNext = this.#options.clock.at(atNs, () => {
       this.#schedule(atNs + this.#options.intervalNs);
       this.#begin(atNs);
     });
   }
 
   #begin(atNs: number): void {
-    const { stack, target, deadlineNs } = this.#options;
+    const { clock, ask, deadlineNs } = this.#options;
     const slot: OpenSlot = { atNs, record: undefined };
     this.#open.push(slot);
-    const request = { ...target, deadlineNs: atNs + deadlineNs };
-    httpGet(stack, request, (result) => this.#settle(slot, result));
+    ask({ atNs, deadlineNs: atNs + deadlineNs }, ({ outcome, servedBy }) => {
+      slot.record = { atNs, outcome, latencyNs: clock.now() - atNs, servedBy };
+      this.#settle();
+    });
   }
 
-  #settle(slot: OpenSlot, result: HttpResult): void {
-    const servedBy = result.ok ? (result.response.headers.get('server') ?? '').slice(0, SERVED_BY_CHARS_MAX) : '';
-    const latencyNs = this.#options.stack.clock.now() - slot.atNs;
-    slot.record = { atNs: slot.atNs, outcome: outcomeOf(result, this.#options.target), latencyNs, servedBy };
+  #settle(): void {
     while (this.#open[0]?.record !== undefined) {
       const { record } = this.#open.shift()!;
       if (record === undefined) break;
@@ -125,6 +124,23 @@ export class Prober {
     }
   }
 }
+
+export interface HttpTarget extends Expectation {
+  readonly address: string;
+  readonly port: number;
+  readonly path: string;
+  readonly host?: string;
+}
+
+/** Asks for a page, each time on a connection of its own. */
+export const askHttp =
+  (stack: ClientStack, target: HttpTarget): Ask =>
+  ({ deadlineNs }, done) => {
+    httpGet(stack, { ...target, deadlineNs }, (result) => {
+      const server = result.ok ? (result.response.headers.get('server') ?? '') : '';
+      done({ outcome: outcomeOf(result, target), servedBy: server.slice(0, SERVED_BY_CHARS_MAX) });
+    });
+  };
 
 /** Where in the interval slots begin: the seed times the golden ratio, its fraction (Weyl). */
 function phaseOf(seed: number, intervalNs: number): number {

@@ -7,7 +7,7 @@ import { formatMac } from '../../src/network/ethernet.ts';
 import { EthernetSwitch } from '../../src/network/ethernet-switch.ts';
 import { Forwarder } from '../../src/network/forwarder.ts';
 import { type HttpResult, httpGet } from '../../src/network/http-client.ts';
-import { Prober } from '../../src/network/prober.ts';
+import { askHttp, Prober } from '../../src/network/prober.ts';
 import type { TcpCloseReason } from '../../src/network/tcp-connection.ts';
 import { LinuxPeer, whyNoLinuxPeer } from './linux-peer.ts';
 import { RealtimeClock } from './realtime-clock.ts';
@@ -225,7 +225,13 @@ describe.skipIf(missing !== undefined)('against the TCP stack of Linux', () => {
 
   test('a prober sees an outage of half a second as about half a second', async () => {
     const target = { address: PEER, port: 80, path: '/hello', status: 200 };
-    const prober = new Prober({ stack, target, intervalNs: 20 * NS_PER_MS, deadlineNs: 150 * NS_PER_MS, seed: 3 });
+    const prober = new Prober({
+      clock,
+      ask: askHttp(stack, target),
+      intervalNs: 20 * NS_PER_MS,
+      deadlineNs: 150 * NS_PER_MS,
+      seed: 3,
+    });
     const fromNs = clock.now();
     prober.start();
     await sleep(400);

@@ -6,7 +6,7 @@ import { type HttpResult, httpGet } from '../../src/network/http-client.ts';
 import { parseIpv4 } from '../../src/network/ipv4.ts';
 import { PcapWriter } from '../../src/network/pcap.ts';
 import { ProbeLog } from '../../src/network/probe-log.ts';
-import { Prober } from '../../src/network/prober.ts';
+import { askHttp, Prober } from '../../src/network/prober.ts';
 import { numbers } from '../node/disk-rounds.ts';
 import { CLIENT_IP, CLIENT_MAC, PEER_IP } from './hand-peer.ts';
 import { HandServer, type HandServerOptions } from './hand-server.ts';
@@ -56,14 +56,14 @@ function world(
   };
   const prober = (log?: ProbeLog): Prober =>
     new Prober({
-      stack,
-      target: {
+      clock,
+      ask: askHttp(stack, {
         address: PEER_IP,
         port: 80,
         path: '/',
         status: 200,
         body: (body) => Buffer.from(body).toString() === 'fine',
-      },
+      }),
       intervalNs: INTERVAL_MS * MS,
       deadlineNs: DEADLINE_MS * MS,
       seed,
