@@ -32,7 +32,9 @@ export async function openNode(options: OpenNodeOptions, io: CliIo): Promise<Rem
   const { system, disks } = await buildDisks(node, options.disks ?? {}, io);
   const bankMib = (node.bankBytes ?? BANK_BYTES_DEFAULT) / MIB;
   const exists = existsSync(`${stateDir}/node.json`);
-  const port = await connectNode({ stateDir, spec: { bankMib, clock, seed, systemImage: system, images: disks } });
+  const attached = node.disks.filter((disk) => disk.attached).map(({ name }) => name);
+  const spec = { bankMib, clock, seed, systemImage: system, images: disks, attached };
+  const port = await connectNode({ stateDir, spec });
   try {
     if (exists) await prepare(port, { stateDir, bankMib: node.bankBytes === null ? null : bankMib, disks });
   } catch (error) {

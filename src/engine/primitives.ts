@@ -82,6 +82,25 @@ export interface Primitives {
     readonly result: { readonly device: string };
   };
   'disk.detach': { readonly args: { readonly guest: GuestName; readonly name: string }; readonly result: Nothing };
+  /**
+   * Hands a disk over with what is on it: `release` ends what uses it in `from` and flushes it, `accept` takes it into use
+   * in `to`; empty for none. A guest that went off lets go of nothing; one that shall take the disk is booted.
+   */
+  'disk.move': {
+    readonly args: {
+      readonly name: string;
+      readonly from: GuestName;
+      readonly to: GuestName;
+      readonly release: readonly string[];
+      readonly accept: readonly string[];
+    };
+    readonly result: {
+      /** Milliseconds of node time of each part. */
+      readonly releaseMs: number;
+      readonly moveMs: number;
+      readonly acceptMs: number;
+    };
+  };
   /** Gives a device to a guest. `device` is `<guest it was made for>.<kind>`, e.g. `old.net`. */
   'device.move': {
     readonly args: { readonly device: string; readonly to: GuestName };
@@ -159,6 +178,11 @@ export interface Primitives {
       readonly latencyMsMax: number;
     };
   };
+  /** Reads back every record that the prober wrote in this run and the service acknowledged. */
+  'service.records': {
+    readonly args: { readonly deadlineMs: number };
+    readonly result: { readonly acknowledged: number; readonly lost: readonly string[] };
+  };
   /**
    * Makes `to` ready to take the service address: from then on it passes what belongs to connections it does not know on
    * to `from`. Clients notice nothing yet.
@@ -185,6 +209,8 @@ export interface Primitives {
 
 /** What a client of the service expects, and how the prober asks. */
 export interface ServiceSpec {
+  /** `valkey`: each request of the prober writes a numbered record; path and what is expected mean nothing then. */
+  readonly protocol: 'http' | 'valkey';
   readonly port: number;
   readonly path: string;
   readonly intervalMs: number;
@@ -226,6 +252,7 @@ export const FAILURE_CODES = {
   refused: { retryable: false, means: 'a guard of the node forbids it in its present state' },
   'no-such-disk': { retryable: false, means: 'the disk does not exist' },
   'no-such-device': { retryable: false, means: 'the device does not exist' },
+  'records-lost': { retryable: false, means: 'the service does not have what it acknowledged' },
   'no-memory': { retryable: true, means: 'the guest could not free the memory' },
   'stale-epoch': { retryable: false, means: 'a later run or resume holds the node' },
   'lost-power': { retryable: false, means: 'the node lost power while the primitive ran' },

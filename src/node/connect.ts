@@ -16,6 +16,8 @@ export interface NodeSpec {
   /** Read-only image of the system disk, and of further disks by name. */
   readonly systemImage: string;
   readonly images: Readonly<Record<string, string>>;
+  /** Those of them that the OS has from power-on. */
+  readonly attached?: readonly string[];
   readonly forwardPort?: number;
 }
 
@@ -73,6 +75,7 @@ function newNode(spec: NodeSpec, state: StateDirectory): NodeConfig {
       disk(SYSTEM_DISK, spec.systemImage),
       ...Object.entries(spec.images).map(([name, base]) => disk(name, base)),
     ]),
+    ...(spec.attached === undefined ? {} : { attachedDisks: spec.attached }),
     systemDisk: { A: SYSTEM_DISK },
     bootSide: 'A',
     powerOns: 0,

@@ -63,7 +63,8 @@ export class EmulatedNode {
   virtualized = false;
   /** Sides whose network device the OS of the other side has let go for the guest that was made here. */
   readonly lent = new Set<Side>();
-  servicePort = 80;
+  /** How a client speaks to the service of the run. */
+  service: Pick<ServiceSpec, 'protocol' | 'port'> = { protocol: 'http', port: 80 };
   /** Local TCP port that leads to the service, when there is one. */
   forwardedPort: number | undefined;
   readonly #state: StateDirectory;
@@ -86,7 +87,12 @@ export class EmulatedNode {
     this.disks = new Disks(state.disks, config.disks);
     this.disks.onChange = () => this.#save({});
     this.ethernet = new EthernetSwitch({ clock: this.machine.scheduler, latencyNs: TIMING.ethernetLatencyNs });
-    this.probe = new ServiceProbe(this.machine.scheduler, this.ethernet, config.seed);
+    this.probe = new ServiceProbe({
+      clock: this.machine.scheduler,
+      ethernet: this.ethernet,
+      seed: config.seed,
+      powerOns: config.powerOns,
+    });
     const { machine } = this;
     this.#firmware = new Firmware({ bankBytes, harts, rom: machine, bootSide: config.bootSide });
     machine.attach(this.#firmware);
@@ -107,7 +113,9 @@ export class EmulatedNode {
     const side = this.bootSide;
     const disk = this.#config.systemDisk[side];
     if (disk === undefined) throw new NodeError('no-such-disk', `side ${side} has no system disk to boot from`);
-    this.#guests.set(side, this.plugGuest(side, disk));
+    const guest = this.plugGuest(side, disk);
+    for (const name of this.#config.attachedDisks ?? []) this.plugDisk(guest, this.freeSlot(side), name, false);
+    this.#guests.set(side, guest);
     this.machine.reset(FIRMWARE_ENTRY);
     this.beginNames();
     await this.agentAnswers('old', deadlineNs);
@@ -306,6 +314,16 @@ export class EmulatedNode {
     return this.virtualized ? (await this.guestState(side)) === 'running' : side === this.bootSide;
   }
 
+  /** Boots a guest that went off, and waits until its agent answers: what follows needs it. */
+  async awake(name: GuestName, deadlineNs: number): Promise<void> {
+    const { side } = this.guest(name);
+    if (this.virtualized && (await this.guestState(side)) === 'off') {
+      const before = await this.guestBoots(side);
+      await this.monitor.request({ op: 'bootVm', side });
+      await this.bootedOnce(name, before, deadlineNs);
+    } else await this.agentAnswers(name, deadlineNs);
+  }
+
   /** Null: nobody's, since the guest that had it is gone. */
   async slotOwner(slot: SlotName): Promise<Side | null> {
     if (!this.virtualized) return this.bootSide;
@@ -411,7 +429,7 @@ export class EmulatedNode {
   }
 
   startProbe(service: ServiceSpec): void {
-    this.servicePort = service.port;
+    this.service = service;
     this.probe.start(service);
   }
 }

@@ -21,6 +21,8 @@ export interface NodeConfig {
   readonly disks: Readonly<Record<string, DiskConfig>>;
   /** The disk each side boots from. */
   readonly systemDisk: Readonly<Partial<Record<Side, string>>>;
+  /** Disks that the OS that boots has besides its own. */
+  readonly attachedDisks?: readonly string[];
   readonly bootSide: Side;
   /** How often the node has been powered on. */
   readonly powerOns: number;

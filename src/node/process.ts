@@ -42,7 +42,7 @@ async function main(path: string): Promise<void> {
     const { executive } = node;
     const forwarder = await Forwarder.start({
       stack: node.probe.stack,
-      target: { address: NETWORK.service, port: node.servicePort },
+      target: { address: NETWORK.service, port: node.service.port },
       listen: { port: config.forwardPort ?? 0 },
       onActivity: () => executive.kick(),
     });

@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import type { LoadSpec, ServiceMeasurement, ServiceSpec } from '../engine/port.ts';
 import {
+  askHttp,
   ClientStack,
   type EthernetSwitch,
   type HttpResult,
@@ -11,10 +12,13 @@ import {
   measureProbe,
   type NetworkClock,
   NS_PER_MS,
+  NumberedRecords,
   type ProbeLog,
   Prober,
   type ProbeSeries,
   probeSeries,
+  type RecordsFound,
+  valkeyCommand,
 } from '../network/index.ts';
 import { NETWORK } from './guest.ts';
 import { seededRandom } from './seeded-random.ts';
@@ -29,18 +33,30 @@ const NOTHING_MEASURED: ServiceMeasurement = {
   load: null,
 };
 
+export interface ServiceProbeOptions {
+  readonly clock: NetworkClock;
+  readonly ethernet: EthernetSwitch;
+  readonly seed: number;
+  /** How often the node has been powered on. */
+  readonly powerOns: number;
+}
+
 export class ServiceProbe {
   readonly stack: ClientStack;
   readonly #seed: number;
   /** The clients of the load are another computer than the prober. */
   readonly #loadStack: ClientStack;
   #load: Load | undefined;
+  /** Node time begins anew with each power-on, and so would the names of the records. */
+  readonly #powerOns: number;
+  #records: NumberedRecords | undefined;
   #prober: Prober | undefined;
   #log: ProbeLog | undefined;
   #deadlineNs = 0;
 
-  constructor(clock: NetworkClock, ethernet: EthernetSwitch, seed: number) {
+  constructor({ clock, ethernet, seed, powerOns }: ServiceProbeOptions) {
     this.#seed = seed;
+    this.#powerOns = powerOns;
     this.stack = new ClientStack({ clock, mac: NETWORK.mac.client, address: NETWORK.client, seed });
     const { mac, load } = NETWORK;
     this.#loadStack = new ClientStack({ clock, mac: mac.load, address: load, seed: seed + 1 });
@@ -54,15 +70,21 @@ export class ServiceProbe {
     this.#deadlineNs = service.deadlineMs * NS_PER_MS;
     this.#load = service.load === null ? undefined : this.#makeLoad(service, service.load);
     this.#load?.start();
+    this.#records = service.protocol === 'http' ? undefined : this.#makeRecords(service);
     this.#prober = new Prober({
-      stack: this.stack,
-      target: { ...targetOf(service), ...expectationOf(service) },
+      clock: this.stack.clock,
+      ask: this.#records?.ask ?? askHttp(this.stack, { ...targetOf(service), ...expectationOf(service) }),
       intervalNs: service.intervalMs * NS_PER_MS,
       deadlineNs: this.#deadlineNs,
       seed: this.#seed,
     });
     this.#log = this.#prober.log;
     this.#prober.start();
+  }
+
+  #makeRecords({ port }: ServiceSpec): NumberedRecords {
+    const target = { address: NETWORK.service, port };
+    return new NumberedRecords({ stack: this.stack, target, prefix: `record:${this.#powerOns}` });
   }
 
   #makeLoad(service: ServiceSpec, { downloads, keepAlive, requestsPerSecond }: LoadSpec): Load {
@@ -95,6 +117,26 @@ export class ServiceProbe {
   /** Null: the service was never asked. */
   series(fromNs: number, toNs: number): ProbeSeries | null {
     return this.#log === undefined ? null : probeSeries(this.#log, fromNs, toNs);
+  }
+
+  /** What the prober wrote and the service acknowledged, read back; undefined when it does not answer. */
+  findRecords(deadlineMs: number): Promise<RecordsFound | undefined> {
+    const deadlineNs = this.stack.clock.now() + deadlineMs * NS_PER_MS;
+    return this.#records?.find(deadlineNs) ?? Promise.resolve({ acknowledged: 0, lost: [] });
+  }
+
+  /** Whether a store answers a greeting. */
+  ping(
+    request: { address: string; port: number; deadlineMs: number },
+    done: (result: { readonly answer: string; readonly latencyNs: number }) => void,
+  ): void {
+    const { clock } = this.stack;
+    const startNs = clock.now();
+    const deadlineNs = startNs + request.deadlineMs * NS_PER_MS;
+    valkeyCommand(this.stack, { ...request, command: ['PING'], deadlineNs }, (result) => {
+      const answer = result.ok ? ('text' in result.reply ? result.reply.text : result.reply.type) : result.outcome;
+      done({ answer, latencyNs: clock.now() - startNs });
+    });
   }
 
   /** One request beside the schedule. */

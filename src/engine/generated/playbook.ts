@@ -51,6 +51,7 @@ export type FailureCode =
   | 'refused'
   | 'no-such-disk'
   | 'no-such-device'
+  | 'records-lost'
   | 'no-memory'
   | 'stale-epoch'
   | 'lost-power';
@@ -79,6 +80,7 @@ export type StepKind =
   | 'disk.remove'
   | 'disk.attach'
   | 'disk.detach'
+  | 'disk.move'
   | 'device.move'
   | 'vm.create'
   | 'vm.boot'
@@ -94,6 +96,7 @@ export type StepKind =
   | 'probe'
   | 'service.start'
   | 'service.stop'
+  | 'service.records'
   | 'service.relay'
   | 'service.drain'
   | 'service.cut-over'
@@ -211,12 +214,20 @@ export interface Node {
      * Recipe of the image it is built from.
      */
     image: string;
+    /**
+     * The OS has it from power-on, and whichever OS a loss of power brings back; otherwise it is attached by a step.
+     */
+    attached?: boolean;
   }[];
 }
 /**
  * The service that must not go down, and how the prober asks for it.
  */
 export interface Service {
+  /**
+   * How a client speaks to it: http asks for a page, valkey writes a numbered record.
+   */
+  protocol?: 'http' | 'valkey';
   /**
    * TCP port.
    */

@@ -134,6 +134,19 @@ export function effectOf(
       return once(() => {
         state.attached.delete(`${name}:${args['name']}`);
       });
+    case 'disk.move':
+      return {
+        stages: [
+          () => {
+            state.attached.delete(`${args['from']}:${args['name']}`);
+          },
+          () => {
+            state.attached.add(`${args['to']}:${args['name']}`);
+          },
+        ],
+        result: () => ({ releaseMs: ns / NS_PER_MS, moveMs: 0, acceptMs: 0 }),
+        interrupts: true,
+      };
     case 'device.move': {
       const device = String(args['device']);
       const from = state.ownerOf(device) ?? (device.startsWith('new.') ? 'new' : 'old');
@@ -195,6 +208,8 @@ export function effectOf(
         body: String(args['expectContains']),
         latencyMsMax: LATENCY_MS,
       }));
+    case 'service.records':
+      return looks(() => ({ acknowledged: 0, lost: [] }));
     case 'service.relay':
       return looks(() => ({}));
     case 'service.drain':
@@ -269,6 +284,7 @@ function refusalOf(state: ModelState, primitive: PrimitiveName, args: Args): Nod
       const to = args['to'] as GuestName;
       return state.guests.get(to)?.runs ? undefined : notRunning(to);
     }
+    case 'disk.move':
     case 'service.relay':
     case 'service.drain':
     case 'service.cut-over': {

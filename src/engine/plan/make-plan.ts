@@ -4,13 +4,8 @@ import { basename } from 'node:path';
 import type { DiagnosticCode } from '../diagnostics/codes.ts';
 import { type Diagnostic, type Pointer, severityOf } from '../diagnostics/diagnostic.ts';
 import { didYouMean } from '../diagnostics/suggest.ts';
-<<<<<<< HEAD
 import { type ContextName, ExpressionFailure, NOTHING_DECLARED, Scope, type Values } from '../expression/scope.ts';
-import type { Phase, Playbook, Step } from '../generated/playbook.ts';
-=======
-import { type ContextName, ExpressionFailure, Scope, type Values } from '../expression/scope.ts';
 import type { Load, Phase, Playbook, Step } from '../generated/playbook.ts';
->>>>>>> 91c3884 (Cut over without breaking a connection: relay, take, drain; report each kind of client)
 import type { Json } from '../node-port.ts';
 import type { SourceFile } from '../parse/parse-yaml.ts';
 import type { LoadSpec } from '../primitives.ts';
@@ -46,7 +41,15 @@ export type Planned =
   | { readonly plan: Plan; readonly problems: readonly [] }
   | { readonly plan: undefined; readonly problems: readonly Diagnostic[] };
 
-const DEFAULT_SERVICE = { port: 80, path: '/', interval: '10ms', deadline: '1s', status: 200, contains: '' } as const;
+const DEFAULT_SERVICE = {
+  protocol: 'http',
+  port: 80,
+  path: '/',
+  interval: '10ms',
+  deadline: '1s',
+  status: 200,
+  contains: '',
+} as const;
 
 export function makePlan(playbook: Playbook, source: SourceFile, options: PlanOptions = {}): Planned {
   const problems: Diagnostic[] = [];
@@ -130,9 +133,10 @@ class Planner {
       node: {
         image: node?.image ?? null,
         bankBytes: parseBytes(node?.bank) ?? null,
-        disks: (node?.disks ?? []).map((disk) => ({ name: disk.name, image: disk.image })),
+        disks: (node?.disks ?? []).map(({ name, image, attached }) => ({ name, image, attached: attached === true })),
       },
       service: {
+        protocol: service?.protocol ?? DEFAULT_SERVICE.protocol,
         port: service?.port ?? DEFAULT_SERVICE.port,
         path: this.#text(service?.path ?? DEFAULT_SERVICE.path, ['service', 'path']),
         intervalMs: this.#durationMs(service?.interval ?? DEFAULT_SERVICE.interval, ['service', 'interval']),

@@ -145,7 +145,12 @@ export type SecretReference = { readonly env: string } | { readonly file: string
 export interface PlannedNode {
   readonly image: string | null;
   readonly bankBytes: number | null;
-  readonly disks: readonly { readonly name: string; readonly image: string }[];
+  readonly disks: readonly {
+    readonly name: string;
+    readonly image: string;
+    /** The OS that boots has it, whichever that is. */
+    readonly attached: boolean;
+  }[];
 }
 
 export interface PlanContent {

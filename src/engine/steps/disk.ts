@@ -1,9 +1,20 @@
 // Disks of the node, and devices that change hands.
 import { clears, needsDisk, needsGuest, needsRunning, needsVirtualized, sets } from './requirements.ts';
-import { guestArg, node, type StepKind, textArg } from './step-kind.ts';
+import { guestArg, listArg, type NodeCall, node, type StepArgs, type StepKind, textArg } from './step-kind.ts';
 
 const DISK = { type: 'name', summary: 'name of a disk of the node', required: true } as const;
 const GUEST = { type: 'guest', summary: 'the guest', required: true } as const;
+
+const moveDisk = (args: StepArgs, from: 'from' | 'to', to: 'from' | 'to'): NodeCall => ({
+  primitive: 'disk.move',
+  args: {
+    name: textArg(args, 'disk'),
+    from: guestArg(args, from),
+    to: guestArg(args, to),
+    release: listArg<string>(args, 'release'),
+    accept: listArg<string>(args, 'accept'),
+  },
+});
 
 export const DISK_STEPS: readonly StepKind[] = [
   {
@@ -97,6 +108,30 @@ export const DISK_STEPS: readonly StepKind[] = [
     requires: [needsGuest(), needsDisk()],
     effects: [],
     prior: { ms: 50 },
+  },
+  {
+    name: 'disk.move',
+    summary: 'Hands a disk with data over to the other guest.',
+    args: {
+      disk: DISK,
+      from: { type: 'guest', summary: 'the guest that has it', required: true },
+      to: { type: 'guest', summary: 'the guest that gets it', required: true },
+      release: { type: 'list<string>', summary: 'command in from that ends what uses it, and flushes it', default: [] },
+      accept: { type: 'list<string>', summary: 'command in to that takes it into use', default: [] },
+    },
+    does: node((args) => moveDisk(args, 'from', 'to')),
+    outputs: {
+      releaseMs: { type: 'double', summary: 'how long ending its use and flushing it took' },
+      moveMs: { type: 'double', summary: 'how long handing it over took' },
+      acceptMs: { type: 'double', summary: 'how long mounting, recovering and starting took' },
+    },
+    timeoutMs: 60_000,
+    undo: { how: 'default', uses: 'disk.move', call: (args) => moveDisk(args, 'to', 'from') },
+    atomic: false,
+    volatile: true,
+    requires: [needsRunning('from'), needsRunning('to'), needsDisk()],
+    effects: [clears('checked:{to}')],
+    prior: { ms: 500, downtimeMs: 500 },
   },
   {
     name: 'device.move',

@@ -113,6 +113,23 @@ export const SERVICE_STEPS: readonly StepKind[] = [
     prior: { ms: 300 },
   },
   {
+    name: 'service.records',
+    summary: 'Every record that the prober wrote and the service acknowledged must be there.',
+    args: { deadline: { type: 'duration', summary: 'time each reading may take', default: '2s' } },
+    does: node((args) => ({ primitive: 'service.records', args: { deadlineMs: numberArg(args, 'deadline') } })),
+    outputs: {
+      acknowledged: { type: 'int', summary: 'records that the service acknowledged' },
+      lost: { type: 'list<string>', summary: 'those of them that it does not have' },
+    },
+    timeoutMs: 60_000,
+    undo: { how: 'nothing', because: 'it only looks' },
+    atomic: true,
+    volatile: true,
+    requires: [needsRunning('serving')],
+    effects: [],
+    prior: { ms: 100 },
+  },
+  {
     name: 'service.relay',
     summary: 'Makes a guest ready to take the service, so that the cut-over itself is short.',
     args: {

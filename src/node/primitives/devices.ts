@@ -1,4 +1,5 @@
 /** Disks and devices: cloned, attached, handed over. */
+import type { GuestName } from '../../engine/port.ts';
 import { slotBase } from '../../machine/index.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
 import { type Guest, SLOT } from '../guest.ts';
@@ -42,6 +43,42 @@ export const detachDisk: Primitive<'disk.detach'> = async (node, args, { deadlin
   node.unplugDisk(guest, args.name);
   return {};
 };
+
+/**
+ * The giver lets go of the disk, which flushes it; the storage gives it to the receiver, which recovers what is on it. Each
+ * part is passed over where it has been done.
+ */
+export const moveDisk: Primitive<'disk.move'> = async (node, args, context) => {
+  const { deadlineNs } = context;
+  if (!node.disks.has(args.name)) throw new NodeError('no-such-disk', `the node has no disk ${args.name}`);
+  const began = node.machine.now();
+  const giver = node.findGuest(args.from);
+  const holds = giver?.extraDisks.has(args.name) === true;
+  // A guest that went off uses nothing; what it had written and not flushed is lost, as with any loss of power.
+  if (holds && (await node.guestRuns(giver.side))) await command(node, args.from, args.release, deadlineNs);
+  const released = node.machine.now();
+  await detachDisk(node, { guest: args.from, name: args.name }, context);
+  await node.awake(args.to, deadlineNs);
+  await attachDisk(node, { guest: args.to, name: args.name, readOnly: false }, context);
+  const moved = node.machine.now();
+  await command(node, args.to, args.accept, deadlineNs);
+  const accepted = node.machine.now();
+  const ms = (fromNs: number, toNs: number): number => (toNs - fromNs) / 1e6;
+  return { releaseMs: ms(began, released), moveMs: ms(released, moved), acceptMs: ms(moved, accepted) };
+};
+
+async function command(
+  node: EmulatedNode,
+  guest: GuestName,
+  argv: readonly string[],
+  deadlineNs: number,
+): Promise<void> {
+  if (argv.length === 0) return;
+  const run = await node.run(guest, argv, { deadlineNs });
+  if (run.exitCode === 0) return;
+  const said = run.stderr.trim() || run.stdout.trim();
+  throw new NodeError('exit-code', `${argv.join(' ')} in ${guest} ended with ${run.exitCode}: ${said}`);
+}
 
 const DEVICE = /^(old|new)\.(system|net|console|rng)$/;
 

@@ -1,5 +1,6 @@
 /** The service: asked for like a client would, and handed over. */
 import { createHash } from 'node:crypto';
+import type { PrimitiveArgs, ServiceSpec } from '../../engine/port.ts';
 import type { HttpResult } from '../../network/index.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
 import { NETWORK } from '../guest.ts';
@@ -9,31 +10,86 @@ import type { Primitive } from './table.ts';
 export const checkService: Primitive<'service.check'> = async (node, args, context) => {
   const address = args.guest === null ? NETWORK.service : NETWORK.management[node.guest(args.guest).side];
   let latencyMsMax = 0;
-  let last = { status: 0, bodySha256: '', body: '' };
+  let last: Said = { status: 0, bodySha256: '', body: '' };
   for (let request = 0; request < args.times; request++) {
     if (request > 0) await node.executive.drive(node.executive.sleep(args.intervalMs * 1e6));
     if (node.machine.now() >= context.deadlineNs) {
       throw new NodeError('timeout', `the deadline passed after ${request} of ${args.times} requests`);
     }
-    const { path, deadlineMs } = args;
-    const result = await node.executive.drive(
-      new Promise<HttpResult>((resolve) => {
-        node.probe.get({ address, port: node.servicePort, path, deadlineMs }, node.executive.pausing(resolve));
-      }),
-    );
-    if (!result.ok)
-      throw new NodeError('service-down', `GET ${path} from ${address}: ${result.failure}: ${result.message}`);
-    latencyMsMax = Math.max(latencyMsMax, result.latencyNs / 1e6);
-    const { status, body } = result.response;
-    last = {
-      status,
-      bodySha256: createHash('sha256').update(body).digest('hex'),
-      body: new TextDecoder().decode(body),
-    };
-    expectAnswer(`GET ${path} from ${address}`, last, args);
+    const answer = await ASK[node.service.protocol](node, address, args);
+    latencyMsMax = Math.max(latencyMsMax, answer.latencyMs);
+    last = answer.said;
   }
   return { ...last, latencyMsMax };
 };
+
+interface Said {
+  readonly status: number;
+  readonly bodySha256: string;
+  readonly body: string;
+}
+
+type AskOnce = (
+  node: EmulatedNode,
+  address: string,
+  args: PrimitiveArgs<'service.check'>,
+) => Promise<{ readonly said: Said; readonly latencyMs: number }>;
+
+const ASK: Readonly<Record<ServiceSpec['protocol'], AskOnce>> = { http: getPage, valkey: greetStore };
+
+async function getPage(node: EmulatedNode, address: string, args: PrimitiveArgs<'service.check'>): ReturnType<AskOnce> {
+  const { path, deadlineMs } = args;
+  const { port } = node.service;
+  const result = await node.executive.drive(
+    new Promise<HttpResult>((resolve) => {
+      node.probe.get({ address, port, path, deadlineMs }, node.executive.pausing(resolve));
+    }),
+  );
+  const what = `GET ${path} from ${address}`;
+  if (!result.ok) throw new NodeError('service-down', `${what}: ${result.failure}: ${result.message}`);
+  const { status, body } = result.response;
+  const said = { status, bodySha256: sha256(body), body: new TextDecoder().decode(body) };
+  expectAnswer(what, said, args);
+  return { said, latencyMs: result.latencyNs / 1e6 };
+}
+
+const GREETING = 'PONG';
+
+/** A store has no pages and no status: it answers a greeting. */
+async function greetStore(
+  node: EmulatedNode,
+  address: string,
+  { deadlineMs }: PrimitiveArgs<'service.check'>,
+): ReturnType<AskOnce> {
+  const { port } = node.service;
+  const { answer, latencyNs } = await node.executive.drive(
+    new Promise<{ answer: string; latencyNs: number }>((resolve) => {
+      node.probe.ping({ address, port, deadlineMs }, node.executive.pausing(resolve));
+    }),
+  );
+  if (answer !== GREETING) {
+    throw new NodeError('service-down', `PING to ${address}:${port}: expected ${GREETING}, found ${answer}`);
+  }
+  return {
+    said: { status: 0, bodySha256: sha256(new TextEncoder().encode(answer)), body: answer },
+    latencyMs: latencyNs / 1e6,
+  };
+}
+
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+export const checkRecords: Primitive<'service.records'> = async (node, { deadlineMs }) => {
+  const found = await node.executive.drive(node.probe.findRecords(deadlineMs));
+  if (found === undefined) throw new NodeError('service-down', 'the service did not answer when its records were read');
+  const { acknowledged, lost } = found;
+  if (lost.length > 0) {
+    const some = lost.slice(0, LOST_NAMED_MAX).join(', ');
+    throw new NodeError('records-lost', `${lost.length} of ${acknowledged} acknowledged records are lost: ${some}`);
+  }
+  return { acknowledged, lost };
+};
+
+const LOST_NAMED_MAX = 5;
 
 function expectAnswer(
   what: string,
@@ -74,6 +130,7 @@ export const cutOver: Primitive<'service.cut-over'> = async (node, args, context
   // There is nobody to pass anything on to where the giver is gone, be it that it crashed.
   const giverRuns = node.findGuest(args.from) !== undefined && (await node.guestRuns(node.guest(args.from).side));
   if (giverRuns) await relay(node, args, context);
+  await node.awake(args.to, deadlineNs);
   await address(node, args.to, ['take'], deadlineNs);
   if (node.virtualized) await node.monitor.request({ op: 'setProduction', side: to.side });
   if (giverRuns) await address(node, args.from, ['yield'], deadlineNs);

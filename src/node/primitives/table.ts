@@ -1,12 +1,12 @@
 /** Which function does which primitive. The engine's table gives the shapes; a missing row does not compile. */
 import type { PrimitiveArgs, PrimitiveName, PrimitiveResult } from '../../engine/port.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
-import { attachDisk, cloneDisk, detachDisk, moveDevice, removeDisk } from './devices.ts';
+import { attachDisk, cloneDisk, detachDisk, moveDevice, moveDisk, removeDisk } from './devices.ts';
 import { copyToGuest, guestFacts, runInGuest, sampleWork, shutDownGuest, waitForGuest } from './guests.ts';
 import { giveUpMemory, takeUpMemory } from './memory.ts';
 import { auditBareNode, devirtualize, virtualize } from './microvisor.ts';
 import { beginRun, bootNode, commit, endRun } from './run.ts';
-import { checkService, cutOver, drain, relay } from './service.ts';
+import { checkRecords, checkService, cutOver, drain, relay } from './service.ts';
 import { bootVm, createVm, destroyVm, rebootVm } from './vm.ts';
 
 /** When a primitive gives up, in node time, unless the act says otherwise. */
@@ -35,6 +35,7 @@ export const PRIMITIVES: { readonly [Name in PrimitiveName]: Primitive<Name> } =
   'disk.remove': removeDisk,
   'disk.attach': attachDisk,
   'disk.detach': detachDisk,
+  'disk.move': moveDisk,
   'device.move': moveDevice,
   'vm.create': createVm,
   'vm.boot': bootVm,
@@ -47,6 +48,7 @@ export const PRIMITIVES: { readonly [Name in PrimitiveName]: Primitive<Name> } =
   'guest.facts': guestFacts,
   'guest.sample-work': sampleWork,
   'service.check': checkService,
+  'service.records': checkRecords,
   'service.relay': relay,
   'service.cut-over': cutOver,
   'service.drain': drain,
@@ -67,6 +69,7 @@ export const LIMIT_S: { readonly [Name in PrimitiveName]: number } = {
   'disk.remove': 10,
   'disk.attach': 30,
   'disk.detach': 30,
+  'disk.move': 120,
   'device.move': 60,
   'vm.create': 30,
   'vm.boot': 300,
@@ -79,6 +82,7 @@ export const LIMIT_S: { readonly [Name in PrimitiveName]: number } = {
   'guest.facts': 60,
   'guest.sample-work': 120,
   'service.check': 60,
+  'service.records': 120,
   'service.relay': 60,
   'service.cut-over': 60,
   'service.drain': 600,
