@@ -125,7 +125,7 @@ export const SERVICE_STEPS: readonly StepKind[] = [
     undo: { how: 'nothing', because: 'it only looks' },
     atomic: true,
     volatile: true,
-    requires: [needsRunning('serving')],
+    requires: [needsRunning('guest-or-serving')],
     effects: [],
     prior: { ms: 100 },
   },
