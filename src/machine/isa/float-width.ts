@@ -53,6 +53,8 @@ export interface Width<T extends Float> {
   readonly bits: (value: Expr<T>) => Expr<'i64'>;
   /** Neither zero, subnormal, infinite, NaN nor so small that rounding may have come from below the normal range. */
   readonly isPlain: (bits: Expr<'i64'>) => Expr<'i32'>;
+  /** A zero of either sign. */
+  readonly isZero: (bits: Expr<'i64'>) => Expr<'i32'>;
   readonly sign: Expr<'i64'>;
   /** Integers of up to this many bits are exact. */
   readonly precision: number;
@@ -81,6 +83,7 @@ export const SINGLE: Width<'f32'> = {
   bits: (value) => i64.or(i64.extend_u(i32.reinterpret(value)), BOX),
   isPlain: (bits) =>
     i32.lt_u(i32.sub(i32.and(i32.shr_u(i32.wrap(bits), i32.const(23)), i32.const(0xff)), i32.const(2)), i32.const(252)),
+  isZero: (bits) => i32.eqz(i32.shl(i32.wrap(bits), i32.const(1))),
   sign: SIGN32,
   precision: 24,
   toDouble: f64.promote,
@@ -111,6 +114,7 @@ export const DOUBLE: Width<'f64'> = {
       i32.sub(i32.and(i32.wrap(i64.shr_u(bits, i64.const(52))), i32.const(0x7ff)), i32.const(2)),
       i32.const(2044),
     ),
+  isZero: (bits) => i64.eqz(i64.shl(bits, i64.const(1))),
   sign: SIGN64,
   precision: 53,
   toDouble: (value) => value,

@@ -44,24 +44,36 @@ const TRUE = i32.const(1);
 
 /**
  * Native arithmetic: certain when the result is plain, so that at most NX could be raised, and NX is set already or the
- * result is known to be exact.
+ * result is known to be exact. A zero is certain when it comes of a zero, or of a difference rounded to nearest.
  */
 function arithmetic<T extends Float>(
   w: Width<T>,
   native: (c: Semantics) => Expr<T>,
   valid: (c: Semantics) => Expr<'i32'>,
-  isExact: (c: Semantics) => Expr<'i32'> = () => i32.const(0),
+  { isExact = () => i32.const(0), isTrueZero }: Certainty,
 ) {
   return (c: Semantics) => {
     const bits = c.local('i64');
     const raisesNothing = choose(c.inexactSilently, i32.const(1), isExact(c), 'likely');
     const certain = choose(
       valid(c),
-      choose(w.isPlain(bits.tee(w.bits(native(c)))), raisesNothing, i32.const(0)),
+      choose(
+        w.isPlain(bits.tee(w.bits(native(c)))),
+        raisesNothing,
+        i32.and(w.isZero(bits.get), isTrueZero(c)),
+        'likely',
+      ),
       i32.const(0),
     );
     return c.floatTo(certain, bits.get);
   };
+}
+
+interface Certainty {
+  /** Whether a plain result is exact; absent: nobody knows. */
+  readonly isExact?: (c: Semantics) => Expr<'i32'>;
+  /** Whether a result that is zero is exact, with the sign it should have. */
+  readonly isTrueZero: (c: Semantics) => Expr<'i32'>;
 }
 
 type Exact2 = (format: FloatFormat, a: bigint, b: bigint, env: FpEnvironment) => bigint;
@@ -72,28 +84,37 @@ function arithmeticRows<T extends Float>(w: Width<T>): readonly InstructionRow[]
     funct5: number,
     native: FloatOps<T>['add'],
     exact: Exact2,
-    isExact?: (c: Semantics) => Expr<'i32'>,
+    certainty: Certainty,
   ): InstructionRow =>
     row(
       `${name}.${w.suffix}`,
       'frd, frs1, frs2, rm',
       opcode(OPCODE.OP_FP, { funct5, fmt: w.fmt }),
-      arithmetic(w, (c) => native(w.value1(c), w.value2(c)), w.valid2, isExact),
+      arithmetic(w, (c) => native(w.value1(c), w.value2(c)), w.valid2, certainty),
       {
         exact: (o) => w.box(exact(w.format, w.unbox(o.frs1), w.unbox(o.frs2), o.env)),
         nativeRounding: NEAREST,
       },
     );
+  const isZero = (value: Expr<T>): Expr<'i32'> => w.isZero(w.bits(value));
+  // A sum of zero has the sign that rounding to nearest gives it.
+  const isTrueZero = (c: Semantics): Expr<'i32'> => c.inexactSilently;
   return [
-    two('fadd', 0x00, w.ops.add, add, (c) => w.isExactSum(c, w.value1(c), w.value2(c))),
-    two('fsub', 0x01, w.ops.sub, sub, (c) => w.isExactSum(c, w.value1(c), w.ops.neg(w.value2(c)))),
-    two('fmul', 0x02, w.ops.mul, mul, (c) => w.isExactProduct(c, w.value1(c), w.value2(c))),
-    two('fdiv', 0x03, w.ops.div, div),
+    two('fadd', 0x00, w.ops.add, add, { isExact: (c) => w.isExactSum(c, w.value1(c), w.value2(c)), isTrueZero }),
+    two('fsub', 0x01, w.ops.sub, sub, {
+      isExact: (c) => w.isExactSum(c, w.value1(c), w.ops.neg(w.value2(c))),
+      isTrueZero,
+    }),
+    two('fmul', 0x02, w.ops.mul, mul, {
+      isExact: (c) => w.isExactProduct(c, w.value1(c), w.value2(c)),
+      isTrueZero: (c) => i32.or(isZero(w.value1(c)), isZero(w.value2(c))),
+    }),
+    two('fdiv', 0x03, w.ops.div, div, { isTrueZero: (c) => isZero(w.value1(c)) }),
     row(
       `fsqrt.${w.suffix}`,
       'frd, frs1, rm',
       opcode(OPCODE.OP_FP, { funct5: 0x0b, fmt: w.fmt, rs2: 0 }),
-      arithmetic(w, (c) => w.ops.sqrt(w.value1(c)), w.valid1),
+      arithmetic(w, (c) => w.ops.sqrt(w.value1(c)), w.valid1, { isTrueZero: () => TRUE }),
       { exact: (o) => w.box(sqrt(w.format, w.unbox(o.frs1), o.env)), nativeRounding: NEAREST },
     ),
   ];
@@ -375,6 +396,7 @@ const BETWEEN_FORMATS: readonly InstructionRow[] = [
       SINGLE,
       (c) => f32.demote(c.double1),
       () => TRUE,
+      { isTrueZero: (c) => DOUBLE.isZero(c.frs1) },
     ),
     { exact: (o) => nanBox(toFormat(BINARY64, BINARY32, o.frs1, o.env)), nativeRounding: NEAREST },
   ),

@@ -16,7 +16,7 @@ import { bareHart, RAM } from './bare-hart.ts';
 
 const CASES = 3000;
 
-/** Few significant bits, so that many results are exact; some have them all. */
+/** Few significant bits, so that many results are exact; some have them all; some are zero. */
 function pattern(random: RandomSource, format: FloatFormat): bigint {
   const isDouble = format === BINARY64;
   const significandBits = isDouble ? 52 : 23;
@@ -26,6 +26,7 @@ function pattern(random: RandomSource, format: FloatFormat): bigint {
   const shifted = fraction << BigInt(Math.ceil(significandBits - kept));
   const exponent = BigInt((isDouble ? 1023 : 127) + random.pick([0, 1, -1, random.below(60) - 30]));
   const sign = BigInt(random.below(2)) << BigInt(isDouble ? 63 : 31);
+  if (random.below(8) === 0) return sign;
   return sign | (exponent << BigInt(significandBits)) | BigInt.asUintN(significandBits, shifted);
 }
 
