@@ -61,7 +61,8 @@ async function onFreshNode({ fleet, plan }: Campaign, work: (stateDir: string) =
   }
 }
 
-const reportPath = (stateDir: string): string =>
+/** Of the last run. */
+export const reportPath = (stateDir: string): string =>
   join(dirname(new RunStore(stateDir).runs().at(-1)!.journalPath), 'report.json');
 
 const WALL_CLOCK = new Set(['wallMs', 'startedAt']);

@@ -2,9 +2,9 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { RunStore, readJournal } from '../../src/engine/index.ts';
+import { EXIT, RunStore, readJournal } from '../../src/engine/index.ts';
 import { connectNode } from '../../src/node/index.ts';
-import { withoutWallClock } from './crash-campaign.ts';
+import { reportPath, withoutWallClock } from './crash-campaign.ts';
 import { runMvctl } from './run-mvctl.ts';
 
 const RECORDS_MAX = 5_000;
@@ -13,22 +13,21 @@ const RECORDS_MAX = 5_000;
 export async function crashEmulated(playbook: string): Promise<readonly string[]> {
   const folder = mkdtempSync(join(tmpdir(), 'mvctl-crash-'));
   try {
-    const expected = await onNode(join(folder, 'whole'), async (where, report) => {
+    const expected = await onNode(join(folder, 'whole'), async (where) => {
       const { exitCode, printed } = await runMvctl('emulated', ['apply', playbook, ...where]);
-      if (exitCode !== 0) throw new Error(`expected exit code 0, found ${exitCode}:\n${printed}`);
-      return readFileSync(report, 'utf8');
+      if (exitCode !== EXIT.ok.code) throw new Error(`expected exit code 0, found ${exitCode}:\n${printed}`);
     });
     let kills = 0;
-    const found = await onNode(join(folder, 'killed'), async (where, report) => {
-      for (let record = 1; record < RECORDS_MAX; ) {
+    const found = await onNode(join(folder, 'killed'), async (where) => {
+      for (let record = 1; record < RECORDS_MAX; record = nextKill(where[1]!)) {
         const verb = record === 1 ? ['apply', playbook] : ['resume'];
         const { exitCode, signal, printed } = await runMvctl('emulated', [...verb, ...where], {
           crash: { crash: 'after', record },
         });
-        if (exitCode === 0) return readFileSync(report, 'utf8');
+        // Over, or killed right after it had written that it was.
+        if (exitCode === EXIT.ok.code || exitCode === EXIT.nothingToResume.code) return;
         if (signal !== 'SIGKILL') throw new Error(`record ${record}: expected SIGKILL, found ${exitCode}:\n${printed}`);
         kills += 1;
-        record = nextKill(where[1]!);
       }
       throw new Error(`expected fewer than ${RECORDS_MAX} records`);
     });
@@ -49,13 +48,11 @@ function nextKill(stateDir: string): number {
   return records.length + (records.at(-1)?.type === 'timer' ? 3 : 2);
 }
 
-async function onNode(
-  stateDir: string,
-  work: (where: readonly string[], report: string) => Promise<string>,
-): Promise<string> {
-  const report = `${stateDir}.json`;
+/** The report of a run on a new node. */
+async function onNode(stateDir: string, work: (where: readonly string[]) => Promise<void>): Promise<string> {
   try {
-    return await work(['--state-dir', stateDir, '--output', `json=${report}`], report);
+    await work(['--state-dir', stateDir]);
+    return readFileSync(reportPath(stateDir), 'utf8');
   } finally {
     const node = await connectNode({ stateDir });
     await node.shutDown();

@@ -26,7 +26,7 @@ function serviceFigures({ service, baseline, improvement }: Report): readonly Fi
       ? `${improvement.isLowerBound ? 'more than ' : ''}${improvement.factor} times less than ${baseline.playbook} (${formatMs(baseline.downtimeMs)})`
       : `a request every ${formatMs(resolutionMs)}; shorter gaps are not seen`;
   return [
-    { of: 'service.downtimeMs', title: 'Downtime a client saw', value: formatMs(downtimeMs), note: beside },
+    { of: 'service.downtimeMs', title: 'Downtime', value: formatMs(downtimeMs), note: beside },
     { of: 'service.failed', title: 'Failed requests', value: count(failed), note: `of ${count(requests)}` },
     {
       of: 'service.longestGapMs',
@@ -52,7 +52,7 @@ function runFigures({ run, microvisor }: Report): readonly Figure[] {
   return [
     {
       of: 'run.nodeMs',
-      title: 'Node time of the run',
+      title: 'Node time',
       value: formatMs(run.nodeMs),
       note: run.dryRun ? 'priors, nothing was measured' : `${formatMs(run.wallMs)} on the wall`,
     },
@@ -66,7 +66,7 @@ function runFigures({ run, microvisor }: Report): readonly Figure[] {
           },
           {
             of: 'microvisor.overheadPercent',
-            title: 'Overhead while there',
+            title: 'Overhead',
             value: microvisor.overheadPercent === null ? '?' : `${microvisor.overheadPercent}%`,
             note: afterwards(microvisor),
           },

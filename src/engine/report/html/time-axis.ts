@@ -25,7 +25,7 @@ export function timeAxis(toMs: number, left: number, width: number): TimeAxis {
 }
 
 /** The smallest round number that is not less. */
-export function roundStep(least: number): number {
+function roundStep(least: number): number {
   const power = 10 ** Math.floor(Math.log10(least));
   const found = ROUND.find((round) => round * power >= least);
   return found === undefined ? 10 * power : found * power;

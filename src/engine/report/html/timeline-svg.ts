@@ -3,7 +3,7 @@ import type { Report, ReportPhase, ReportRequestSeries } from '../../generated/r
 import { formatMs } from '../../values/duration.ts';
 import { entriesByName, entriesIn } from '../trap-cause.ts';
 import { type Markup, markup } from './markup.ts';
-import { roundStep, type TimeAxis, timeAxis } from './time-axis.ts';
+import { type TimeAxis, timeAxis } from './time-axis.ts';
 
 interface Lane {
   readonly title: string;
@@ -21,6 +21,8 @@ const BAR = 14;
 const PLOT = 70;
 /** Nothing that happened is thinner than this. */
 const MIN_WIDTH = 1.5;
+/** A microsecond: what a report rounds to. */
+const LATENCY_MS_MIN = 1e-3;
 
 export function timelineSvg(report: Report): Markup {
   const axis = timeAxis(report.run.nodeMs, LABELS, WIDTH - LABELS - MARGIN);
@@ -86,27 +88,25 @@ function requestLanes({ timeline, service }: Report): readonly Lane[] {
       draw: (axis, top) => requestStrip(series, axis, top),
     },
     {
-      title: 'Latency of correct answers: median, and the slowest behind it',
+      title: 'Latency of correct answers: median, and the slowest behind it (logarithmic)',
       height: PLOT,
       draw: (axis, top) => latencyPlot(series, axis, top),
     },
   ];
 }
 
-/** One band where all went well, a stroke for each bin with a failure. */
+/** One band, and a stroke over it for each stretch of bins with a failure. */
 function requestStrip({ fromMs, binMs, requests, failed }: ReportRequestSeries, axis: TimeAxis, top: number): Markup[] {
   const from = axis.x(fromMs);
   const to = axis.x(fromMs + requests.length * binMs);
-  const total = requests.reduce((sum, count) => sum + count, 0);
-  const down = failed.reduce((sum, count) => sum + count, 0);
-  const strokes = failed.flatMap((count, bin) => {
-    if (count === 0) return [];
-    const x = axis.x(fromMs + bin * binMs);
-    const w = Math.max(MIN_WIDTH, axis.x(fromMs + (bin + 1) * binMs) - x);
-    const tip = `${count} of ${requests[bin]} failed at ${formatMs(fromMs + bin * binMs)}`;
-    return [
-      markup`<rect class="down" data-failed="${count}" x="${x}" y="${top}" width="${round(w)}" height="${BAR}"><title>${tip}</title></rect>`,
-    ];
+  const [total, down] = [sum(requests), sum(failed)];
+  const strokes = runsOf(failed.map((count) => (count === 0 ? null : count))).map(([first, counts]) => {
+    const [startMs, endMs] = [first, first + counts.length].map((bin) => fromMs + bin * binMs) as [number, number];
+    const x = axis.x(startMs);
+    const w = Math.max(MIN_WIDTH, axis.x(endMs) - x);
+    const [lost, asked] = [counts, requests.slice(first, first + counts.length)].map(sum);
+    const tip = `${lost} of ${asked} failed from ${formatMs(startMs)} to ${formatMs(endMs)}`;
+    return markup`<rect class="down" data-failed="${lost!}" x="${x}" y="${top}" width="${round(w)}" height="${BAR}"><title>${tip}</title></rect>`;
   });
   return [
     markup`<text class="faint" x="0" y="${top + 11}">${down} of ${total} failed</text>`,
@@ -116,12 +116,16 @@ function requestStrip({ fromMs, binMs, requests, failed }: ReportRequestSeries, 
 }
 
 function latencyPlot({ fromMs, binMs, p50Ms, maxMs }: ReportRequestSeries, axis: TimeAxis, top: number): Markup[] {
-  const highest = Math.max(0, ...maxMs.map((ms) => ms ?? 0));
-  const step = roundStep(Math.max(highest, 0.001) / 2);
-  const ceiling = Math.ceil(Math.max(highest, 0.001) / step) * step;
-  const y = (ms: number): number => round(top + PLOT - (ms / ceiling) * PLOT);
+  const seen = [...p50Ms, ...maxMs].filter((ms) => ms !== null);
+  const [least, most] = seen.length > 0 ? [Math.min(...seen), Math.max(...seen)] : [1, 1];
+  // From the power of ten below everything to the one above it.
+  const bottom = Math.floor(Math.log10(Math.max(least, LATENCY_MS_MIN)));
+  const decades = Math.max(1, Math.ceil(Math.log10(Math.max(most, LATENCY_MS_MIN))) - bottom);
+  const floorMs = 10 ** bottom;
+  const y = (ms: number): number =>
+    round(top + PLOT - (Math.max(0, Math.log10(Math.max(ms, floorMs)) - bottom) / decades) * PLOT);
   const x = (bin: number): number => axis.x(fromMs + bin * binMs);
-  const marks = Array.from({ length: Math.round(ceiling / step) + 1 }, (_, index) => index * step);
+  const marks = Array.from({ length: decades + 1 }, (_, index) => 10 ** (bottom + index));
   return [
     ...marks.map(
       (ms) =>
@@ -130,7 +134,7 @@ function latencyPlot({ fromMs, binMs, p50Ms, maxMs }: ReportRequestSeries, axis:
     markup`<path class="max" d="${runsOf(maxMs)
       .map(
         ([first, values]) =>
-          `M${x(first)} ${y(0)}${values.map((ms, index) => `L${x(first + index)} ${y(ms)}L${x(first + index + 1)} ${y(ms)}`).join('')}L${x(first + values.length)} ${y(0)}Z`,
+          `M${x(first)} ${y(floorMs)}${values.map((ms, index) => `L${x(first + index)} ${y(ms)}L${x(first + index + 1)} ${y(ms)}`).join('')}L${x(first + values.length)} ${y(floorMs)}Z`,
       )
       .join('')}"/>`,
     markup`<path class="median" d="${runsOf(p50Ms)
@@ -208,4 +212,5 @@ function ownerLane({ timeline }: Report): Lane | undefined {
   };
 }
 
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 const round = (value: number): number => Math.round(value * 100) / 100;

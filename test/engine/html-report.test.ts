@@ -6,8 +6,8 @@ import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compareReports, formatMs, type Interference, type Report } from '../../src/engine/index.ts';
 import { renderHtml } from '../../src/engine/report/render-html.ts';
-import { modelFor, OFFLINE, ONLINE, options, planOf, reportOf, runPlan, TestFolders } from '../engine/model-run.ts';
-import { CHROMIUM, type ColorScheme, type Opened, startBrowser } from './open-page.ts';
+import { CHROMIUM, type ColorScheme, type Opened, startBrowser } from '../../tools/browser.ts';
+import { modelFor, OFFLINE, ONLINE, options, planOf, reportOf, runPlan, TestFolders } from './model-run.ts';
 
 const HOSTILE = '</pre><script>document.title = "taken"</script><img src="http://127.0.0.1:9/x.png">';
 
