@@ -1,13 +1,11 @@
 /** The product end to end, as a user runs it: mvctl against a node in a process of its own, unmodified Debian inside. */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { connectNode } from '../../src/node/index.ts';
+import { ROOT, start } from './mvctl-process.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
-const MAIN = join(ROOT, 'src/cli/main.ts');
 const scratch = mkdtempSync(join(tmpdir(), 'mvctl-upgrade-'));
 const used = new Set<string>();
 
@@ -26,21 +24,6 @@ async function powerOff(stateDir: string): Promise<void> {
   await node.close();
 }
 
-interface Finished {
-  readonly exitCode: number | null;
-  readonly printed: string;
-}
-
-function start(args: readonly string[]): { readonly child: ChildProcess; readonly finished: Promise<Finished> } {
-  const child = spawn(process.execPath, [MAIN, 'apply', ...args], { cwd: ROOT });
-  let printed = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (printed += chunk));
-  const finished = new Promise<Finished>((resolve) => {
-    child.once('close', (exitCode) => resolve({ exitCode, printed }));
-  });
-  return { child, finished };
-}
-
 interface Prepared {
   readonly args: string[];
   readonly resume: string[];
@@ -52,7 +35,7 @@ function argsFor(name: string, more: readonly string[] = []): Prepared {
   used.add(stateDir);
   const playbook = join(ROOT, 'playbooks/online-os-upgrade.yaml');
   const where = ['--state-dir', stateDir, '--output', `json=${report}`];
-  return { args: [playbook, ...where, ...more], resume: ['--resume', ...where], report };
+  return { args: ['apply', playbook, ...where, ...more], resume: ['resume', ...where], report };
 }
 
 const readReport = (path: string) => JSON.parse(readFileSync(path, 'utf8'));
@@ -83,13 +66,8 @@ describe('an online upgrade of the OS of a live server', () => {
   it('killed again and again is resumed and measures what a run that was never killed does', async () => {
     const { args, resume, report } = argsFor('killed');
     for (const step of ['giveUpMemory', 'bootCopy', 'install', 'rebootCopy', 'moveService', 'shutDownOld', 'slipOut']) {
-      const { child, finished } = start(step === 'giveUpMemory' ? args : resume);
-      await new Promise<void>((resolve) => {
-        child.stderr?.on('data', (chunk: Buffer) => {
-          if (chunk.toString().includes(step)) resolve();
-        });
-        void finished.then(() => resolve());
-      });
+      const { child, finished, tells } = start(step === 'giveUpMemory' ? args : resume);
+      await tells(`… ${step}\n`);
       child.kill('SIGKILL');
       await finished;
     }
