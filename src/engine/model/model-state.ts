@@ -93,10 +93,10 @@ export class ModelState {
     this.attached.clear();
     this.devices.clear();
     this.holders.clear();
-    for (const guest of this.guests.values()) {
-      guest.runs = false;
-      guest.serviceRuns = false;
-    }
+    const { installed = 1, disk = SYSTEM_DISK } = this.guests.get(this.committed) ?? {};
+    this.guests.clear();
+    this.guests.set(this.committed, { runs: false, serviceRuns: false, installed, booted: 0, disk });
+    for (const side of GUEST_NAMES) this.banks[side] = { owner: null, isOnline: false };
   }
 
   /** The committed OS on the bare node; the run calls it `old` from now on. */

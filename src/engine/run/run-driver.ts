@@ -261,7 +261,12 @@ export class RunDriver {
     // The chart's own events are typed; those of effects and timers are made by XState and have no type of ours.
     const [snapshot, actions] = transition(this.#chart, this.#snapshot, event as never);
     this.#snapshot = snapshot;
+    const inFlight = new Map(this.#outstanding.effects);
     this.#announce(this.#outstanding.apply(actions, event.atNs), event.atNs);
+    // An intent ends with its effect: a later effect of the same name is another one.
+    for (const id of this.#openIntents.keys()) {
+      if (this.#outstanding.effects.get(id) !== inFlight.get(id)) this.#openIntents.delete(id);
+    }
   }
 
   async #wait(timer: Timer): Promise<Happening> {

@@ -1,0 +1,83 @@
+/** In what a node is not as a run may leave it. */
+import type { Severity } from '../diagnostics/diagnostic.ts';
+import type { Outcome } from '../exit-codes.ts';
+import type { ModelState } from '../model/model-state.ts';
+import { GUEST_NAMES } from '../primitives.ts';
+import type { Property } from './properties.ts';
+
+export interface Deviation {
+  readonly property: Property;
+  /** What deviates, e.g. `disk:system-new`. */
+  readonly facet: string;
+  readonly message: string;
+  readonly severity?: Severity;
+}
+
+/** `before`: the node as the run found it. A run that pauses may leave everything but the service as it is. */
+export function deviationsOf(state: ModelState, before: ModelState, outcome: Outcome): readonly Deviation[] {
+  if (outcome === 'paused') {
+    return serviceOf(state).map((deviation) => ({ ...deviation, property: 'parked-serving', severity: 'warning' }));
+  }
+  return [...serviceOf(state), ...ownersOf(state), ...leftOf(state, before, outcome === 'rolled-back')];
+}
+
+function serviceOf(state: ModelState): readonly Deviation[] {
+  const property = 'service-stays';
+  if (state.holders.size > 1) return [{ property, facet: 'address', message: 'both OSes have the service address' }];
+  if (state.holders.size === 0) return [{ property, facet: 'address', message: 'no OS has the service address' }];
+  if (!state.answers) return [{ property, facet: 'service', message: `nobody answers: ${state.serving} has the service` }];
+  return [];
+}
+
+function ownersOf(state: ModelState): readonly Deviation[] {
+  const deviations: Deviation[] = [];
+  if (state.isVirtualized) {
+    deviations.push({ property: 'ends-bare', facet: 'virtualized', message: 'the node is virtualized' });
+  }
+  for (const name of state.guests.keys()) {
+    if (name !== state.serving) {
+      deviations.push({ property: 'nothing-left', facet: `guest:${name}`, message: `guest ${name} is left` });
+    }
+  }
+  for (const side of GUEST_NAMES) {
+    const { owner, isOnline } = state.banks[side];
+    const message = owner === null ? 'a bank of memory has no owner' : `a bank of memory is not in use by ${owner}`;
+    if (owner === null || !isOnline) deviations.push({ property: 'nothing-left', facet: `bank:${side}`, message });
+  }
+  if (state.holders.size === 1 && state.committed !== state.serving) {
+    const message = `after a loss of power the node would boot ${state.committed}, but ${state.serving} has the service`;
+    deviations.push({ property: 'boots-what-serves', facet: 'committed', message });
+  }
+  return deviations;
+}
+
+/** What was made and is of no use to the OS that stays. After a rollback everything that was made is of no use. */
+function leftOf(state: ModelState, before: ModelState, isRolledBack: boolean): readonly Deviation[] {
+  const property = 'nothing-left';
+  const deviations: Deviation[] = [];
+  for (const disk of state.disks) {
+    if (before.disks.has(disk) || (!isRolledBack && state.isInUse(disk))) continue;
+    deviations.push({ property, facet: `disk:${disk}`, message: `disk ${disk} is left` });
+  }
+  for (const disk of before.disks) {
+    if (isRolledBack && !state.disks.has(disk)) {
+      deviations.push({ property, facet: `disk:${disk}`, message: `disk ${disk} is gone` });
+    }
+  }
+  for (const entry of state.attached) {
+    const [guest, disk] = entry.split(':');
+    const message = `disk ${disk} stays attached to ${guest}`;
+    // An OS that was upgraded may keep what it was given; one that a rollback goes back to was never meant to have it.
+    const severity = isRolledBack ? 'error' : 'warning';
+    if (!before.attached.has(entry)) deviations.push({ property, facet: `attached:${entry}`, message, severity });
+  }
+  if (isRolledBack) {
+    for (const [device, owner] of state.devices) {
+      const wanted = before.ownerOf(device);
+      if (owner === wanted || wanted === null) continue;
+      const message = `device ${device} stays with ${owner ?? 'nobody'}`;
+      deviations.push({ property, facet: `device:${device}`, message });
+    }
+  }
+  return deviations;
+}

@@ -1,0 +1,98 @@
+/** Every state a run can get into and every way it can go on from there, breadth first: the first way found is a shortest. */
+import type { Plan } from '../plan/plan.ts';
+import { stepsOf } from '../plan/plan.ts';
+import { compileChart } from '../statechart/compile-chart.ts';
+import type { CompiledPlan } from '../statechart/compiled-plan.ts';
+import type { EffectInput } from '../statechart/run-context.ts';
+import { stepKind } from '../steps/table.ts';
+import { type Choices, forEachChoice } from './choices.ts';
+import type { Edge, State } from './edge.ts';
+import { type Round, Rounds } from './round.ts';
+import { stateKey } from './state-key.ts';
+import { UnknownEvaluator } from './unknown-evaluator.ts';
+
+/** A playbook with more states than this is not explored further. */
+const STATES_MAX = 50_000;
+
+export interface Exploration {
+  readonly compiled: CompiledPlan;
+  readonly states: readonly State[];
+  readonly edges: number;
+  /** Points at which the engine was ended and the run taken up again. */
+  readonly crashes: number;
+  /** Whether every state was seen. */
+  readonly isComplete: boolean;
+}
+
+export async function explore(plan: Plan, statesMax = STATES_MAX): Promise<Exploration> {
+  const evaluator = new UnknownEvaluator(plan);
+  const compiled: CompiledPlan = { plan, steps: stepsOf(plan), evaluator, chart: compileChart(plan, evaluator) };
+  const rounds = new Rounds(compiled, evaluator);
+  const states: State[] = [];
+  const byKey = new Map<string, State>();
+  let edges = 0;
+  let crashes = 0;
+
+  const arrive = (spot: State['spot'], reachedBy: (to: State) => Edge | undefined): State => {
+    const key = stateKey(spot);
+    const known = byKey.get(key);
+    if (known) return known;
+    const { snapshot } = spot.driver;
+    const isPaused = snapshot.hasTag('paused');
+    const outcome =
+      snapshot.status === 'done' ? (snapshot.context.outcome ?? undefined) : isPaused ? 'paused' : undefined;
+    const state: State = { id: states.length, spot, outcome, reachedBy: undefined, edges: [] };
+    state.reachedBy = reachedBy(state);
+    byKey.set(key, state);
+    states.push(state);
+    return state;
+  };
+
+  arrive(rounds.start(), () => undefined);
+  for (let next = 0; next < states.length && states.length <= statesMax; next++) {
+    const from = states[next]!;
+    if (from.outcome !== undefined && from.outcome !== 'paused') continue;
+    const out: Edge[] = [];
+    await forEachChoice(async (choices) => {
+      const round = await (from.outcome === 'paused'
+        ? rounds.resume(from.spot, choices)
+        : rounds.go(from.spot, choices));
+      const edge = edgeOf(compiled, from, round, choices);
+      const to = arrive(round.spot, (state) => ({ ...edge, to: state }));
+      out.push({ ...edge, to });
+      edges += 1;
+      if (round.fate.includes('crashes')) crashes += 1;
+    });
+    from.edges = out;
+  }
+  return { compiled, states, edges, crashes, isComplete: states.length <= statesMax };
+}
+
+function edgeOf(compiled: CompiledPlan, from: State, round: Round, choices: Choices): Omit<Edge, 'to'> {
+  const [effect] = from.spot.driver.outstanding.effects.values();
+  const isOfOperator = round.fate === 'resumed by the operator';
+  const msMax = isOfOperator ? 0 : round.timeoutMs;
+  return {
+    from,
+    effect: isOfOperator ? undefined : effect,
+    fate: round.fate,
+    choices: choices.taken,
+    error: round.error,
+    msMax,
+    downtimeMsMax: isAnswered(compiled, from, round, effect) ? 0 : msMax,
+    phase: from.spot.driver.snapshot.context.phases.at(-1)?.id ?? '',
+  };
+}
+
+/** Whether a client gets its answers meanwhile, as far as the model can tell. */
+function isAnswered(compiled: CompiledPlan, from: State, round: Round, effect: EffectInput | undefined): boolean {
+  if (!from.spot.node.state.answers || !round.spot.node.state.answers) return false;
+  if (effect?.kind !== 'step' && effect?.kind !== 'undo') return true;
+  const step = compiled.steps[effect.kind === 'step' ? effect.index : effect.entry.index]!;
+  const reboots =
+    step.uses === 'vm.reboot' && effect.kind === 'step' && guestOf(step.with) === from.spot.node.state.serving;
+  return !reboots && (stepKind(step.uses).prior.downtimeMs ?? 0) === 0;
+}
+
+const guestOf = (args: { readonly [name: string]: { readonly as: string; readonly value?: unknown } }): unknown =>
+  args['guest']?.value;
