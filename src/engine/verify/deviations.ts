@@ -25,7 +25,8 @@ function serviceOf(state: ModelState): readonly Deviation[] {
   const property = 'service-stays';
   if (state.holders.size > 1) return [{ property, facet: 'address', message: 'both OSes have the service address' }];
   if (state.holders.size === 0) return [{ property, facet: 'address', message: 'no OS has the service address' }];
-  if (!state.answers) return [{ property, facet: 'service', message: `nobody answers: ${state.serving} has the service` }];
+  if (!state.answers)
+    return [{ property, facet: 'service', message: `nobody answers: ${state.serving} has the service` }];
   return [];
 }
 

@@ -1,7 +1,8 @@
 /** Judges an explored statechart: every state in which a run can end, every way back, every point of resumption. */
 import type { Severity } from '../diagnostics/diagnostic.ts';
 import type { PlannedStep } from '../plan/plan.ts';
-import { type Deviation, deviationsOf } from './deviations.ts';
+import { blame, changesNode, stepOf } from './blame.ts';
+import { deviationsOf } from './deviations.ts';
 import type { Edge, State } from './edge.ts';
 import type { Exploration } from './explore.ts';
 import { PROPERTIES, type Property } from './properties.ts';
@@ -17,19 +18,22 @@ export interface Violation {
 }
 
 export function judge(exploration: Exploration): readonly Violation[] {
+  const failures = judgeSuccess(exploration);
   const violations = [
-    ...judgeSuccess(exploration),
+    ...failures,
     ...judgeEnds(exploration),
     ...judgeUndos(exploration),
     ...judgeResumption(exploration),
-    ...judgeDeadSteps(exploration),
+    // Where no run comes to its end the steps that are never done say nothing new.
+    ...(failures.length > 0 ? [] : judgeDeadSteps(exploration)),
   ];
   const seen = new Set<string>();
-  return violations.filter(({ property, message, step }) => {
-    const key = `${property}|${step?.index}|${message}`;
-    return !seen.has(key) && seen.add(key);
-  });
+  return violations
+    .filter(({ property, step }) => !seen.has(`${property}|${step?.index}`) && seen.add(`${property}|${step?.index}`))
+    .sort((a, b) => rank(a) - rank(b) || (a.step?.index ?? 0) - (b.step?.index ?? 0));
 }
+
+const rank = ({ severity }: Violation): number => (severity === 'error' ? 0 : 1);
 
 /** From the beginning to the state, shortest way. */
 export function pathTo(state: State): readonly Edge[] {
@@ -63,18 +67,38 @@ function judgeSuccess({ states, compiled }: Exploration): readonly Violation[] {
   }
 }
 
-function judgeEnds({ states, compiled }: Exploration): readonly Violation[] {
+function judgeEnds(exploration: Exploration): readonly Violation[] {
+  const { states, compiled } = exploration;
   const before = states[0]!.spot.node.state;
+  const isUpAt = stepsWithService(exploration);
   return states.flatMap((state) => {
     if (state.outcome === undefined || state.outcome === 'failed-dirty') return [];
     const { outcome } = state;
     const path = pathTo(state);
     return deviationsOf(state.spot.node.state, before, outcome).map((deviation) => {
-      const step = culprit(path, deviation, (at) => deviationsOf(at.spot.node.state, before, outcome), compiled.steps);
+      const step = blame(path, deviation, before, compiled.steps);
       const message = `${deviation.message} ${WHEN[outcome]}`;
+      const last = path.findLast(({ effect }) => effect?.kind === 'step');
+      const isPlanned = last?.effect?.kind === 'step' && !isUpAt.has(last.effect.index);
+      if (outcome === 'paused' && !isPlanned) return violation('service-stays', message, step, path);
       return violation(deviation.property, message, step, path, deviation.severity);
     });
   });
+}
+
+/** Steps during which the service is up where nothing fails. */
+function stepsWithService({ states }: Exploration): ReadonlySet<number> {
+  const isUp = new Set<number>();
+  const seen = new Set<State>();
+  for (let state = states[0]!; !seen.has(state); ) {
+    seen.add(state);
+    const edge = state.edges.find(({ fate, error }) => (fate === 'ok' || fate === 'time passes') && !error);
+    if (!edge) break;
+    const isAnswered = edge.from.spot.node.state.answers && edge.to.spot.node.state.answers;
+    if (edge.effect?.kind === 'step' && isAnswered) isUp.add(edge.effect.index);
+    state = edge.to;
+  }
+  return isUp;
 }
 
 const WHEN = {
@@ -83,23 +107,6 @@ const WHEN = {
   'failed-safe': 'when the run is over after a failure past the commit',
   paused: 'while the run waits for somebody',
 } as const;
-
-/** The last step of the way after which the node deviated where it had not before. */
-function culprit(
-  path: readonly Edge[],
-  { facet }: Deviation,
-  deviations: (state: State) => readonly Deviation[],
-  steps: readonly PlannedStep[],
-): PlannedStep | undefined {
-  const deviates = (state: State): boolean => deviations(state).some((other) => other.facet === facet);
-  const edge = path.findLast(({ from, to }) => deviates(to) && !deviates(from));
-  return edge && stepOf(edge, steps);
-}
-
-export function stepOf({ effect }: Edge, steps: readonly PlannedStep[]): PlannedStep | undefined {
-  if (effect?.kind === 'step') return steps[effect.index];
-  return effect?.kind === 'undo' ? steps[effect.entry.index] : undefined;
-}
 
 function judgeUndos({ states, compiled }: Exploration): readonly Violation[] {
   const violations: Violation[] = [];
@@ -123,17 +130,15 @@ function judgeUndos({ states, compiled }: Exploration): readonly Violation[] {
   return violations;
 }
 
-/** What was changed after the step and is not taken back is what stands in the way. */
+/** What was changed first after the step and is not taken back stands in the way. */
 function keptStep(path: readonly Edge[], step: PlannedStep, steps: readonly PlannedStep[]): PlannedStep | undefined {
   const from = path.findIndex(({ effect }) => effect?.kind === 'step' && effect.index === step.index);
-  const edge = path.findLast((candidate, position) => {
+  const edge = path.slice(from + 1).find((candidate) => {
     const kept = candidate.effect?.kind === 'step' ? steps[candidate.effect.index] : undefined;
-    return position > from && kept?.undo === 'none' && changesNode(candidate);
+    return kept?.undo === 'none' && changesNode(candidate);
   });
   return edge && stepOf(edge, steps);
 }
-
-export const changesNode = ({ from, to }: Edge): boolean => from.spot.node.state.key() !== to.spot.node.state.key();
 
 /** With the same luck in everything else, a run that was taken up again is where the other one is. */
 function judgeResumption({ states, compiled }: Exploration): readonly Violation[] {

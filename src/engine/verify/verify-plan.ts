@@ -1,0 +1,30 @@
+/** Every way a plan's run can go, judged. Reads nothing and runs nothing. */
+import type { Plan } from '../plan/plan.ts';
+import { explore } from './explore.ts';
+import { judge, type Violation } from './judge.ts';
+import { type WorstCases, worstCases } from './worst-case.ts';
+
+export interface Verification {
+  readonly plan: Plan;
+  readonly violations: readonly Violation[];
+  readonly worst: WorstCases;
+  readonly states: number;
+  /** Ways from one state to the next: what can happen there. */
+  readonly transitions: number;
+  readonly crashes: number;
+  readonly isComplete: boolean;
+}
+
+export async function verifyPlan(plan: Plan): Promise<Verification> {
+  const exploration = await explore(plan);
+  const { states, edges, crashes, isComplete } = exploration;
+  return {
+    plan,
+    violations: judge(exploration),
+    worst: worstCases(exploration),
+    states: states.length,
+    transitions: edges,
+    crashes,
+    isComplete,
+  };
+}
