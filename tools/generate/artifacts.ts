@@ -40,9 +40,14 @@ export async function generate(root: string): Promise<readonly Artifact[]> {
     { path: generated('calendar.ts'), text: format(root, 'a.ts', await types(calendar, 'Calendar')) },
     { path: generated('report.ts'), text: format(root, 'a.ts', await types(read('report'), 'Report')) },
     { path: generated('journal.ts'), text: format(root, 'a.ts', await types(read('journal'), 'JournalRecord')) },
+    {
+      path: generated('playbook-test.ts'),
+      text: format(root, 'a.ts', await types(read('playbook-test'), 'PlaybookTest')),
+    },
     { path: generated('validate-playbook.ts'), text: validator(playbook) },
     { path: generated('validate-fragment.ts'), text: validator(frame) },
     { path: generated('validate-calendar.ts'), text: validator(calendar) },
+    { path: generated('validate-playbook-test.ts'), text: validator(read('playbook-test')) },
     { path: join(root, 'docs/checks.md'), text: format(root, 'checks.md', checksPage(root)) },
     { path: join(root, 'docs/playbook.md'), text: format(root, 'playbook.md', playbookPage(root)) },
   ];

@@ -6,6 +6,7 @@ import type {
   ActOutcome,
   ActRequest,
   FirstEnd,
+  Json,
   MicrovisorMeasurement,
   NodePort,
   NodeStatus,
@@ -34,6 +35,8 @@ export interface ModelOptions {
   readonly disks: readonly string[];
   /** Called before a primitive takes effect; what it returns is what the world does instead. */
   readonly interfere?: (request: ActRequest, model: ModelNode) => Interference | undefined;
+  /** What a primitive says in place of the model's result. */
+  readonly answer?: (request: ActRequest, result: Json) => Json;
 }
 
 export type Interference =
@@ -262,7 +265,8 @@ export class ModelNode implements NodePort {
       this.#service = request.args['service'] as unknown as ServiceSpec;
       this.#probingFromNs = endNs;
     }
-    return { ok: true, result: effect.result(), startNs, endNs };
+    const result = effect.result();
+    return { ok: true, result: this.#options.answer?.(request, result) ?? result, startNs, endNs };
   }
 
   /** Whether a client got an answer while something was done that ends now. */

@@ -1,28 +1,10 @@
 /** What the explored statechart of a run is made of. */
 import type { Outcome } from '../exit-codes.ts';
+import type { Fate } from '../model/fate.ts';
 import type { ModelNode } from '../model/model-node.ts';
 import type { DriverState } from '../run/run-driver.ts';
 import type { EffectInput } from '../statechart/run-context.ts';
 import type { Choice } from './choices.ts';
-
-/** What the world did to an effect. The first is what everybody hopes for. */
-export type Fate =
-  | 'ok'
-  /** Refused or failed, and nothing was done. */
-  | 'fails'
-  /** Failed after a part of it was done. */
-  | 'fails half-way'
-  | 'times out'
-  | 'times out half-way'
-  /** Done, but by then the time of its phase is over. */
-  | 'ok, too late'
-  /** The engine dies with its intent on disk and nothing done; with all done and nothing of it on disk. */
-  | 'engine crashes before'
-  | 'engine crashes after'
-  | 'fails, then the engine crashes'
-  /** The node loses its power; what was flushed stays. */
-  | 'power lost before'
-  | 'power lost after';
 
 /** Where a run can be: what its driver knows, the node, and the conditions that were decided. */
 export interface Spot {
@@ -45,7 +27,7 @@ export interface Edge {
   readonly to: State;
   /** What was under way; undefined for a timer or an operator. */
   readonly effect: EffectInput | undefined;
-  readonly fate: Fate | 'time passes' | 'resumed by the operator' | 'taken back by the operator';
+  readonly fate: Fate | 'time-passes' | 'resumed';
   readonly choices: readonly Choice[];
   /** Code and message where the node, or the engine, said no. */
   readonly error: { readonly code: string; readonly message: string } | undefined;

@@ -61,7 +61,7 @@ export async function explore(plan: Plan, statesMax = STATES_MAX): Promise<Explo
       const to = arrive(round.spot, (state) => ({ ...edge, to: state }));
       out.push({ ...edge, to });
       edges += 1;
-      if (round.fate.includes('crashes')) crashes += 1;
+      if (round.fate.includes('crash')) crashes += 1;
     });
     from.edges = out;
   }
@@ -70,11 +70,11 @@ export async function explore(plan: Plan, statesMax = STATES_MAX): Promise<Explo
 
 function edgeOf(compiled: CompiledPlan, from: State, round: Round, choices: Choices): Omit<Edge, 'to'> {
   const [effect] = from.spot.driver.outstanding.effects.values();
-  const isOfOperator = round.fate === 'resumed by the operator';
-  const msMax = isOfOperator ? 0 : round.timeoutMs;
+  const isResumed = round.fate === 'resumed';
+  const msMax = isResumed ? 0 : round.timeoutMs;
   return {
     from,
-    effect: isOfOperator ? undefined : effect,
+    effect: isResumed ? undefined : effect,
     fate: round.fate,
     choices: choices.taken,
     error: round.error,

@@ -54,7 +54,7 @@ const violation = (
 function judgeSuccess({ states, compiled }: Exploration): readonly Violation[] {
   if (states.some(({ outcome }) => outcome === 'succeeded')) return [];
   for (let state = states[0]!; ; ) {
-    const edge = state.edges.find(({ fate }) => fate === 'ok' || fate === 'time passes');
+    const edge = state.edges.find(({ fate }) => fate === 'ok' || fate === 'time-passes');
     if (!edge || (state.outcome !== undefined && state.outcome !== 'paused')) {
       return [violation('can-succeed', 'no run ends with success', undefined, pathTo(state))];
     }
@@ -92,7 +92,7 @@ function stepsWithService({ states }: Exploration): ReadonlySet<number> {
   const seen = new Set<State>();
   for (let state = states[0]!; !seen.has(state); ) {
     seen.add(state);
-    const edge = state.edges.find(({ fate, error }) => (fate === 'ok' || fate === 'time passes') && !error);
+    const edge = state.edges.find(({ fate, error }) => (fate === 'ok' || fate === 'time-passes') && !error);
     if (!edge) break;
     const isAnswered = edge.from.spot.node.state.answers && edge.to.spot.node.state.answers;
     if (edge.effect?.kind === 'step' && isAnswered) isUp.add(edge.effect.index);
@@ -142,12 +142,12 @@ function keptStep(path: readonly Edge[], step: PlannedStep, steps: readonly Plan
 
 /** With the same luck in everything else, a run that was taken up again is where the other one is. */
 function judgeResumption({ states, compiled }: Exploration): readonly Violation[] {
-  const twin = (edge: Edge): Edge['fate'] => (edge.fate === 'fails, then the engine crashes' ? 'fails' : 'ok');
+  const twin = (edge: Edge): Edge['fate'] => (edge.fate === 'fails-then-crash' ? 'fails' : 'ok');
   const others = ({ choices }: Edge): string =>
     JSON.stringify(choices.filter(({ what }) => what !== 'fate').map(({ what, option }) => [what, option]));
   return states.flatMap(({ edges }) =>
     edges
-      .filter(({ fate }) => fate.includes('crashes'))
+      .filter(({ fate }) => fate.includes('crash'))
       .filter((edge) =>
         edges.every((other) => other.fate !== twin(edge) || others(other) !== others(edge) || other.to !== edge.to),
       )

@@ -4,6 +4,7 @@
  */
 import type { IntentRecord } from '../generated/journal.ts';
 import type { NewRecord } from '../journal/record-line.ts';
+import { Crash, endsAfter, endsBefore, type Fate, interferenceOf, losesPower, usesAllTime } from '../model/fate.ts';
 import { effectOf } from '../model/model-effects.ts';
 import { type Interference, ModelNode, type ModelTiming } from '../model/model-node.ts';
 import type { ActRequest } from '../node-port.ts';
@@ -13,14 +14,11 @@ import type { CompiledPlan } from '../statechart/compiled-plan.ts';
 import type { EffectInput } from '../statechart/run-context.ts';
 import { stepKind } from '../steps/table.ts';
 import type { Choices } from './choices.ts';
-import type { Edge, Fate, Spot } from './edge.ts';
+import type { Edge, Spot } from './edge.ts';
 import type { UnknownEvaluator } from './unknown-evaluator.ts';
 
 /** Where the earlier steps of a phase used up its time. */
-const LATE_FATES = ['ok, too late', 'times out'] as const;
-
-/** The engine dies here. */
-class Crash extends Error {}
+const LATE_FATES = ['takes-all-time', 'times-out'] as const;
 
 const EPOCH = 1;
 const NS_PER_MS = 1e6;
@@ -70,7 +68,7 @@ export class Rounds {
     const node = this.#copy(spot.node);
     const driver = this.#driver(node, spot.driver, () => {});
     await driver.resume();
-    return this.#round(driver, node, 'resumed by the operator', undefined, 0);
+    return this.#round(driver, node, 'resumed', undefined, 0);
   }
 
   #isOfNode(effect: EffectInput): boolean {
@@ -88,10 +86,10 @@ export class Rounds {
   }
 
   async #passTime(spot: Spot, choices: Choices): Promise<Round> {
-    const fate = choices.choose('meanwhile', ['time passes', 'power lost before']);
+    const fate = choices.choose('meanwhile', ['time-passes', 'power-lost-before']);
     const [timer] = spot.driver.outstanding.timers.values();
     const node = this.#copy(spot.node);
-    if (fate === 'power lost before') node.losePower();
+    if (fate === 'power-lost-before') node.losePower();
     const driver = this.#driver(node, spot.driver, () => {});
     await driver.advance();
     return this.#round(driver, node, fate, undefined, timer?.delayMs ?? 0);
@@ -107,20 +105,19 @@ export class Rounds {
     const interfere = (request: ActRequest, model: ModelNode): Interference | undefined => {
       timeoutMs = ((request.deadlineNs ?? model.nowNs) - model.nowNs) / NS_PER_MS;
       fate = choices.choose('fate', isLate ? LATE_FATES : this.#fatesOf(effect, request, model));
-      if (fate === 'engine crashes before' || fate === 'power lost before') throw new Crash();
+      if (endsBefore(fate)) throw new Crash();
       return interferenceOf(fate);
     };
     const timing = (request: ActRequest): ModelTiming => {
       const { ms, downtimeMs } = this.#timing(request);
-      const usesAllTime = fate.startsWith('times out') || fate === 'ok, too late';
-      return { ms: usesAllTime ? timeoutMs : Math.min(ms, timeoutMs), downtimeMs };
+      return { ms: usesAllTime(fate) ? timeoutMs : Math.min(ms, timeoutMs), downtimeMs };
     };
     const node = new ModelNode({ timing, disks: this.#disks, interfere }, spot.node);
     if (isLate) node.nowNs = Math.max(node.nowNs, phaseEndNs - NS_PER_MS);
     const driver = this.#driver(node, spot.driver, (record) => {
       if (record.type === 'intent') intent = JSON.parse(JSON.stringify(record)) as IntentRecord;
       if (record.type !== 'event') return;
-      if (isCrashAfter(fate)) throw new Crash();
+      if (endsAfter(fate)) throw new Crash();
       error = errorOf(record);
     });
     try {
@@ -141,7 +138,7 @@ export class Rounds {
     fate: Fate,
     timeoutMs: number,
   ): Promise<Round> {
-    if (fate.startsWith('power lost')) node.losePower();
+    if (losesPower(fate)) node.losePower();
     const heir = this.#copy(node);
     const [id] = [...spot.driver.outstanding.effects].find(([, input]) => input === effect)!;
     const openIntents = new Map(spot.driver.openIntents);
@@ -157,7 +154,7 @@ export class Rounds {
   /** Only what can make a difference: to whom it happens, and whether anything was done by then. */
   #fatesOf(effect: EffectInput, request: ActRequest, model: ModelNode): readonly Fate[] {
     const wouldDo = effectOf(model.state, request.primitive, request.args, 0);
-    if ('code' in wouldDo) return ['ok', 'power lost before'];
+    if ('code' in wouldDo) return ['ok', 'power-lost-before'];
     // The engine's own check after a boot: of its many attempts only the number differs.
     if (effect.kind === 'check' && effect.attempt > 1) return ['ok', 'fails'];
     const step = effect.kind === 'step' ? this.#compiled.steps[effect.index]! : undefined;
@@ -166,13 +163,13 @@ export class Rounds {
     return [
       'ok',
       'fails',
-      'times out',
-      ...(leavesHalf ? (['fails half-way', 'times out half-way'] as const) : []),
-      'engine crashes before',
-      'engine crashes after',
-      'fails, then the engine crashes',
-      'power lost before',
-      ...(changes ? (['power lost after'] as const) : []),
+      'times-out',
+      ...(leavesHalf ? (['fails-half-way', 'times-out-half-way'] as const) : []),
+      'crash-before',
+      'crash-after',
+      'fails-then-crash',
+      'power-lost-before',
+      ...(changes ? (['power-lost-after'] as const) : []),
     ];
   }
 
@@ -211,26 +208,6 @@ export class Rounds {
     this.#evaluator.choices = undefined;
     const spot = { driver: driver.state, node, conditions: this.#evaluator.conditions };
     return { spot, fate, error, timeoutMs };
-  }
-}
-
-const isCrashAfter = (fate: Fate): boolean =>
-  fate === 'engine crashes after' || fate === 'fails, then the engine crashes' || fate === 'power lost after';
-
-/** A timeout can be tried again, a failure here cannot: a step with retries meets both. */
-function interferenceOf(fate: Fate): Interference | undefined {
-  switch (fate) {
-    case 'fails':
-    case 'fails, then the engine crashes':
-      return { fails: 'refused' };
-    case 'fails half-way':
-      return { fails: 'refused', halfWay: true };
-    case 'times out':
-      return { fails: 'timeout' };
-    case 'times out half-way':
-      return { fails: 'timeout', halfWay: true };
-    default:
-      return undefined;
   }
 }
 

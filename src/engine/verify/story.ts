@@ -1,5 +1,6 @@
 /** A way through the explored statechart as a numbered story: what changed the node, what went wrong, how it ended. */
 
+import type { Fate } from '../model/fate.ts';
 import type { ModelState } from '../model/model-state.ts';
 import type { PlannedStep } from '../plan/plan.ts';
 import { formatMs } from '../values/duration.ts';
@@ -41,30 +42,29 @@ const ENDS = {
 /** Nothing for what went well and left the node as it was. */
 function describe(edge: Edge, step: PlannedStep | undefined): string | undefined {
   const { fate, error, effect } = edge;
-  if (fate === 'time passes') return undefined;
-  if (fate === 'resumed by the operator') return 'the operator resumes the run';
-  if (fate === 'taken back by the operator') return 'the operator takes the run back';
+  if (fate === 'time-passes') return undefined;
+  if (fate === 'resumed') return 'the operator resumes the run';
   const what = subject(edge, step);
   if (fate === 'ok') {
     if (error) return `${what} is refused: ${error.message}`;
     if (!changesNode(edge)) return undefined;
     return effect?.kind === 'undo' ? `${step?.id} is taken back` : `${what} is done`;
   }
-  return `${what} ${FATES[fate]}${fate.startsWith('times out') ? ` after ${formatMs(edge.msMax)}` : ''}`;
+  return `${what} ${TOLD[fate]}${fate.startsWith('times-out') ? ` after ${formatMs(edge.msMax)}` : ''}`;
 }
 
-const FATES = {
+const TOLD = {
   fails: 'fails',
-  'fails half-way': 'fails half-way',
-  'times out': 'times out',
-  'times out half-way': 'times out half-way',
-  'ok, too late': 'is done when the time of its phase is over',
-  'engine crashes before': 'is about to start when mvctl dies; the run is resumed',
-  'engine crashes after': 'is done when mvctl dies; the run is resumed',
-  'fails, then the engine crashes': 'fails, mvctl dies before it can say so; the run is resumed',
-  'power lost before': 'is about to start when the node loses its power',
-  'power lost after': 'is done when the node loses its power',
-} as const;
+  'fails-half-way': 'fails half-way',
+  'times-out': 'times out',
+  'times-out-half-way': 'times out half-way',
+  'takes-all-time': 'is done when the time of its phase is over',
+  'crash-before': 'is about to start when mvctl dies; the run is resumed',
+  'crash-after': 'is done when mvctl dies; the run is resumed',
+  'fails-then-crash': 'fails, mvctl dies before it can say so; the run is resumed',
+  'power-lost-before': 'is about to start when the node loses its power',
+  'power-lost-after': 'is done when the node loses its power',
+} as const satisfies Record<Exclude<Fate, 'ok'>, string>;
 
 function subject({ effect }: Edge, step: PlannedStep | undefined): string {
   switch (effect?.kind) {
