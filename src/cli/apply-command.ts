@@ -5,6 +5,7 @@ import type { NodePort } from '../engine/index.ts';
 import { CommandError } from './command-error.ts';
 import type { CliIo } from './io.ts';
 import { loadPlan } from './load-playbook.ts';
+import { nameValue, type Values } from './name-value.ts';
 import { type OpenNodeOptions, openNode } from './open-node.ts';
 import { type OutputTarget, outputOption } from './output-option.ts';
 import { resume } from './resume-command.ts';
@@ -23,8 +24,6 @@ interface ApplyFlags {
   readonly stateDir: string;
   readonly compare?: string;
 }
-
-type Values = { readonly [name: string]: string };
 
 /** What a command needs to reach a node; a test brings its own. */
 export type OpenNode = (options: OpenNodeOptions, io: CliIo) => Promise<NodePort>;
@@ -83,12 +82,6 @@ async function apply(playbook: string | undefined, flags: ApplyFlags, io: CliIo,
     },
     io,
   );
-}
-
-function nameValue(text: string, previous: Values = {}): Values {
-  const equals = text.indexOf('=');
-  if (equals < 1) throw new CommandError(EXIT.usage.code, `expected NAME=VALUE, found ${text}`);
-  return { ...previous, [text.slice(0, equals)]: text.slice(equals + 1) };
 }
 
 function wholeNumber(text: string): number {

@@ -5,6 +5,16 @@ import type { Verb } from './verb.ts';
 export const VERBS: readonly Verb[] = [
   ...LIGHT_VERBS,
   {
+    name: 'verify',
+    summary: 'check every way a run of a playbook can go',
+    load: async (io) => (await import('./verify-command.ts')).verifyCommand(io),
+  },
+  {
+    name: 'test',
+    summary: 'run the tests of playbooks on a model of the node',
+    load: async (io) => (await import('./test-command.ts')).testCommand(io),
+  },
+  {
     name: 'apply',
     summary: 'run a playbook on a node',
     load: async (io, { open }) => (await import('./apply-command.ts')).applyCommand(io, open),

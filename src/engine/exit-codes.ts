@@ -9,6 +9,7 @@ interface ExitRow {
 export const EXIT = {
   ok: { code: 0, means: 'done' },
   invalid: { code: 1, means: 'the playbook has errors' },
+  testsFailed: { code: 4, means: 'a playbook test did not come out as expected' },
   usage: { code: 2, means: 'the command line is wrong' },
   internal: { code: 3, means: 'mvctl itself failed' },
   rolledBack: { code: 20, means: 'a step failed, or you said so: everything was taken back and the node is as it was' },

@@ -12,6 +12,8 @@ export const FATES = [
   'times-out-half-way',
   /** Done, but it took all the time there was. */
   'takes-all-time',
+  /** Done, but the service did not answer all the while. */
+  'too-much-downtime',
   /** mvctl dies with its intent on disk and nothing done; with all done and nothing of it on disk. */
   'crash-before',
   'crash-after',

@@ -6,7 +6,7 @@ import { type Deviation, deviationsOf } from './deviations.ts';
 import type { Edge, State } from './edge.ts';
 
 export function stepOf({ effect }: Edge, steps: readonly PlannedStep[]): PlannedStep | undefined {
-  if (effect?.kind === 'step') return steps[effect.index];
+  if (effect?.kind === 'step' || effect?.kind === 'ask') return steps[effect.index];
   return effect?.kind === 'undo' ? steps[effect.entry.index] : undefined;
 }
 

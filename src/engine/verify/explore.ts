@@ -54,9 +54,7 @@ export async function explore(plan: Plan, statesMax = STATES_MAX): Promise<Explo
     if (from.outcome !== undefined && from.outcome !== 'paused') continue;
     const out: Edge[] = [];
     await forEachChoice(async (choices) => {
-      const round = await (from.outcome === 'paused'
-        ? rounds.resume(from.spot, choices)
-        : rounds.go(from.spot, choices));
+      const round = await rounds.go(from.spot, choices);
       const edge = edgeOf(compiled, from, round, choices);
       const to = arrive(round.spot, (state) => ({ ...edge, to: state }));
       out.push({ ...edge, to });
@@ -69,15 +67,13 @@ export async function explore(plan: Plan, statesMax = STATES_MAX): Promise<Explo
 }
 
 function edgeOf(compiled: CompiledPlan, from: State, round: Round, choices: Choices): Omit<Edge, 'to'> {
-  const [effect] = from.spot.driver.outstanding.effects.values();
-  const isResumed = round.fate === 'resumed';
-  const msMax = isResumed ? 0 : round.timeoutMs;
+  const { fate, effect, error, timeoutMs: msMax } = round;
   return {
     from,
-    effect: isResumed ? undefined : effect,
-    fate: round.fate,
+    effect,
+    fate,
     choices: choices.taken,
-    error: round.error,
+    error,
     msMax,
     downtimeMsMax: isAnswered(compiled, from, round, effect) ? 0 : msMax,
     phase: from.spot.driver.snapshot.context.phases.at(-1)?.id ?? '',

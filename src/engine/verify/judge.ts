@@ -1,11 +1,13 @@
 /** Judges an explored statechart: every state in which a run can end, every way back, every point of resumption. */
 import type { Severity } from '../diagnostics/diagnostic.ts';
-import type { PlannedStep } from '../plan/plan.ts';
+import type { Plan, PlannedStep } from '../plan/plan.ts';
+import { formatMs } from '../values/duration.ts';
 import { blame, changesNode, stepOf } from './blame.ts';
 import { deviationsOf } from './deviations.ts';
 import type { Edge, State } from './edge.ts';
 import type { Exploration } from './explore.ts';
 import { PROPERTIES, type Property } from './properties.ts';
+import type { WorstCases } from './worst-case.ts';
 
 export interface Violation {
   readonly property: Property;
@@ -13,11 +15,16 @@ export interface Violation {
   readonly message: string;
   /** The step to look at, or undefined where none is. */
   readonly step: PlannedStep | undefined;
+  /** Line of the step, or of what else there is to look at; 1: the playbook as a whole. */
+  readonly line: number;
+  /** null: the playbook itself. */
+  readonly file: string | null;
   /** A shortest way to it; empty where it is not about one way. */
   readonly path: readonly Edge[];
 }
 
-export function judge(exploration: Exploration): readonly Violation[] {
+export function judge(exploration: Exploration, worst: WorstCases): readonly Violation[] {
+  const { plan } = exploration.compiled;
   const failures = judgeSuccess(exploration);
   const violations = [
     ...failures,
@@ -26,11 +33,13 @@ export function judge(exploration: Exploration): readonly Violation[] {
     ...judgeResumption(exploration),
     // Where no run comes to its end the steps that are never done say nothing new.
     ...(failures.length > 0 ? [] : judgeDeadSteps(exploration)),
+    ...judgeWaits(plan),
+    ...judgeBudgets(exploration, worst),
   ];
   const seen = new Set<string>();
   return violations
-    .filter(({ property, step }) => !seen.has(`${property}|${step?.index}`) && seen.add(`${property}|${step?.index}`))
-    .sort((a, b) => rank(a) - rank(b) || (a.step?.index ?? 0) - (b.step?.index ?? 0));
+    .filter(({ property, line }) => !seen.has(`${property}|${line}`) && seen.add(`${property}|${line}`))
+    .sort((a, b) => rank(a) - rank(b) || a.line - b.line);
 }
 
 const rank = ({ severity }: Violation): number => (severity === 'error' ? 0 : 1);
@@ -48,7 +57,7 @@ const violation = (
   step: PlannedStep | undefined,
   path: readonly Edge[],
   severity: Severity = PROPERTIES[property].severity,
-): Violation => ({ property, severity, message, step, path });
+): Violation => ({ property, severity, message, step, line: step?.line ?? 1, file: step?.file ?? null, path });
 
 /** The way on which nothing fails, as far as it goes. */
 function judgeSuccess({ states, compiled }: Exploration): readonly Violation[] {
@@ -177,4 +186,33 @@ function judgeDeadSteps({ states, compiled }: Exploration): readonly Violation[]
       const path = edge ? [...pathTo(edge.from), edge] : [];
       return violation('no-dead-step', `${step.id} is never done: ${why}`, step, path);
     });
+}
+
+/** Windows open again by the calendar; people may never answer. */
+function judgeWaits({ phases }: Plan): readonly Violation[] {
+  return phases.flatMap(({ id, gate }) =>
+    gate && gate.timeoutMs === null
+      ? [
+          {
+            ...violation('no-endless-wait', `the run can wait at the gate of ${id} for ever`, undefined, []),
+            line: gate.line,
+          },
+        ]
+      : [],
+  );
+}
+
+function judgeBudgets({ compiled }: Exploration, { downtime, phases }: WorstCases): readonly Violation[] {
+  const { plan, steps } = compiled;
+  const budgets = [
+    ...plan.phases.map(({ id, budget }) => ({ of: `phase ${id}`, budget, worst: phases.get(id) })),
+    { of: 'the run', budget: plan.budget, worst: downtime },
+  ];
+  return budgets.flatMap(({ of, budget, worst }) => {
+    if (!budget || !worst || budget.downtimeMs === null || worst.ms <= budget.downtimeMs) return [];
+    const heaviest = worst.path.reduce((a, b) => (b.downtimeMsMax > a.downtimeMsMax ? b : a));
+    const step = stepOf(heaviest, steps);
+    const message = `the service can be down for ${formatMs(worst.ms)} in ${of}, and its budget is ${formatMs(budget.downtimeMs)}`;
+    return [violation('within-budget', message, step, worst.path.slice(0, worst.path.indexOf(heaviest) + 1))];
+  });
 }

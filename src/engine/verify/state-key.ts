@@ -1,22 +1,50 @@
 /** Two states with the same key have the same future: time, names and figures for the report are left out. */
+import type { RunContext } from '../statechart/run-context.ts';
 import type { Spot } from './edge.ts';
 
-export function stateKey({ driver, node, conditions }: Spot): string {
-  const { value, context, status } = driver.snapshot;
-  const { isCommitted, attempts, attemptsBefore, done, outputs, outcome, leftOver } = context;
-  // Conditions and outputs are asked by steps that are still to come; going back asks for nothing.
-  const isForward =
-    context.phases.at(-1)?.endNs === null && typeof value === 'object' && !driver.snapshot.hasTag('goes-back');
+export function stateKey({ driver, node, conditions, fates }: Spot): string {
+  const { snapshot, openIntents, bootId } = driver;
+  const { value, context, status } = snapshot;
+  const { isCommitted, attempts, done, outcome, leftOver } = context;
+  const isForward = typeof value === 'object' && !snapshot.hasTag('goes-back');
   return JSON.stringify([
     status,
     value,
     isCommitted,
-    attempts - attemptsBefore,
+    attempts,
     done.map(({ index, result }) => [index, result === null]),
-    isForward ? [Object.keys(outputs), [...conditions].sort()] : null,
+    isForward ? [forward(context), [...conditions].sort()] : null,
     value === 'ending' || status === 'done' ? [outcome, leftOver.length] : null,
-    node.bootId === driver.bootId,
+    node.bootId === bootId,
     node.state.key(),
-    [...driver.openIntents.keys()],
+    [...openIntents.keys()],
+    [...fates],
   ]);
+}
+
+/** What is asked by steps that are still to come; going back asks for nothing. */
+function forward({
+  tries,
+  steps,
+  outputs,
+  over,
+  stopping,
+  exceeded,
+  acceptedBudgets,
+  waiting,
+  phases,
+}: RunContext): unknown {
+  const isOpen = (index: string): boolean => !/^(?:done|skipped)/.test(steps[Number(index)]?.outcome ?? '');
+  return [
+    Object.entries(tries).flatMap(([index, { attempts, attemptsBefore }]) =>
+      isOpen(index) ? [[index, attempts - attemptsBefore]] : [],
+    ),
+    Object.keys(outputs),
+    [...over].sort(),
+    stopping,
+    exceeded.map(({ scope, phase }) => [scope, phase]),
+    acceptedBudgets,
+    waiting && [waiting.kind, waiting.sinceMs !== null, waiting.approvals.length],
+    phases.at(-1)?.rounds,
+  ];
 }

@@ -43,21 +43,29 @@ const ENDS = {
 function describe(edge: Edge, step: PlannedStep | undefined): string | undefined {
   const { fate, error, effect } = edge;
   if (fate === 'time-passes') return undefined;
-  if (fate === 'resumed') return 'the operator resumes the run';
+  if (fate in ANSWERS) return ANSWERS[fate as keyof typeof ANSWERS];
   const what = subject(edge, step);
   if (fate === 'ok') {
     if (error) return `${what} is refused: ${error.message}`;
     if (!changesNode(edge)) return undefined;
     return effect?.kind === 'undo' ? `${step?.id} is taken back` : `${what} is done`;
   }
-  return `${what} ${TOLD[fate]}${fate.startsWith('times-out') ? ` after ${formatMs(edge.msMax)}` : ''}`;
+  return `${what} ${TOLD[fate as keyof typeof TOLD]}${fate.startsWith('times-out') ? ` after ${formatMs(edge.msMax)}` : ''}`;
 }
+
+const ANSWERS = {
+  resumed: 'the operator resumes the run',
+  admitted: 'the run is let through',
+  rejected: 'somebody refuses at the gate',
+  'nobody-answers': 'nobody answers at the gate in time',
+} as const;
 
 const TOLD = {
   fails: 'fails',
   'fails-half-way': 'fails half-way',
   'times-out': 'times out',
   'times-out-half-way': 'times out half-way',
+  'too-much-downtime': 'is done, but nobody answers all the while',
   'takes-all-time': 'is done when the time of its phase is over',
   'crash-before': 'is about to start when mvctl dies; the run is resumed',
   'crash-after': 'is done when mvctl dies; the run is resumed',
@@ -70,6 +78,8 @@ function subject({ effect }: Edge, step: PlannedStep | undefined): string {
   switch (effect?.kind) {
     case 'step':
       return `${step?.id} (${step?.uses})`;
+    case 'ask':
+      return `asking whether ${step?.id} is done already`;
     case 'undo':
       return `taking back ${step?.id}`;
     case 'begin':

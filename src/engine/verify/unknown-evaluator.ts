@@ -29,8 +29,13 @@ export class UnknownEvaluator extends Evaluator {
     return holds;
   }
 
-  override args(args: PlannedArgs, step: PlannedStep, context: RunContext): { [name: string]: Json } {
-    return this.#known(args, (some) => super.args(some, step, context));
+  override args(
+    args: PlannedArgs,
+    step: PlannedStep,
+    context: RunContext,
+    secret?: (name: string) => string,
+  ): { [name: string]: Json } {
+    return this.#known(args, (some) => super.args(some, step, context, secret));
   }
 
   override outputs(

@@ -18,10 +18,11 @@ export interface Verification {
 export async function verifyPlan(plan: Plan): Promise<Verification> {
   const exploration = await explore(plan);
   const { states, edges, crashes, isComplete } = exploration;
+  const worst = worstCases(exploration);
   return {
     plan,
-    violations: judge(exploration),
-    worst: worstCases(exploration),
+    violations: judge(exploration, worst),
+    worst,
     states: states.length,
     transitions: edges,
     crashes,

@@ -33,7 +33,7 @@ export function worstCases({ states, compiled }: Exploration): WorstCases {
   };
 }
 
-const isLimited = ({ fate }: Edge): boolean => !/crash|power|resumed/.test(fate);
+const isLimited = ({ fate }: Edge): boolean => !/crash|power|resumed|too-much/.test(fate);
 
 /** Depth first without recursion: a chart is as deep as a run is long. */
 function heaviest(start: State, weight: (edge: Edge) => number): WorstCase {

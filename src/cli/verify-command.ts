@@ -1,0 +1,136 @@
+/** `mvctl verify`: every way a run of a playbook can go, with everything that can fail; reads files and nothing else. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { Command, Option } from 'commander';
+import { EXIT } from '../engine/exit-codes.ts';
+import type { Violation } from '../engine/verify/judge.ts';
+import type { Verification } from '../engine/verify/verify-plan.ts';
+import type { CliIo } from './io.ts';
+import { loadPlan } from './load-playbook.ts';
+import { nameValue, type Values } from './name-value.ts';
+
+interface VerifyFlags {
+  readonly var?: Values;
+  readonly output: 'pretty' | 'json' | 'junit';
+  readonly tests?: string;
+}
+
+const EXAMPLES = `
+Examples:
+  mvctl verify playbooks/online-os-upgrade.yaml
+  mvctl verify playbooks/offline-os-upgrade.yaml --output json
+  mvctl verify playbooks/online-os-upgrade.yaml --tests reports/counter-examples.test.yaml`;
+
+export function verifyCommand(io: CliIo): Command {
+  return new Command('verify')
+    .argument('<playbook...>', 'playbook files')
+    .option('--var <name=value>', 'value of a variable; repeatable', nameValue)
+    .addOption(
+      new Option('-o, --output <format>', 'form of what is found')
+        .choices(['pretty', 'json', 'junit'])
+        .default('pretty'),
+    )
+    .option('--tests <file>', 'write what is found as a playbook test; of several playbooks the last one with errors')
+    .addHelpText('after', EXAMPLES)
+    .action((files: readonly string[], flags: VerifyFlags) => verify(files, flags, io));
+}
+
+interface Verified {
+  readonly file: string;
+  readonly verification: Verification;
+  readonly wallMs: number;
+}
+
+async function verify(files: readonly string[], flags: VerifyFlags, io: CliIo): Promise<void> {
+  const { verifyPlan } = await import('../engine/verify/verify-plan.ts');
+  const verified: Verified[] = [];
+  for (const file of files) {
+    const plan = await loadPlan(file, flags.var ?? {}, io);
+    const fromMs = io.wallNow();
+    const verification = await verifyPlan(plan);
+    verified.push({ file, verification, wallMs: io.wallNow() - fromMs });
+  }
+  io.stdout.write(await render(verified, flags, io));
+  const failed = verified.filter(({ verification }) => !isSound(verification));
+  if (failed.length > 0) io.setExitCode(EXIT.invalid.code);
+  const last = failed.at(-1);
+  if (flags.tests !== undefined && last) await writeTests(flags.tests, last.verification);
+}
+
+const isSound = ({ violations, isComplete }: Verification): boolean =>
+  isComplete && violations.every(({ severity }) => severity !== 'error');
+
+async function render(verified: readonly Verified[], { output }: VerifyFlags, io: CliIo): Promise<string> {
+  switch (output) {
+    case 'json':
+      return `${JSON.stringify(verified.map(jsonOf), null, 2)}\n`;
+    case 'junit':
+      return junit(verified, io);
+    case 'pretty': {
+      const { renderVerification } = await import('../engine/verify/render-verification.ts');
+      const texts = verified.map(({ file, verification, wallMs }) => {
+        const text = renderVerification(verification, { color: io.isColor, file });
+        return `${text.trimEnd()}\n  checked in ${Math.round(wallMs)} ms\n`;
+      });
+      return texts.join('\n');
+    }
+  }
+}
+
+function jsonOf({ file, verification }: Verified): object {
+  const { violations, worst, states, transitions, crashes, isComplete } = verification;
+  return {
+    file,
+    isComplete,
+    states,
+    transitions,
+    crashes,
+    worstCase: {
+      durationMs: worst.duration.ms,
+      downtimeMs: worst.downtime.ms,
+      phases: Object.fromEntries([...worst.phases].map(([phase, { ms }]) => [phase, ms])),
+    },
+    violations: violations.map(({ property, severity, message, line, step }) => ({
+      property,
+      severity,
+      message,
+      line,
+      step: step?.id ?? null,
+    })),
+  };
+}
+
+async function junit(verified: readonly Verified[], io: CliIo): Promise<string> {
+  const { junitXml } = await import('../engine/report/junit-xml.ts');
+  const { PROPERTIES } = await import('../engine/verify/properties.ts');
+  const { renderVerification } = await import('../engine/verify/render-verification.ts');
+  const startedAt = new Date(io.wallNow()).toISOString();
+  return junitXml(
+    verified.map(({ file, verification, wallMs }) => ({
+      name: file,
+      startedAt,
+      cases: Object.entries(PROPERTIES).map(([property, { means }]) => {
+        const broken = verification.violations.filter(
+          (violation: Violation) => violation.property === property && violation.severity === 'error',
+        );
+        const details = renderVerification({ ...verification, violations: broken }, { color: false, file });
+        return {
+          name: means,
+          className: property,
+          timeMs: wallMs / Object.keys(PROPERTIES).length,
+          verdict:
+            broken.length === 0
+              ? { kind: 'passed' as const }
+              : { kind: 'failure' as const, type: property, message: broken[0]!.message, details },
+        };
+      }),
+    })),
+  );
+}
+
+async function writeTests(path: string, { plan, violations }: Verification): Promise<void> {
+  const { counterTests } = await import('../engine/verify/counter-test.ts');
+  const { stepsOf } = await import('../engine/plan/plan.ts');
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, counterTests(plan, stepsOf(plan), violations));
+}
