@@ -55,7 +55,7 @@ async function testFile(file: string, io: CliIo): Promise<TestedFile> {
   const { parseYaml } = await import('../engine/parse/parse-yaml.ts');
   const { checkTest, readTest } = await import('../engine/playbook-test/read-test.ts');
   const { runTest } = await import('../engine/playbook-test/run-test.ts');
-  const { compilePlan } = await import('../engine/statechart/compiled-plan.ts');
+  const { stepsOf } = await import('../engine/plan/plan.ts');
   const source = parseYaml(file, readTestFile(file));
   const { test: found, diagnostics } = readTest(source);
   await tell(diagnostics, source, io);
@@ -63,16 +63,15 @@ async function testFile(file: string, io: CliIo): Promise<TestedFile> {
   const results: TestResult[] = [];
   for (const [index, one] of found.tests.entries()) {
     const plan = await loadPlan(playbookOf(file, found), texts({ ...found.vars, ...one.vars }), io);
-    const compiled = compilePlan(plan);
     if (index === 0) {
       const findings = checkTest(
         found,
-        compiled.steps.map(({ id }) => id),
+        stepsOf(plan).map(({ id }) => id),
       ).map((finding) => source.locate(finding));
       await tell(findings, source, io);
       if (findings.length > 0) throw new CommandError(EXIT.invalid.code, `${file}: the test has mistakes`);
     }
-    results.push(await runTest(compiled, one, found.mocks));
+    results.push(await runTest(plan, one, found.mocks));
   }
   return { file, source, results };
 }

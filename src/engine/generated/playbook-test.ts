@@ -69,6 +69,12 @@ export interface TestCase {
    */
   faults?: Fault[];
   /**
+   * What holds and what does not, whatever the model says: conditions by their text, assertions by the id of their step.
+   */
+  assume?: {
+    [k: string]: boolean | undefined;
+  };
+  /**
    * How often the operator resumes the run when it pauses.
    */
   resumes?: number;
@@ -159,6 +165,14 @@ export interface ExpectedNode {
    * A client gets an answer.
    */
   answers?: boolean;
+  /**
+   * A bank of memory that no OS uses.
+   */
+  idleMemory?: boolean;
+  /**
+   * Disks that are attached besides the system disk, as <guest>:<disk>.
+   */
+  attached?: string[];
   guests?: ('old' | 'new')[];
   /**
    * Besides the system disk it came with.

@@ -63,6 +63,11 @@ export class ModelState {
     return GUEST_NAMES.some((side) => this.banks[side].owner === null);
   }
 
+  /** A bank that nobody owns, or that its owner does not use. */
+  get hasIdleMemory(): boolean {
+    return GUEST_NAMES.some((side) => this.banks[side].owner === null || !this.banks[side].isOnline);
+  }
+
   ownerOf(device: string): GuestName | null {
     const moved = this.devices.get(device);
     if (moved !== undefined) return moved;

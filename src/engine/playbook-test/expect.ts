@@ -108,6 +108,8 @@ function node({ node: expected }: Expectation, { node: { state } }: ModelRun): r
     ...same(at('virtualized'), expected.virtualized, state.isVirtualized),
     ...same(at('serving'), expected.serving, state.holders.size === 0 ? 'nobody' : [...state.holders].join(' and ')),
     ...same(at('answers'), expected.answers, state.answers),
+    ...same(at('idleMemory'), expected.idleMemory, state.hasIdleMemory),
+    ...same(at('attached'), expected.attached?.toSorted(), [...state.attached].sort()),
     ...same(at('guests'), expected.guests?.toSorted(), [...state.guests.keys()].sort()),
     ...same(at('disks'), expected.disks?.toSorted(), [...state.disks].sort()),
   ];

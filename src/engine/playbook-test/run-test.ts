@@ -2,11 +2,14 @@
 import type { Mock, Mocks, TestCase } from '../generated/playbook-test.ts';
 import type { ModelTiming } from '../model/model-node.ts';
 import type { ActRequest, Json } from '../node-port.ts';
+import type { Plan, PlannedStep } from '../plan/plan.ts';
 import type { FailureCode } from '../primitives.ts';
 import { priorTiming } from '../run/dry-run.ts';
 import { type Occasion, occasionOf } from '../run/occasion.ts';
 import { type OrderedFate, runOnModel } from '../run/run-on-model.ts';
-import type { CompiledPlan } from '../statechart/compiled-plan.ts';
+import { type CompiledPlan, compilePlan } from '../statechart/compiled-plan.ts';
+import { Evaluator } from '../statechart/evaluator.ts';
+import type { RunContext } from '../statechart/run-context.ts';
 import { parseDuration } from '../values/duration.ts';
 import { isJsonObject } from '../values/json.ts';
 import { type Mismatch, mismatches } from './expect.ts';
@@ -19,7 +22,9 @@ export interface TestResult {
   readonly mismatches: readonly Mismatch[];
 }
 
-export async function runTest(compiled: CompiledPlan, test: TestCase, common: Mocks = {}): Promise<TestResult> {
+/** `plan` with the values of variables that the test wants. */
+export async function runTest(plan: Plan, test: TestCase, common: Mocks = {}): Promise<TestResult> {
+  const compiled = compilePlan(plan, new AssumingEvaluator(plan, test.assume ?? {}));
   const mocks: Mocks = { ...common, ...test.mocks };
   const run = await runOnModel(compiled, {
     timing: timingOf(compiled, mocks),
@@ -37,6 +42,23 @@ export async function runTest(compiled: CompiledPlan, test: TestCase, common: Mo
     durationMs: measured.durationMs,
     mismatches: mismatches(test.expect, { ...measured, run, steps: compiled.steps }),
   };
+}
+
+/** Says of a condition what the test says, and asks the model only for the others. */
+class AssumingEvaluator extends Evaluator {
+  readonly #assumed: ReadonlyMap<string, boolean>;
+
+  constructor(plan: Plan, assumed: { readonly [text: string]: boolean | undefined }) {
+    super(plan);
+    this.#assumed = new Map(
+      Object.entries(assumed).flatMap(([text, holds]) => (holds === undefined ? [] : [[text, holds]])),
+    );
+  }
+
+  override condition(source: string, step: PlannedStep, context: RunContext): boolean {
+    const isAssertion = source !== step.when;
+    return this.#assumed.get(isAssertion ? step.id : source) ?? super.condition(source, step, context);
+  }
 }
 
 const NS_PER_MS = 1e6;

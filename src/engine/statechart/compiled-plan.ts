@@ -10,7 +10,6 @@ export interface CompiledPlan {
   readonly chart: RunChart;
 }
 
-export function compilePlan(plan: Plan): CompiledPlan {
-  const evaluator = new Evaluator(plan);
+export function compilePlan(plan: Plan, evaluator = new Evaluator(plan)): CompiledPlan {
   return { plan, steps: stepsOf(plan), evaluator, chart: compileChart(plan, evaluator) };
 }

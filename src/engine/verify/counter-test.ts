@@ -16,11 +16,21 @@ export function counterTests(plan: Plan, steps: readonly PlannedStep[], violatio
 function testOf(violation: Violation, plan: Plan, steps: readonly PlannedStep[]): readonly string[] {
   const { path, message, property, line } = violation;
   const faults = path.flatMap((edge, position) => faultOf(edge, path.slice(0, position), steps));
+  const assumed = new Map(
+    path.flatMap(({ choices }) =>
+      choices
+        .filter(({ option }) => option === 'holds' || option === 'does not hold')
+        .map(({ what, option }): [string, boolean] => [what, option === 'holds']),
+    ),
+  );
   const resumes = path.filter(({ fate }) => fate === 'resumed').length;
   return [
     `  # ${property}, ${plan.file}:${line}`,
     `  - name: ${JSON.stringify(message.replace(/ (when|while) the run .*/, '').concat(': never'))}`,
     ...(faults.length > 0 ? ['    faults:', ...faults.map((fault) => `      - ${fault}`)] : []),
+    ...(assumed.size > 0
+      ? ['    assume:', ...[...assumed].map(([text, holds]) => `      ${JSON.stringify(text)}: ${holds}`)]
+      : []),
     ...(resumes > 0 ? [`    resumes: ${resumes}`] : []),
     '    expect:',
     ...expectationOf(violation, plan).map((text) => `      ${text}`),
@@ -46,9 +56,9 @@ function expectationOf({ path, property }: Violation, plan: Plan): readonly stri
     return [
       'outcome: rolled-back',
       'leftOver: []',
-      `node: { virtualized: false, serving: old, answers: true, guests: [old], disks: ${disks} }`,
+      `node: { virtualized: false, serving: old, answers: true, guests: [old], disks: ${disks}, attached: [], idleMemory: false }`,
     ];
   }
   if (outcome === 'paused') return ['outcome: paused', 'node: { answers: true }'];
-  return [`outcome: ${outcome}`, 'node: { virtualized: false, answers: true }'];
+  return [`outcome: ${outcome}`, 'node: { virtualized: false, answers: true, idleMemory: false }'];
 }

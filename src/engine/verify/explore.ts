@@ -1,8 +1,6 @@
 /** Every state a run can get into and every way it can go on from there, breadth first: the first way found is a shortest. */
 import type { Plan } from '../plan/plan.ts';
-import { stepsOf } from '../plan/plan.ts';
-import { compileChart } from '../statechart/compile-chart.ts';
-import type { CompiledPlan } from '../statechart/compiled-plan.ts';
+import { type CompiledPlan, compilePlan } from '../statechart/compiled-plan.ts';
 import type { EffectInput } from '../statechart/run-context.ts';
 import { stepKind } from '../steps/table.ts';
 import { type Choices, forEachChoice } from './choices.ts';
@@ -26,7 +24,7 @@ export interface Exploration {
 
 export async function explore(plan: Plan, statesMax = STATES_MAX): Promise<Exploration> {
   const evaluator = new UnknownEvaluator(plan);
-  const compiled: CompiledPlan = { plan, steps: stepsOf(plan), evaluator, chart: compileChart(plan, evaluator) };
+  const compiled = compilePlan(plan, evaluator);
   const rounds = new Rounds(compiled, evaluator);
   const states: State[] = [];
   const byKey = new Map<string, State>();

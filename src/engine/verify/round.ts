@@ -13,7 +13,7 @@ import { priorTiming } from '../run/dry-run.ts';
 import { type DriverOptions, type DriverState, type OpenIntent, RunDriver } from '../run/run-driver.ts';
 import type { CompiledPlan } from '../statechart/compiled-plan.ts';
 import type { EffectInput, Waiting } from '../statechart/run-context.ts';
-import { stepKind } from '../steps/table.ts';
+import { STEP_KINDS, stepKind } from '../steps/table.ts';
 import type { Choices } from './choices.ts';
 import type { Edge, Spot } from './edge.ts';
 import type { UnknownEvaluator } from './unknown-evaluator.ts';
@@ -180,7 +180,8 @@ export class Rounds {
     if (effect.kind === 'ask') return ['ok', 'fails', 'crash-before', 'crash-after', 'power-lost-before'];
     const step = effect.kind === 'step' ? this.#compiled.steps[effect.index]! : undefined;
     const changes = wouldDo.stages.length > 0;
-    const leavesHalf = changes && !(step && stepKind(step.uses).atomic);
+    const kind = step ? stepKind(step.uses) : STEP_KINDS.find(({ name }) => name === request.primitive);
+    const leavesHalf = changes && kind?.atomic !== true;
     const { plan } = this.#compiled;
     const hasBudget = step !== undefined && openBudgets(plan, spot.driver.snapshot.context).length > 0;
     return [

@@ -1,0 +1,237 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { Playbook } from '../../src/engine/generated/playbook.ts';
+import { makePlan, type Plan, parseYaml, validatePlaybook } from '../../src/engine/index.ts';
+import { stepsOf } from '../../src/engine/plan/plan.ts';
+import { readTest } from '../../src/engine/playbook-test/read-test.ts';
+import { runTest } from '../../src/engine/playbook-test/run-test.ts';
+import { counterTests } from '../../src/engine/verify/counter-test.ts';
+import type { Property } from '../../src/engine/verify/properties.ts';
+import { renderVerification } from '../../src/engine/verify/render-verification.ts';
+import { tellStory } from '../../src/engine/verify/story.ts';
+import { type Verification, verifyPlan } from '../../src/engine/verify/verify-plan.ts';
+import { OFFLINE, ONLINE, planOf, TestFolders } from './model-run.ts';
+
+const errorsOf = ({ violations }: Verification) => violations.filter(({ severity }) => severity === 'error');
+
+describe('the shipped playbooks', () => {
+  it.each([ONLINE, OFFLINE])('%s holds every property, whatever fails', async (file) => {
+    const verification = await verifyPlan(planOf(file, {}));
+    expect(errorsOf(verification)).toEqual([]);
+    expect(verification.isComplete).toBe(true);
+  });
+
+  it('are seen whole: every step fails, times out and is resumed after a crash', async () => {
+    const verification = await verifyPlan(planOf(ONLINE, {}));
+    expect(verification.states).toBeGreaterThan(500);
+    expect(verification.crashes).toBeGreaterThan(400);
+    expect(verification.worst.downtime.ms).toBeGreaterThan(0);
+    expect(await verifyPlan(planOf(ONLINE, {}))).toMatchObject({ states: verification.states });
+  });
+});
+
+interface Mistake {
+  readonly what: string;
+  /** A part of online-os-upgrade.yaml and what stands there instead. */
+  readonly part: string;
+  readonly instead: string;
+  readonly property: Property;
+  /** The line that is shown begins with this text after the edit; or the step's. */
+  readonly step: string;
+  /** A sentence of the story. */
+  readonly story: RegExp;
+}
+
+const MISTAKES: readonly Mistake[] = [
+  {
+    what: 'a VM that is not taken back',
+    part: '        with: { guest: new, disk: system-new }\n',
+    instead: '        with: { guest: new, disk: system-new }\n        undo: none\n',
+    property: 'undo-works',
+    step: 'createVm',
+    story: /taking back cloneDisk is refused: disk system-new is in use/,
+  },
+  {
+    what: 'a disk that is not taken back',
+    part: '        with: { from: old, disk: system-new }\n',
+    instead: '        with: { from: old, disk: system-new }\n        undo: none\n',
+    property: 'nothing-left',
+    step: 'cloneDisk',
+    story: /the run has been rolled back: bare; .*disks upgrades, system-new/,
+  },
+  {
+    what: 'memory that is not given back',
+    part: '        retry: { attempts: 3, delay: 2s, backoff: { factor: 2 } }\n',
+    instead: '        undo: none\n',
+    property: 'nothing-left',
+    step: 'giveUpMemory',
+    story: /giveUpMemory \(memory.give-up\) (?:fails|times out)/,
+  },
+  {
+    what: 'a lock on a disk that is not released',
+    part: '        with: { guest: new, disk: upgrades, readOnly: true }\n',
+    instead: '        with: { guest: old, disk: upgrades, readOnly: true }\n        undo: none\n',
+    property: 'nothing-left',
+    step: 'attachUpgrades',
+    story: /attachUpgrades \(disk.attach\) (?:is done|fails half-way)/,
+  },
+  {
+    what: 'a cut-over that is not taken back',
+    part: '        with: { from: old, to: new }\n',
+    instead: '        with: { from: old, to: new }\n        undo: none\n',
+    property: 'service-stays',
+    step: 'moveService',
+    story: /createVm is taken back/,
+  },
+  {
+    what: 'an undo the wrong way round',
+    part: '        with: { from: old, to: new }\n',
+    instead:
+      '        with: { from: old, to: new }\n        undo: { uses: service.cut-over, with: { from: old, to: new } }\n',
+    property: 'service-stays',
+    step: 'moveService',
+    story: /moveService is taken back/,
+  },
+  {
+    what: 'a cut-over whose failure is passed over',
+    part: '        with: { from: old, to: new }\n',
+    instead: '        with: { from: old, to: new }\n        onFailure: continue\n',
+    property: 'service-stays',
+    step: 'moveService',
+    story: /shutDownOld \(guest.shutdown\)/,
+  },
+  {
+    what: 'an abort on a virtualized node',
+    part: '        uses: microvisor.devirtualize\n      - id: audit',
+    instead: '        uses: microvisor.devirtualize\n        onFailure: abort\n      - id: audit',
+    property: 'ends-bare',
+    step: 'slipOut',
+    story: /slipOut \(microvisor.devirtualize\) fails/,
+  },
+  {
+    what: 'memory that is left idle where taking it up fails',
+    part: '        retry: { attempts: 3, delay: 2s }\n',
+    instead: '        onFailure: continue\n',
+    property: 'nothing-left',
+    step: 'takeUpMemory',
+    story: /takeUpMemory \(memory.take-up\) (?:fails|times out)/,
+  },
+  {
+    what: 'a service that is stopped and not started again',
+    part: '      - id: bootCopy\n',
+    instead:
+      '      - id: halt\n        uses: service.stop\n        with: { guest: old }\n        undo: none\n      - id: bootCopy\n',
+    property: 'service-stays',
+    step: 'halt',
+    story: /old, which does not answer/,
+  },
+  {
+    what: 'a step that can never run',
+    part: '      - id: soaking\n',
+    instead:
+      '      - id: never\n        uses: service.check\n        when: vars.soakFor == "never"\n      - id: soaking\n',
+    property: 'no-dead-step',
+    step: 'never',
+    story: /^$/,
+  },
+  {
+    what: 'two steps in the wrong order',
+    part: '      - id: createVm\n',
+    instead: '      - id: early\n        uses: vm.boot\n        with: { guest: new }\n      - id: createVm\n',
+    property: 'can-succeed',
+    step: 'early',
+    story: /early \(vm.boot\) is refused: the node has no guest new/,
+  },
+];
+
+/** Of a text whose mistakes `validate` may know as well. */
+function planAnyway(text: string): Plan {
+  const validation = validatePlaybook(parseYaml(ONLINE, text));
+  const { plan } = makePlan(validation.playbook ?? (validation.source.data as Playbook), validation.source, {});
+  if (!plan) throw new Error('the playbook has no plan');
+  return plan;
+}
+
+describe('a mistake in a playbook', () => {
+  const shipped = readFileSync(ONLINE, 'utf8');
+
+  it.each(MISTAKES)('$what is found, with its line and its story', async (mistake) => {
+    expect(shipped).toContain(mistake.part);
+    const text = shipped.replace(mistake.part, mistake.instead);
+    const plan = planAnyway(text);
+    const verification = await verifyPlan(plan);
+    const found = errorsOf(verification).find(({ property, step }) => {
+      return property === mistake.property && step?.id === mistake.step;
+    });
+    expect(found, JSON.stringify(errorsOf(verification).map(({ message }) => message))).toBeDefined();
+    expect(text.split('\n')[found!.line - 1]).toContain(`- id: ${mistake.step}`);
+    const story = tellStory(found!.path, stepsOf(plan)).map((sentence) => sentence.text);
+    expect(story.join('\n')).toMatch(mistake.story);
+    const rendered = renderVerification(verification, { color: false, file: ONLINE });
+    expect(rendered).toContain(`${ONLINE}:${found!.line}: error ${mistake.property}`);
+  });
+
+  it.each(MISTAKES.filter(({ property }) => property !== 'no-dead-step'))(
+    '$what becomes a playbook test that fails',
+    async (mistake) => {
+      using folders = new TestFolders();
+      const plan = planAnyway(shipped.replace(mistake.part, mistake.instead));
+      const { violations } = await verifyPlan(plan);
+      const found = violations.filter(
+        ({ property, step }) => property === mistake.property && step?.id === mistake.step,
+      );
+      const path = join(folders.make(), 'counter.test.yaml');
+      writeFileSync(path, counterTests(plan, stepsOf(plan), found));
+      const { test, diagnostics } = readTest(parseYaml(path, readFileSync(path)));
+      expect(diagnostics).toEqual([]);
+      for (const one of test!.tests) expect((await runTest(plan, one, test!.mocks)).mismatches).not.toEqual([]);
+    },
+  );
+});
+
+describe('the language beyond steps in a row', () => {
+  const playbook = (phase: string): string => `apiVersion: mvctl/v1
+kind: Playbook
+name: small
+phases:
+  - id: work
+${phase}
+  - id: commit
+    steps:
+      - { id: checked, uses: service.check }
+      - { id: commit, uses: commit, with: { guest: old } }
+`;
+  const verifyText = async (text: string): Promise<Verification> => verifyPlan(planAnyway(text));
+
+  it('knows that a condition can go either way, and the same way twice', async () => {
+    const { violations } = await verifyText(
+      playbook(`    steps:
+      - { id: before, uses: guest.facts, with: { guest: old } }
+      - { id: under, uses: microvisor.virtualize, when: 'steps.before.kernel == "x"' }
+      - { id: out, uses: microvisor.devirtualize, when: 'steps.before.kernel == "x"' }`),
+    );
+    expect(violations).toEqual([]);
+  });
+
+  it('finds the condition that is missing', async () => {
+    const verification = await verifyText(
+      playbook(`    steps:
+      - { id: before, uses: guest.facts, with: { guest: old } }
+      - { id: under, uses: microvisor.virtualize }
+      - { id: out, uses: microvisor.devirtualize, when: 'steps.before.kernel == "x"' }`),
+    );
+    expect(errorsOf(verification)[0]).toMatchObject({ property: 'ends-bare', step: { id: 'under' } });
+  });
+
+  it('reaches a phase that runs out of time', async () => {
+    const verification = await verifyText(
+      playbook(`    timeout: 3m
+    steps:
+      - { id: one, uses: guest.run, with: { guest: old, argv: [one] }, undo: none }
+      - { id: two, uses: guest.run, with: { guest: old, argv: [two] }, undo: none }`),
+    );
+    expect(errorsOf(verification)).toEqual([]);
+    expect(verification.worst.duration.ms).toBeGreaterThan(120_000);
+  });
+});
