@@ -33,7 +33,13 @@ describe.skipIf(CHROMIUM === undefined)('the HTML report in Chromium', { timeout
     const measured = compareReports(await modelReport(ONLINE), await modelReport(OFFLINE));
     // A model has no traps of its own.
     const phases = measured.phases.map((phase, index) => ({ ...phase, traps: { '0x9': 7 * index, '0x80000007': 3 } }));
-    report = { ...measured, phases };
+    const latencyMs = { p50: 0.5, p99: 2, max: 40 };
+    const load = {
+      short: { requests: 900, failed: 2, failures: { reset: 2 }, latencyMs },
+      keepAlive: { requests: 80, failed: 0, failures: {}, latencyMs },
+      download: { requests: 3, failed: 0, failures: {}, latencyMs: null },
+    };
+    report = { ...measured, phases, service: { ...measured.service!, load } };
   }, 120_000);
   afterAll(async () => {
     await browser[Symbol.asyncDispose]();
@@ -80,6 +86,16 @@ describe.skipIf(CHROMIUM === undefined)('the HTML report in Chromium', { timeout
       expect(cells[5]).toBe(`${failed}/${requests}`);
       expect(cells.at(-1)).toBe(String(Object.values(traps!).reduce((total: number, count = 0) => total + count, 0)));
     }
+  });
+
+  it('has a row for every kind of client at work meanwhile', async () => {
+    const { page } = await show(report, 'light');
+    const rows = ['short', 'keepAlive', 'download'].map((kind) => texts(page, `[data-load="${kind}"] td`));
+    expect(await Promise.all(rows)).toEqual([
+      ['short requests', '900', '2', 'reset 2', '0.5ms', '2ms', '40ms'],
+      ['requests on kept connections', '80', '0', '', '0.5ms', '2ms', '40ms'],
+      ['downloads', '3', '0', '', '-', '-', '-'],
+    ]);
   });
 
   it('draws phases, failed requests, M-mode entries and owners to scale', async () => {

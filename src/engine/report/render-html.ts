@@ -4,7 +4,7 @@ import { formatMs } from '../values/duration.ts';
 import { figures } from './html/figures.ts';
 import { Markup, markup } from './html/markup.ts';
 import { STYLE } from './html/style.ts';
-import { comparisonTable, phaseTable, stepTables, systemTable } from './html/tables.ts';
+import { comparisonTable, loadTable, phaseTable, stepTables, systemTable } from './html/tables.ts';
 import { timelineSvg } from './html/timeline-svg.ts';
 import { OUTCOME_COLOR, OUTCOME_WORDS } from './outcome-words.ts';
 
@@ -32,6 +32,7 @@ ${failureCard(report)}
 <div class="card">${timelineSvg(report)}</div>
 <h2>Phases</h2>
 <div class="card">${phaseTable(report)}</div>
+${loadTable(report)}
 ${comparisonTable(report)}
 ${systemTable(report)}
 <h2>Steps</h2>

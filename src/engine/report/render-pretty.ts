@@ -1,6 +1,7 @@
 /** The report for a terminal: what happened, phase by phase, and what a client saw of it. */
 import type { Report, ReportGuestOs, ReportPhase, ReportStep } from '../generated/report.ts';
 import { formatMs } from '../values/duration.ts';
+import { LOAD_WORDS } from './load-words.ts';
 import { OUTCOME_COLOR, OUTCOME_WORDS } from './outcome-words.ts';
 import { type Paint, paint } from './paint.ts';
 
@@ -106,7 +107,17 @@ function clientLines({ service }: Report, colors: Paint): string[] {
     `service    ${colors.strong(`down ${formatMs(service.downtimeMs)}`)}, longest gap ${formatMs(service.longestGapMs)}, ` +
       `${service.failed} of ${service.requests} requests failed${latency}`,
     colors.dim(`           a request every ${formatMs(service.resolutionMs)}: shorter gaps are not seen`),
+    ...loadLines(service),
   ];
+}
+
+/** What the other clients saw, a line each. */
+function loadLines({ load }: NonNullable<Report['service']>): string[] {
+  return Object.entries(load ?? {}).map(([kind, { requests, failed, latencyMs }], index) => {
+    const latency = latencyMs ? `, p99 ${formatMs(latencyMs.p99)}, max ${formatMs(latencyMs.max)}` : '';
+    const words = LOAD_WORDS[kind as keyof typeof LOAD_WORDS];
+    return `${index === 0 ? 'load      ' : '          '} ${failed} of ${requests} ${words} failed${latency}`;
+  });
 }
 
 function osLines({ os }: Report): string[] {

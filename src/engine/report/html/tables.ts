@@ -1,6 +1,7 @@
 /** What the picture shows, as tables: for reading values, and for who does not see pictures. */
 import type { Report, ReportPhase } from '../../generated/report.ts';
 import { formatMs } from '../../values/duration.ts';
+import { LOAD_WORDS } from '../load-words.ts';
 import { entriesByName, entriesIn } from '../trap-cause.ts';
 import { type Markup, markup } from './markup.ts';
 
@@ -48,6 +49,18 @@ export function stepTables({ phases }: Report): readonly Markup[] {
             markup`<tr><td>${step.id}</td><td class="text">${step.uses}</td><td class="text">${step.outcome}</td><td>${step.attempts}</td><td>${step.startMs === null ? '' : formatMs(step.startMs)}</td><td>${step.startMs === null ? '' : formatMs(step.nodeMs)}</td></tr>`,
         )}</tbody></table></details>`,
     );
+}
+
+/** What clients other than the prober saw. */
+export function loadTable({ service }: Report): Markup | null {
+  if (!service?.load) return null;
+  const ms = (value: number | undefined): string => (value === undefined ? '-' : formatMs(value));
+  return markup`<h2>Clients at work meanwhile</h2><div class="card"><table><thead><tr><th></th><th>requests</th><th>failed</th><th class="text">how</th><th>p50</th><th>p99</th><th>max</th></tr></thead><tbody>${Object.entries(
+    service.load,
+  ).map(([kind, { requests, failed, failures, latencyMs }]) => {
+    const how = Object.entries(failures).map(([failure, count]) => `${failure} ${count}`);
+    return markup`<tr data-load="${kind}"><td>${LOAD_WORDS[kind as keyof typeof LOAD_WORDS]}</td><td>${requests}</td><td${failed > 0 && markup` class="bad"`}>${failed}</td><td class="text">${how.join(', ')}</td><td>${ms(latencyMs?.p50)}</td><td>${ms(latencyMs?.p99)}</td><td>${ms(latencyMs?.max)}</td></tr>`;
+  })}</tbody></table></div>`;
 }
 
 export function systemTable({ os: { before, after } }: Report): Markup | null {
