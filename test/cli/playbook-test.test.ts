@@ -55,7 +55,7 @@ describe('mvctl test', () => {
     const { out, exitCode } = await mvctl('test', file);
     expect(exitCode).toBe(4);
     expect(out).toContain(`${file}:9:23: moveService was done before commit`);
-    expect(out).toContain(`${file}:10:24: expected a downtime of at least 1h, found 30ms`);
+    expect(out).toContain(`${file}:10:24: expected a downtime of at least 1h, found 0ms`);
     expect(out).toContain('1 of 1 failed');
   });
 

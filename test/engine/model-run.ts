@@ -43,7 +43,7 @@ export function modelFor(
   plan: Plan,
   interfere?: (request: ActRequest, model: ModelNode) => Interference | undefined,
 ): ModelNode {
-  const disks = plan.node.disks.map(({ name }) => name);
+  const { disks } = plan.node;
   return new ModelNode({ timing: priorTiming(plan), disks, ...(interfere ? { interfere } : {}) });
 }
 

@@ -26,7 +26,7 @@ describe('the shipped playbooks', () => {
     const verification = await verifyPlan(planOf(ONLINE, {}));
     expect(verification.states).toBeGreaterThan(500);
     expect(verification.crashes).toBeGreaterThan(400);
-    expect(verification.worst.downtime.ms).toBeGreaterThan(0);
+    expect(verification.worst.duration.ms).toBeGreaterThan(3_600_000);
     expect(await verifyPlan(planOf(ONLINE, {}))).toMatchObject({ states: verification.states });
   });
 });
@@ -78,28 +78,28 @@ const MISTAKES: readonly Mistake[] = [
   },
   {
     what: 'a cut-over that is not taken back',
-    part: '        with: { from: old, to: new }\n',
-    instead: '        with: { from: old, to: new }\n        undo: none\n',
+    part: '        uses: service.cut-over\n        with: { from: old, to: new }\n',
+    instead: '        uses: service.cut-over\n        with: { from: old, to: new }\n        undo: none\n',
     property: 'service-stays',
     step: 'moveService',
     story: /createVm is taken back/,
   },
   {
     what: 'an undo the wrong way round',
-    part: '        with: { from: old, to: new }\n',
+    part: '        uses: service.cut-over\n        with: { from: old, to: new }\n',
     instead:
-      '        with: { from: old, to: new }\n        undo: { uses: service.cut-over, with: { from: old, to: new } }\n',
+      '        uses: service.cut-over\n        with: { from: old, to: new }\n        undo: { uses: service.cut-over, with: { from: old, to: new } }\n',
     property: 'service-stays',
     step: 'moveService',
     story: /moveService is taken back/,
   },
   {
     what: 'a cut-over whose failure is passed over',
-    part: '        with: { from: old, to: new }\n',
-    instead: '        with: { from: old, to: new }\n        onFailure: continue\n',
+    part: '        uses: service.cut-over\n        with: { from: old, to: new }\n',
+    instead: '        uses: service.cut-over\n        with: { from: old, to: new }\n        onFailure: continue\n',
     property: 'service-stays',
     step: 'moveService',
-    story: /shutDownOld \(guest.shutdown\)/,
+    story: /moveService \(service.cut-over\) fails half-way/,
   },
   {
     what: 'an abort on a virtualized node',

@@ -18,7 +18,7 @@ import type {
 import { OwnerSpans } from '../owner-spans.ts';
 import type { FailureCode, ServiceSpec } from '../primitives.ts';
 import { effectOf, failure } from './model-effects.ts';
-import { ModelState } from './model-state.ts';
+import { type ModelDisk, ModelState } from './model-state.ts';
 
 export interface ModelTiming {
   readonly ms: number;
@@ -32,7 +32,7 @@ export interface ModelTiming {
 export interface ModelOptions {
   readonly timing: (request: ActRequest) => ModelTiming;
   /** Disks the node has besides the system disk. */
-  readonly disks: readonly string[];
+  readonly disks: readonly ModelDisk[];
   /** Called before a primitive takes effect; what it returns is what the world does instead. */
   readonly interfere?: (request: ActRequest, model: ModelNode) => Interference | undefined;
   /** What a primitive says in place of the model's result. */

@@ -24,6 +24,13 @@ export interface ModelBank {
 /** Disk of the OS that owns the node when a run begins. */
 const SYSTEM_DISK = 'system';
 
+/** A disk of the node besides the system disk. */
+export interface ModelDisk {
+  readonly name: string;
+  /** The OS that boots has it, whichever that is. */
+  readonly attached: boolean;
+}
+
 export class ModelState {
   isOn = true;
   isVirtualized = false;
@@ -43,8 +50,12 @@ export class ModelState {
   /** Devices that changed hands: null = nobody's. */
   readonly devices = new Map<string, GuestName | null>();
 
-  constructor(disks: Iterable<string>) {
-    this.disks = new Set(disks);
+  /** Disks that whichever OS boots has. */
+  readonly #data: readonly string[];
+
+  constructor(disks: readonly ModelDisk[]) {
+    this.disks = new Set(disks.map(({ name }) => name));
+    this.#data = disks.filter(({ attached }) => attached).map(({ name }) => name);
     this.#bare(1);
   }
 
@@ -116,11 +127,14 @@ export class ModelState {
   #bare(version: number, disk = SYSTEM_DISK): void {
     this.guests.set('old', { runs: true, serviceRuns: true, installed: version, booted: version, disk });
     this.holders.add('old');
+    for (const disk of this.#data) this.attached.add(`old:${disk}`);
     for (const side of GUEST_NAMES) this.banks[side] = { owner: 'old', isOnline: true };
   }
 
   copy(): ModelState {
-    const copy = new ModelState(this.disks);
+    const copy = new ModelState(this.#data.map((name) => ({ name, attached: true })));
+    copy.disks.clear();
+    for (const disk of this.disks) copy.disks.add(disk);
     copy.isOn = this.isOn;
     copy.isVirtualized = this.isVirtualized;
     copy.committed = this.committed;
@@ -129,6 +143,7 @@ export class ModelState {
     copy.holders.clear();
     for (const holder of this.holders) copy.holders.add(holder);
     for (const side of GUEST_NAMES) copy.banks[side] = { ...this.banks[side] };
+    copy.attached.clear();
     for (const entry of this.attached) copy.attached.add(entry);
     for (const [device, owner] of this.devices) copy.devices.set(device, owner);
     return copy;

@@ -16,7 +16,7 @@ import type { ProgressListener } from './run-progress.ts';
 const ENGINE_PRIOR: ModelTiming = { ms: 200, downtimeMs: 0 };
 
 export async function dryRun(plan: Plan, onProgress: ProgressListener = () => {}): Promise<Report> {
-  const port = new ModelNode({ timing: priorTiming(plan), disks: plan.node.disks.map(({ name }) => name) });
+  const port = new ModelNode({ timing: priorTiming(plan), disks: plan.node.disks });
   const { bootId, nowNs, clock, facts } = await port.status();
   onProgress({ type: 'run-start', plan, isResumed: false, journalPath: '' }, false);
   const driver = new RunDriver({

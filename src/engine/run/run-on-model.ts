@@ -52,7 +52,7 @@ export async function runOnModel(compiled: CompiledPlan, options: ModelRunOption
   let fate: Fate = 'ok';
   let lostPower = false;
   const node = new ModelNode({
-    disks: plan.node.disks.map(({ name }) => name),
+    disks: plan.node.disks,
     timing: (request) => {
       const timing = options.timing(request);
       const leftMs = ((request.deadlineNs ?? Number.POSITIVE_INFINITY) - node.nowNs) / NS_PER_MS;

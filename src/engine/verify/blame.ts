@@ -78,6 +78,8 @@ function aspect({ spot }: State, facet: string): string {
       return GUEST_NAMES.map((side) => JSON.stringify(state.banks[side])).join();
     case 'disk':
       return String(state.disks.has(name));
+    case 'data':
+      return [...state.attached].filter((entry) => entry.endsWith(`:${name}`)).join();
     case 'attached':
       return String(state.attached.has(name));
     default:

@@ -52,13 +52,15 @@ function expectationOf({ path, property }: Violation, plan: Plan): readonly stri
   const outcome = path.at(-1)?.to.outcome;
   if (property === 'can-succeed' || property === 'no-dead-step') return ['outcome: succeeded'];
   const disks = JSON.stringify(plan.node.disks.map(({ name }) => name));
+  const attached = JSON.stringify(plan.node.disks.flatMap((disk) => (disk.attached ? [`old:${disk.name}`] : [])));
   if (outcome === undefined || outcome === 'rolled-back' || outcome === 'failed-dirty') {
     return [
       'outcome: rolled-back',
       'leftOver: []',
-      `node: { virtualized: false, serving: old, answers: true, guests: [old], disks: ${disks}, attached: [], idleMemory: false }`,
+      `node: { virtualized: false, serving: old, answers: true, guests: [old], disks: ${disks}, attached: ${attached}, idleMemory: false }`,
     ];
   }
-  if (outcome === 'paused') return ['outcome: paused', 'node: { answers: true }'];
-  return [`outcome: ${outcome}`, 'node: { virtualized: false, answers: true, idleMemory: false }'];
+  const serving = path.at(-1)?.to.spot.node.state.committed ?? 'old';
+  if (outcome === 'paused') return ['outcome: paused', `node: { serving: ${serving}, answers: true }`];
+  return [`outcome: ${outcome}`, `node: { virtualized: false, serving: ${serving}, answers: true, idleMemory: false }`];
 }

@@ -65,12 +65,20 @@ function leftOf(state: ModelState, before: ModelState, isRolledBack: boolean): r
       deviations.push({ property, facet: `disk:${disk}`, message: `disk ${disk} is gone` });
     }
   }
+  const data = new Set([...before.attached].map((entry) => entry.slice(entry.indexOf(':') + 1)));
+  for (const disk of data) {
+    const holders = [...state.guests.keys()].filter((name) => state.attached.has(`${name}:${disk}`));
+    if (holders.length === 1 && holders[0] === state.serving) continue;
+    const message = `disk ${disk} is attached to ${holders.join(' and ') || 'nobody'}, and ${state.serving} has the service`;
+    deviations.push({ property: 'service-stays', facet: `data:${disk}`, message });
+  }
   for (const entry of state.attached) {
-    const [guest, disk] = entry.split(':');
+    const [guest, disk = ''] = entry.split(':');
+    if (data.has(disk)) continue;
     const message = `disk ${disk} stays attached to ${guest}`;
     // An OS that was upgraded may keep what it was given; one that a rollback goes back to was never meant to have it.
     const severity = isRolledBack ? 'error' : 'warning';
-    if (!before.attached.has(entry)) deviations.push({ property, facet: `attached:${entry}`, message, severity });
+    deviations.push({ property, facet: `attached:${entry}`, message, severity });
   }
   if (isRolledBack) {
     for (const [device, owner] of state.devices) {

@@ -40,7 +40,7 @@ const LATE_FATES = ['takes-all-time', 'times-out'] as const;
 export class Rounds {
   readonly #compiled: CompiledPlan;
   readonly #evaluator: UnknownEvaluator;
-  readonly #disks: readonly string[];
+  readonly #disks: CompiledPlan['plan']['node']['disks'];
   readonly #timing: (request: ActRequest) => ModelTiming;
   readonly #branching: ReadonlySet<string>;
 
@@ -49,7 +49,7 @@ export class Rounds {
     const { plan } = compiled;
     this.#compiled = compiled;
     this.#evaluator = evaluator;
-    this.#disks = plan.node.disks.map(({ name }) => name);
+    this.#disks = plan.node.disks;
     this.#timing = priorTiming(plan);
     this.#branching = new Set(plan.phases.filter(hasBranches).map(({ id }) => id));
   }
