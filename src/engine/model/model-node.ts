@@ -30,7 +30,8 @@ export interface ModelTiming {
 }
 
 export interface ModelOptions {
-  readonly timing: (request: ActRequest) => ModelTiming;
+  /** Asked when the primitive begins, at `nowNs`. */
+  readonly timing: (request: ActRequest, nowNs: number) => ModelTiming;
   /** Disks the node has besides the system disk. */
   readonly disks: readonly ModelDisk[];
   /** Called before a primitive takes effect; what it returns is what the world does instead. */
@@ -166,7 +167,7 @@ export class ModelNode implements NodePort {
   }
 
   #begin(request: ActRequest, interference: Interference | undefined): RunningAct {
-    const { ms, downtimeMs } = this.#options.timing(request);
+    const { ms, downtimeMs } = this.#options.timing(request, this.nowNs);
     const startNs = this.nowNs;
     const endNs = startNs + Math.round(ms * MS);
     const deadlineNs = request.deadlineNs ?? Number.POSITIVE_INFINITY;

@@ -17,7 +17,7 @@ import { type DriveEnd, RunDriver } from './run-driver.ts';
 import type { ProgressListener } from './run-progress.ts';
 
 export interface ModelRunOptions {
-  readonly timing: (request: ActRequest) => ModelTiming;
+  readonly timing: (request: ActRequest, nowNs: number) => ModelTiming;
   /** Absent: everything goes well. */
   readonly fateOf?: (occasion: Occasion) => OrderedFate | undefined;
   /** What a primitive says in place of the model's result. */
@@ -25,6 +25,8 @@ export interface ModelRunOptions {
   /** How often a run that pauses is resumed. */
   readonly resumes?: number;
   readonly assumesAssertions?: boolean;
+  /** Windows are open and gates are approved. */
+  readonly admits?: boolean;
   readonly onProgress?: ProgressListener;
 }
 
@@ -53,9 +55,9 @@ export async function runOnModel(compiled: CompiledPlan, options: ModelRunOption
   let lostPower = false;
   const node = new ModelNode({
     disks: plan.node.disks,
-    timing: (request) => {
-      const timing = options.timing(request);
-      const leftMs = ((request.deadlineNs ?? Number.POSITIVE_INFINITY) - node.nowNs) / NS_PER_MS;
+    timing: (request, nowNs) => {
+      const timing = options.timing(request, nowNs);
+      const leftMs = ((request.deadlineNs ?? Number.POSITIVE_INFINITY) - nowNs) / NS_PER_MS;
       return usesAllTime(fate) && Number.isFinite(leftMs) ? { ...timing, ms: Math.max(0, leftMs) } : timing;
     },
     interfere: (request) => {
@@ -96,6 +98,8 @@ export async function runOnModel(compiled: CompiledPlan, options: ModelRunOption
       facts: {},
       onProgress: options.onProgress ?? (() => {}),
       assumesAssertions: options.assumesAssertions ?? false,
+      admits: options.admits ?? false,
+      secrets: Object.fromEntries(Object.keys(plan.secrets).map((name) => [name, ''])),
     });
     driver.replay(records);
     return driver;
