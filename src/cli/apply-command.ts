@@ -12,6 +12,7 @@ import { resume } from './resume-command.ts';
 import { runLines } from './run-lines.ts';
 import { finish, runSession } from './run-session.ts';
 import { stateDirOption } from './state-dir-option.ts';
+import { wholeNumber } from './whole-number.ts';
 
 interface ApplyFlags {
   readonly dryRun?: boolean;
@@ -47,7 +48,7 @@ export function applyCommand(io: CliIo, open: OpenNode = openNode): Command {
     .option('--resume', 'go on with the run that was left on the node, as mvctl resume does')
     .addOption(outputOption())
     .addOption(new Option('--clock <clock>', 'clock of a new node').choices(['virtual', 'realtime']).default('virtual'))
-    .option('--seed <number>', 'moves every random choice of a new node', wholeNumber, 1)
+    .option('--seed <number>', 'moves every random choice of a new node', wholeNumber('--seed'), 1)
     .option('--var <name=value>', 'value of a variable; repeatable', nameValue)
     .option('--disk <name=image>', 'another image for a disk of a new node; repeatable', nameValue)
     .addOption(stateDirOption())
@@ -82,12 +83,4 @@ async function apply(playbook: string | undefined, flags: ApplyFlags, io: CliIo,
     },
     io,
   );
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0) {
-    throw new CommandError(EXIT.usage.code, `--seed: expected a whole number, found ${text}`);
-  }
-  return value;
 }

@@ -10,6 +10,11 @@ export const VERBS: readonly Verb[] = [
     load: async (io) => (await import('./verify-command.ts')).verifyCommand(io),
   },
   {
+    name: 'simulate',
+    summary: 'predict what a run takes, from earlier runs of the node; or what becomes of it if something fails',
+    load: async (io) => (await import('./simulate-command.ts')).simulateCommand(io),
+  },
+  {
     name: 'test',
     summary: 'run the tests of playbooks on a model of the node',
     load: async (io) => (await import('./test-command.ts')).testCommand(io),
