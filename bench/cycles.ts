@@ -3,7 +3,7 @@
  * is different at the end. Each cycle is a run of playbooks/online-os-restart.yaml from bare to bare. Ends with exit code 1
  * when a figure of the last cycle is not within 1 % of the first, or when something was left behind.
  *
- *   node bench/cycles.ts [--cycles 20] [--bank-mib 256]
+ *   node bench/cycles.ts [--cycles 20] [--bank-mib 256] [--harts 1]
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,7 +15,11 @@ import { systemDisk } from '../test/system/system-disk.ts';
 const SHARE = 0.01;
 
 const { values } = parseArgs({
-  options: { cycles: { type: 'string', default: '20' }, 'bank-mib': { type: 'string', default: '256' } },
+  options: {
+    cycles: { type: 'string', default: '20' },
+    'bank-mib': { type: 'string', default: '256' },
+    harts: { type: 'string', default: '1' },
+  },
 });
 
 const COLUMNS: readonly (readonly [title: string, of: (figures: CycleFigures) => string])[] = [
@@ -39,7 +43,12 @@ const COLUMNS: readonly (readonly [title: string, of: (figures: CycleFigures) =>
 ];
 
 const stateDir = mkdtempSync(join(tmpdir(), 'mvctl-cycles-'));
-const node = new CyclingNode({ stateDir, systemDisk: await systemDisk(), bankMib: Number(values['bank-mib']) });
+const node = new CyclingNode({
+  stateDir,
+  systemDisk: await systemDisk(),
+  bankMib: Number(values['bank-mib']),
+  harts: Number(values.harts) as 1 | 2 | 3 | 4,
+});
 const all: CycleFigures[] = [];
 try {
   await node.boot();

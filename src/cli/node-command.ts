@@ -38,7 +38,7 @@ export function nodeCommand(io: CliIo): Command {
 }
 
 async function up(io: CliIo, options: { readonly stateDir: string; readonly console: boolean }): Promise<void> {
-  const made = { image: 'web-server', bankBytes: null, disks: [] };
+  const made = { image: 'web-server', bankBytes: null, harts: null, disks: [] };
   const node = await openNode({ stateDir: options.stateDir, clock: 'realtime', seed: 1, node: made }, io);
   const attached = options.console && process.stdin.isTTY;
   if (options.console) node.onConsole((_side, bytes) => process.stdout.write(bytes));

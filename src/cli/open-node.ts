@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { EXIT } from '../engine/exit-codes.ts';
 import type { PlannedNode } from '../engine/index.ts';
-import type { RemoteNode } from '../node/index.ts';
+import type { NodeSpec, RemoteNode } from '../node/index.ts';
 import { CommandError } from './command-error.ts';
 import { ImageProgress } from './image-progress.ts';
 import type { CliIo } from './io.ts';
@@ -21,6 +21,7 @@ export interface OpenNodeOptions {
 
 const MIB = 0x10_0000;
 const BANK_BYTES_DEFAULT = 512 * MIB;
+const HARTS_DEFAULT = 1;
 const RECIPES = fileURLToPath(new URL('../../recipes/', import.meta.url));
 const DEFAULT_IMAGE = 'web-server';
 
@@ -33,10 +34,12 @@ export async function openNode(options: OpenNodeOptions, io: CliIo): Promise<Rem
   const bankMib = (node.bankBytes ?? BANK_BYTES_DEFAULT) / MIB;
   const exists = existsSync(`${stateDir}/node.json`);
   const attached = node.disks.filter((disk) => disk.attached).map(({ name }) => name);
-  const spec = { bankMib, clock, seed, systemImage: system, images: disks, attached };
+  const harts = (node.harts ?? HARTS_DEFAULT) as NodeSpec['harts'];
+  const spec = { bankMib, harts, clock, seed, systemImage: system, images: disks, attached };
   const port = await connectNode({ stateDir, spec });
+  const wantedBankMib = node.bankBytes === null ? null : bankMib;
   try {
-    if (exists) await prepare(port, { stateDir, bankMib: node.bankBytes === null ? null : bankMib, disks });
+    if (exists) await prepare(port, { stateDir, bankMib: wantedBankMib, harts: node.harts, disks });
   } catch (error) {
     await port.close();
     throw error;
@@ -48,16 +51,23 @@ interface Wanted {
   readonly stateDir: string;
   /** Null: the playbook leaves it to the node. */
   readonly bankMib: number | null;
+  readonly harts: number | null;
   readonly disks: { readonly [name: string]: string };
 }
 
 /** A node that exists keeps its memory and its OS; disks that a playbook brings along are put in. */
-async function prepare(port: RemoteNode, { stateDir, bankMib, disks }: Wanted): Promise<void> {
+async function prepare(port: RemoteNode, { stateDir, bankMib, harts, disks }: Wanted): Promise<void> {
   const { facts } = await port.status();
   if (bankMib !== null && facts['bankMib'] !== bankMib) {
     throw new CommandError(
       EXIT.usage.code,
       `node.bank: expected banks of ${bankMib} MiB, found ${facts['bankMib']} MiB in the node of ${stateDir}`,
+    );
+  }
+  if (harts !== null && facts['harts'] !== harts) {
+    throw new CommandError(
+      EXIT.usage.code,
+      `node.harts: expected ${harts}, found ${facts['harts']} in the node of ${stateDir}`,
     );
   }
   for (const [name, image] of Object.entries(disks)) {

@@ -70,6 +70,17 @@ export interface Primitives {
   'memory.give-up': { readonly args: { readonly guest: GuestName }; readonly result: { readonly bytes: number } };
   'memory.take-up': { readonly args: { readonly guest: GuestName }; readonly result: { readonly bytes: number } };
 
+  /** Harts the guest has taken offline (null: half of them, never its last) belong to nobody; `harts`: all that nobody has. */
+  'cpu.give-up': {
+    readonly args: { readonly guest: GuestName; readonly harts: number | null };
+    readonly result: { readonly harts: readonly number[] };
+  };
+  /** Harts that nobody has are the guest's, and all of its harts are online; `harts`: all it has. */
+  'cpu.take-up': {
+    readonly args: { readonly guest: GuestName };
+    readonly result: { readonly harts: readonly number[] };
+  };
+
   /** Copies the system disk of a running guest, whose file systems are frozen meanwhile, to a disk of the node. */
   'disk.clone': {
     readonly args: { readonly from: GuestName; readonly name: string };
@@ -249,6 +260,7 @@ export const FAILURE_CODES = {
   'service-down': { retryable: true, means: 'the service did not answer as expected in time' },
   'not-virtualized': { retryable: false, means: 'the node is bare and the primitive needs the Microvisor' },
   'already-virtualized': { retryable: false, means: 'the Microvisor is already there' },
+  vetoed: { retryable: true, means: 'a guest does not want it done now, and says why' },
   refused: { retryable: false, means: 'a guard of the node forbids it in its present state' },
   'no-such-disk': { retryable: false, means: 'the disk does not exist' },
   'no-such-device': { retryable: false, means: 'the device does not exist' },

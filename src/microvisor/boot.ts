@@ -26,7 +26,7 @@ export function* beginBoot(hart: MachineModeHart, node: Virtualized, guest: Gues
 function load(hart: MachineModeHart, node: Virtualized, guest: Guest): void {
   const memory = sideMemory(node.partition.board, guest.side);
   const os = { side: guest.side, memory, service: guest.side === node.production };
-  guest.phase = { kind: 'booting', loader: loadOs(hart, os, node.rom), waits: false };
+  guest.phase = { kind: 'booting', hartId: hart.hartId, loader: loadOs(hart, os, node.rom), waits: false };
   guest.bootError = undefined;
 }
 
@@ -37,7 +37,7 @@ export function continueBoot(hart: MachineModeHart, guest: Guest): void {
   try {
     const step = loader.next();
     if (step.done !== true) {
-      guest.phase = { kind: 'booting', loader, waits: step.value === 'wfi' };
+      guest.phase = { ...guest.phase, waits: step.value === 'wfi' };
       return;
     }
     const { entry, deviceTree } = step.value;

@@ -124,8 +124,8 @@ export class Control {
     const to = owner === null ? undefined : this.#guest(owner);
     const holders = [...this.#node.guests.values()].filter((guest) => guest.harts.has(id) && guest !== to);
     for (const guest of holders) {
-      const isNeeded = guest.sbi.harts.state(id) !== HART_STATE.stopped || guest.bootHartId === id;
-      if (isNeeded && guest.isAlive) throw new Refusal('hart-in-use', `guest ${guest.side} runs on hart ${id}`);
+      const isStopped = guest.sbi.harts.state(id) === HART_STATE.stopped && guest.harts.get(id)?.isBooting !== true;
+      if (guest.isAlive && !isStopped) throw new Refusal('hart-in-use', `guest ${guest.side} runs on hart ${id}`);
       if (guest.harts.size === 1) throw new Refusal('hart-in-use', `hart ${id} is the only one of guest ${guest.side}`);
     }
     for (const guest of holders) guest.removeHart(id);

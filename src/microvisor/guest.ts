@@ -15,8 +15,13 @@ import { VirtualHart } from './virtual-hart.ts';
 
 export type GuestPhase =
   | { readonly kind: 'created' }
-  /** M-mode loads its OS from its disk; `waits`: for the disk. */
-  | { readonly kind: 'booting'; readonly loader: Waiting<LoadedOs>; readonly waits: boolean }
+  /** M-mode loads its OS from its disk on a hart; `waits`: for the disk. */
+  | {
+      readonly kind: 'booting';
+      readonly hartId: number;
+      readonly loader: Waiting<LoadedOs>;
+      readonly waits: boolean;
+    }
   | { readonly kind: 'running' }
   /** Its harts are taken out of it, one after another. */
   | { readonly kind: 'stopping' }
@@ -65,7 +70,7 @@ export class Guest {
     return this.phase.kind !== 'created' && this.phase.kind !== 'off';
   }
 
-  /** The hart its OS is loaded and entered on. */
+  /** The hart its OS is loaded and entered on next. */
   get bootHartId(): number {
     return Math.min(...this.harts.keys());
   }

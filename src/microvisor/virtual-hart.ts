@@ -32,7 +32,8 @@ export class VirtualHart {
 
   /** M-mode loads the guest's OS on it. */
   get isBooting(): boolean {
-    return this.guest.phase.kind === 'booting' && this.guest.bootHartId === this.hartId;
+    const { phase } = this.guest;
+    return phase.kind === 'booting' && phase.hartId === this.hartId;
   }
 
   /** It runs, or waits to. */

@@ -11,6 +11,7 @@ import { createStateDirectory, type StateDirectory } from './state-directory.ts'
 /** What a new node is made of; a node that exists keeps what it was made of. */
 export interface NodeSpec {
   readonly bankMib: number;
+  readonly harts: NodeConfig['harts'];
   readonly clock: 'virtual' | 'realtime';
   readonly seed: number;
   /** Read-only image of the system disk, and of further disks by name. */
@@ -69,6 +70,7 @@ function newNode(spec: NodeSpec, state: StateDirectory): NodeConfig {
   return {
     version: 1,
     bankMib: spec.bankMib,
+    harts: spec.harts,
     clock: spec.clock,
     seed: spec.seed,
     disks: Object.fromEntries([

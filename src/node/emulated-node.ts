@@ -80,7 +80,7 @@ export class EmulatedNode {
     this.#config = config;
     this.#state = state;
     const bankBytes = config.bankMib * MIB;
-    const harts = 1;
+    const { harts } = config;
     this.machine = createMachine({ harts, bankBytes, clock, random: seededRandom(config.seed), translate });
     this.executive = new Executive(this.machine);
     this.monitor = new MonitorClient(this.machine, this.executive);
@@ -348,6 +348,13 @@ export class EmulatedNode {
     }
   }
 
+  /** Guests with an OS that runs. */
+  async runningGuests(): Promise<GuestName[]> {
+    const running: GuestName[] = [];
+    for (const [name, side] of this.#names) if (await this.guestRuns(side)) running.push(name);
+    return running;
+  }
+
   // ------------------------------------------------------------------------------------------------------ agents
 
   /** Uses a guest's agent; the machine runs until `use` is done. @throws NodeError for what the agent reports */
@@ -422,6 +429,7 @@ export class EmulatedNode {
       virtualized: this.virtualized,
       bootSide: this.bootSide,
       bankMib: this.#config.bankMib,
+      harts: this.#config.harts,
       seed: this.#config.seed,
       disks: this.disks.names(),
       forwardedPort: this.forwardedPort ?? null,

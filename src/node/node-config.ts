@@ -4,7 +4,7 @@
  * of power before the commit brings the old OS back.
  */
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import type { Side } from '../machine/index.ts';
+import type { MachineOptions, Side } from '../machine/index.ts';
 
 /** A disk of the node: a read-only base image and an overlay with what was written. */
 export interface DiskConfig {
@@ -15,6 +15,7 @@ export interface DiskConfig {
 export interface NodeConfig {
   readonly version: 1;
   readonly bankMib: number;
+  readonly harts: MachineOptions['harts'];
   readonly clock: 'virtual' | 'realtime';
   /** Moves every random choice of the node: entropy device, probe phase, TCP sequence numbers. */
   readonly seed: number;
@@ -35,7 +36,8 @@ export function readNodeConfig(path: string): NodeConfig | undefined {
   const config = JSON.parse(readFileSync(path, 'utf8')) as NodeConfig;
   if (config.version !== 1)
     throw new Error(`${path}: expected version 1 of a node's configuration, found ${config.version}`);
-  return config;
+  // Nodes of earlier releases had one hart and did not say so.
+  return { ...config, harts: config.harts ?? 1 };
 }
 
 /** Atomic: a loss of power leaves the old file or the new one. */

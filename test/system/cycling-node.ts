@@ -13,7 +13,7 @@ import {
   runPlan,
   validatePlaybook,
 } from '../../src/engine/index.ts';
-import type { Side, SnapshotValue } from '../../src/machine/index.ts';
+import type { MachineOptions, Side, SnapshotValue } from '../../src/machine/index.ts';
 import { EmulatedNode } from '../../src/node/emulated-node.ts';
 import type { NodeConfig } from '../../src/node/node-config.ts';
 import { LocalNode } from '../../src/node/node-port.ts';
@@ -53,6 +53,7 @@ export interface CyclingNodeOptions {
   readonly stateDir: string;
   readonly systemDisk: string;
   readonly bankMib?: number;
+  readonly harts?: MachineOptions['harts'];
 }
 
 export class CyclingNode {
@@ -61,11 +62,12 @@ export class CyclingNode {
   readonly #stateDir: string;
   readonly #plan: Plan;
 
-  constructor({ stateDir, systemDisk, bankMib = 256 }: CyclingNodeOptions) {
+  constructor({ stateDir, systemDisk, bankMib = 256, harts = 1 }: CyclingNodeOptions) {
     const state = createStateDirectory(stateDir);
     const config: NodeConfig = {
       version: 1,
       bankMib,
+      harts,
       clock: 'virtual',
       seed: 1,
       disks: { system: { base: systemDisk, overlay: join(state.disks, 'system.overlay') } },

@@ -48,6 +48,7 @@ export type FailureCode =
   | 'service-down'
   | 'not-virtualized'
   | 'already-virtualized'
+  | 'vetoed'
   | 'refused'
   | 'no-such-disk'
   | 'no-such-device'
@@ -76,6 +77,8 @@ export type StepKind =
   | 'microvisor.audit'
   | 'memory.give-up'
   | 'memory.take-up'
+  | 'cpu.give-up'
+  | 'cpu.take-up'
   | 'disk.clone'
   | 'disk.remove'
   | 'disk.attach'
@@ -203,6 +206,10 @@ export interface Node {
   image?: string;
   memory?: Bytes;
   bank?: Bytes;
+  /**
+   * Harts of the node.
+   */
+  harts?: number;
   /**
    * Disks the node has besides the system disk.
    *

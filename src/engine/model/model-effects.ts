@@ -112,6 +112,11 @@ export function effectOf(
         result: () => ({ bytes: BANK_BYTES }),
       };
     }
+    // A model has one hart, which its guests share.
+    case 'cpu.give-up':
+      return looks(() => ({ harts: [] }));
+    case 'cpu.take-up':
+      return looks(() => ({ harts: [0] }));
     case 'disk.clone':
       return once(
         () => {
@@ -233,7 +238,7 @@ export function effectOf(
 }
 
 /** Primitives that act in a guest, through its agent. */
-const IN_GUEST = ['guest.', 'memory.', 'disk.clone', 'vm.reboot'] as const;
+const IN_GUEST = ['guest.', 'memory.', 'cpu.', 'disk.clone', 'vm.reboot'] as const;
 
 function refusalOf(state: ModelState, primitive: PrimitiveName, args: Args): NodeFailure | undefined {
   if (!state.isOn && primitive !== 'node.boot') return failure('guest-not-running', 'the node is off');

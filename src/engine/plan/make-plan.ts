@@ -133,6 +133,7 @@ class Planner {
       node: {
         image: node?.image ?? null,
         bankBytes: parseBytes(node?.bank) ?? null,
+        harts: node?.harts ?? null,
         disks: (node?.disks ?? []).map(({ name, image, attached }) => ({ name, image, attached: attached === true })),
       },
       service: {

@@ -145,6 +145,8 @@ export type SecretReference = { readonly env: string } | { readonly file: string
 export interface PlannedNode {
   readonly image: string | null;
   readonly bankBytes: number | null;
+  /** Null: the playbook leaves it to the node. */
+  readonly harts: number | null;
   readonly disks: readonly {
     readonly name: string;
     readonly image: string;

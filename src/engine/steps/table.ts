@@ -1,4 +1,5 @@
 /** Every step kind there is. */
+import { CPU_STEPS } from './cpu.ts';
 import { DISK_STEPS } from './disk.ts';
 import { GENERIC_STEPS } from './generic.ts';
 import { GUEST_STEPS } from './guest.ts';
@@ -12,6 +13,7 @@ import { VM_STEPS } from './vm.ts';
 export const STEP_KINDS: readonly StepKind[] = [
   ...MICROVISOR_STEPS,
   ...MEMORY_STEPS,
+  ...CPU_STEPS,
   ...DISK_STEPS,
   ...VM_STEPS,
   ...GUEST_STEPS,

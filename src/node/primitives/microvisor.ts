@@ -1,11 +1,14 @@
 /** virtualize, devirtualize, and the proof that nothing of it is left. */
+import { GUEST_NAMES } from '../../engine/index.ts';
 import type { MachineCounters } from '../../machine/index.ts';
 import type { MicrovisorStatus } from '../../microvisor/index.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
 import { NodeError } from '../node-error.ts';
 import type { Primitive } from './table.ts';
+import { askForVeto } from './veto.ts';
 
-export const virtualize: Primitive<'microvisor.virtualize'> = async (node) => {
+export const virtualize: Primitive<'microvisor.virtualize'> = async (node, _args, { deadlineNs }) => {
+  await askForVeto(node, 'virtualize', ['old'], deadlineNs);
   const startNs = node.machine.now();
   const answer = await node.monitor.request({ op: 'virtualize' });
   node.virtualized = true;
@@ -21,6 +24,7 @@ export const devirtualize: Primitive<'microvisor.devirtualize'> = async (node, _
     const { status } = await node.monitor.request({ op: 'status' });
     return { switchNs: 0, pauseNs: 0, ...bareStateOf(status) };
   }
+  await askForVeto(node, 'devirtualize', GUEST_NAMES, context.deadlineNs);
   await quiet(node, Math.min(context.deadlineNs, node.machine.now() + QUIET_NS_MAX));
   const startNs = node.machine.now();
   const answer = await node.monitor.request({ op: 'devirtualize' });
@@ -43,14 +47,19 @@ async function quiet(node: EmulatedNode, untilNs: number): Promise<void> {
   }
 }
 
-/** SBI calls of the OS itself: what any board's firmware would serve, [SBI] "Binary Encoding". */
+/**
+ * SBI calls of the OS itself: what any board's firmware would serve, [SBI] "Binary Encoding"; and on several harts what a
+ * call on one has another do.
+ */
 const ECALL_FROM_S = '0x9';
+const SOFTWARE_INTERRUPT = '0x80000003';
 
 /** M-mode entries that a node without a Microvisor would not have taken. */
-export function entriesBeyondSbi(before: MachineCounters, after: MachineCounters): number {
+export function entriesBeyondSbi(before: MachineCounters, after: MachineCounters, harts: number): number {
+  const ofSbi = harts === 1 ? [ECALL_FROM_S] : [ECALL_FROM_S, SOFTWARE_INTERRUPT];
   let extra = 0;
   for (const [cause, count] of Object.entries(after.machineModeEntries)) {
-    if (cause !== ECALL_FROM_S) extra += count - (before.machineModeEntries[cause] ?? 0);
+    if (!ofSbi.includes(cause)) extra += count - (before.machineModeEntries[cause] ?? 0);
   }
   return extra;
 }
@@ -60,7 +69,7 @@ export const auditBareNode: Primitive<'microvisor.audit'> = async (node, args) =
   const before = structuredClone(node.machine.counters);
   await node.executive.drive(node.executive.sleep(args.durationMs * 1e6));
   return {
-    bareTrapsExtra: entriesBeyondSbi(before, node.machine.counters),
+    bareTrapsExtra: entriesBeyondSbi(before, node.machine.counters, node.machine.options.harts),
     stateIdentical: status.stateIdentical === true,
   };
 };

@@ -6,6 +6,7 @@ import type { EmulatedNode } from '../emulated-node.ts';
 import { NETWORK } from '../guest.ts';
 import { NodeError } from '../node-error.ts';
 import type { Primitive } from './table.ts';
+import { askForVeto } from './veto.ts';
 
 export const checkService: Primitive<'service.check'> = async (node, args, context) => {
   const address = args.guest === null ? NETWORK.service : NETWORK.management[node.guest(args.guest).side];
@@ -127,6 +128,7 @@ export const relay: Primitive<'service.relay'> = async (node, args, { deadlineNs
 export const cutOver: Primitive<'service.cut-over'> = async (node, args, context) => {
   const { deadlineNs } = context;
   const to = node.guest(args.to);
+  await askForVeto(node, 'cut-over', [args.from, args.to], deadlineNs);
   // There is nobody to pass anything on to where the giver is gone, be it that it crashed.
   const giverRuns = node.findGuest(args.from) !== undefined && (await node.guestRuns(node.guest(args.from).side));
   if (giverRuns) await relay(node, args, context);

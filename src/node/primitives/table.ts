@@ -3,6 +3,7 @@ import type { PrimitiveArgs, PrimitiveName, PrimitiveResult } from '../../engine
 import type { EmulatedNode } from '../emulated-node.ts';
 import { attachDisk, cloneDisk, detachDisk, moveDevice, moveDisk, removeDisk } from './devices.ts';
 import { copyToGuest, guestFacts, runInGuest, sampleWork, shutDownGuest, waitForGuest } from './guests.ts';
+import { giveUpHarts, takeUpHarts } from './harts.ts';
 import { giveUpMemory, takeUpMemory } from './memory.ts';
 import { auditBareNode, devirtualize, virtualize } from './microvisor.ts';
 import { beginRun, bootNode, commit, endRun } from './run.ts';
@@ -31,6 +32,8 @@ export const PRIMITIVES: { readonly [Name in PrimitiveName]: Primitive<Name> } =
   'microvisor.audit': auditBareNode,
   'memory.give-up': giveUpMemory,
   'memory.take-up': takeUpMemory,
+  'cpu.give-up': giveUpHarts,
+  'cpu.take-up': takeUpHarts,
   'disk.clone': cloneDisk,
   'disk.remove': removeDisk,
   'disk.attach': attachDisk,
@@ -65,6 +68,8 @@ export const LIMIT_S: { readonly [Name in PrimitiveName]: number } = {
   'microvisor.audit': 600,
   'memory.give-up': 120,
   'memory.take-up': 120,
+  'cpu.give-up': 60,
+  'cpu.take-up': 60,
   'disk.clone': 60,
   'disk.remove': 10,
   'disk.attach': 30,

@@ -4,6 +4,7 @@ import type { EmulatedNode } from '../emulated-node.ts';
 import { SLOT } from '../guest.ts';
 import { NodeError } from '../node-error.ts';
 import { isBound, mvDevice } from './devices.ts';
+import { freeHarts } from './harts.ts';
 import { otherBank } from './memory.ts';
 import type { Primitive } from './table.ts';
 
@@ -17,7 +18,10 @@ export const createVm: Primitive<'vm.create'> = async (node, args, { deadlineNs 
   try {
     const memory = [map.lowStub[side], otherBank(node, other)];
     const slots = node.slotNames(side);
-    await node.monitor.request({ op: 'createVm', side, memory, slots });
+    const harts = await freeHarts(node);
+    // Without a hart of its own it shares the first one.
+    const own = harts.length === 0 ? {} : { harts };
+    await node.monitor.request({ op: 'createVm', side, memory, slots, ...own });
     node.nameGuest(args.guest, guest);
     return { memoryBytes: memory.reduce((sum, region) => sum + region.bytes, 0) };
   } catch (error) {

@@ -1,0 +1,59 @@
+/** Harts change hands by CPU hot-plug: an OS takes one offline, which stops it through SBI, or starts it. */
+import type { GuestName } from '../../engine/index.ts';
+import type { EmulatedNode } from '../emulated-node.ts';
+import { NodeError } from '../node-error.ts';
+import type { Primitive } from './table.ts';
+
+const MV_CPU = '/usr/local/sbin/mv-cpu';
+
+/** In the guest first, then in the Microvisor. */
+export const giveUpHarts: Primitive<'cpu.give-up'> = async (node, args, { deadlineNs }) => {
+  const { harts } = node.machine.options;
+  const count = args.harts ?? Math.floor(harts / 2);
+  if (count >= harts) {
+    if (harts === 1) return { harts: [] };
+    throw new NodeError('refused', `the node has ${harts} harts: a guest cannot give up ${count}`);
+  }
+  if (count === 0) return { harts: [] };
+  const offline = await mvCpu(node, args.guest, ['give-up', String(count)], deadlineNs);
+  if (!node.virtualized) return { harts: [] };
+  for (const hart of offline) await node.monitor.request({ op: 'moveHart', hart, owner: null });
+  return { harts: await freeHarts(node) };
+};
+
+/** In the Microvisor first, then in the guest. */
+export const takeUpHarts: Primitive<'cpu.take-up'> = async (node, args, { deadlineNs }) => {
+  const { harts } = node.machine.options;
+  const all = Array.from({ length: harts }, (_, id) => id);
+  if (harts === 1) return { harts: all };
+  const { side } = node.guest(args.guest);
+  if (node.virtualized) {
+    for (const hart of await freeHarts(node)) await node.monitor.request({ op: 'moveHart', hart, owner: side });
+  }
+  await mvCpu(node, args.guest, ['take-up'], deadlineNs);
+  if (!node.virtualized) return { harts: all };
+  const { status } = await node.monitor.request({ op: 'status' });
+  return { harts: status.guests[side]?.harts ?? [] };
+};
+
+/** Harts that no guest has. */
+export async function freeHarts(node: EmulatedNode): Promise<number[]> {
+  const { status } = await node.monitor.request({ op: 'status' });
+  return status.harts.flatMap((owners, id) => (owners.length === 0 ? [id] : []));
+}
+
+/** Ids of the harts that are offline in the guest afterwards. */
+async function mvCpu(
+  node: EmulatedNode,
+  guest: GuestName,
+  args: readonly string[],
+  deadlineNs: number,
+): Promise<number[]> {
+  const run = await node.run(guest, [MV_CPU, ...args], { deadlineNs });
+  if (run.exitCode === 0)
+    return run.stdout
+      .split('\n')
+      .filter((line) => line !== '')
+      .map(Number);
+  throw new NodeError('exit-code', `mv-cpu ${args.join(' ')} in ${guest}: ${run.stderr.trim()}`);
+}
