@@ -1,7 +1,7 @@
 /** `mvctl node`: a node for a person at a browser and a console, and its end. */
 import { Command } from 'commander';
 import { EXIT } from '../engine/exit-codes.ts';
-import type { RemoteNode } from '../node/index.ts';
+import type { NodeTop, RemoteNode } from '../node/index.ts';
 import { CommandError } from './command-error.ts';
 import type { CliIo } from './io.ts';
 import { openNode } from './open-node.ts';
@@ -9,6 +9,9 @@ import { openNode } from './open-node.ts';
 const DEFAULT_STATE_DIR = '.mvctl/live';
 /** Ctrl-], as telnet and others have it. */
 const DETACH = 0x1d;
+const TOP_EVERY_MS = 1000;
+/** ANSI: cursor home, erase below. */
+const CLEAR_SCREEN = '\x1b[H\x1b[J';
 
 const UP_HELP = `
 Examples:
@@ -16,6 +19,7 @@ Examples:
   $ mvctl node up --no-console         the same without a console
   $ mvctl apply playbooks/online-os-upgrade.yaml --state-dir .mvctl/live
                                        upgrade it while you watch (its console and its page go on)
+  $ mvctl node top                     watch what each guest uses; --once for a single look
   $ mvctl node down                    power it off
 `;
 
@@ -28,6 +32,14 @@ export function nodeCommand(io: CliIo): Command {
     .option('--no-console', 'leave the console alone')
     .addHelpText('after', UP_HELP)
     .action((options: { stateDir: string; console: boolean }) => up(io, options));
+  node
+    .command('top')
+    .description('watch what each guest uses: the hart, the monitor, exits by cause')
+    .option('--state-dir <folder>', 'where the node is kept', DEFAULT_STATE_DIR)
+    .option('--once', 'look once, at all since the node was switched on')
+    .option('--every <milliseconds>', 'time between two looks', Number, TOP_EVERY_MS)
+    .addHelpText('after', UP_HELP)
+    .action((options: TopOptions) => top(io, options));
   node
     .command('down')
     .description('power a node off and end its process')
@@ -73,6 +85,32 @@ function attach(node: RemoteNode): Promise<void> {
       resolve();
     });
   });
+}
+
+interface TopOptions {
+  readonly stateDir: string;
+  readonly once?: boolean;
+  readonly every: number;
+}
+
+/** Until Ctrl-C. On a terminal each look replaces the one before. */
+async function top(io: CliIo, { stateDir, once, every }: TopOptions): Promise<void> {
+  const { connectNode } = await import('../node/index.ts');
+  const { topLines } = await import('./node-top.ts');
+  const node = await connectNode({ stateDir });
+  let isOver = once === true;
+  process.once('SIGINT', () => {
+    isOver = true;
+  });
+  let before: NodeTop | undefined;
+  do {
+    const now = await node.top();
+    if (before !== undefined && process.stdout.isTTY) io.stdout.write(CLEAR_SCREEN);
+    io.stdout.write(`${topLines(now, before).join('\n')}\n`);
+    before = now;
+    if (!isOver) await new Promise((resolve) => setTimeout(resolve, every));
+  } while (!isOver);
+  await node.close();
 }
 
 async function down(stateDir: string): Promise<void> {

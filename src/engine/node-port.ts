@@ -10,7 +10,7 @@
  * 4. After a crash of the engine `probe` tells what became of a key; after a loss of power of the node it tells that
  *    the node's boot changed (`bootId`), and nothing volatile is reported as done.
  */
-import type { FailureCode, PrimitiveName } from './primitives.ts';
+import type { FailureCode, GuestName, PrimitiveName } from './primitives.ts';
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
@@ -91,6 +91,26 @@ export interface LoadMeasurement {
 /** M-mode entries in an interval by cause, per guest, and the Microvisor's own account. */
 export interface MicrovisorMeasurement {
   readonly traps: { readonly [cause: string]: number };
+  /** Of each guest that was virtualized at some time of it. */
+  readonly guests: { readonly [guest in GuestName]?: GuestAccounting };
+  /** Worst time from an interrupt for the guest that goes first to its running; 0: it was not woken. */
+  readonly productionWakeNsMax: number;
+}
+
+/** What a guest used while the node was virtualized, all its harts together, and what it cost. */
+export interface GuestAccounting {
+  /** Entries into M-mode by cause. */
+  readonly exits: { readonly [cause: string]: number };
+  /** It had the hart; it waited for an interrupt; it could have run and did not. */
+  readonly ranNs: number;
+  readonly idleNs: number;
+  readonly heldNs: number;
+  /** M-mode work at its exits. */
+  readonly monitorNs: number;
+  /** How often it was put into a hart. */
+  readonly switchesIn: number;
+  /** Worst time from an interrupt that ends a wait to its running. */
+  readonly wakeNsMax: number;
 }
 
 /** How an interval went, for a picture: bounded in size however long it was. */

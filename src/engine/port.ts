@@ -3,6 +3,7 @@ export type {
   ActOutcome,
   ActRequest,
   FirstEnd,
+  GuestAccounting,
   Json,
   LoadMeasurement,
   MicrovisorMeasurement,

@@ -97,6 +97,7 @@ export class Control {
     if (this.#node.guests.size === 1) throw new Refusal('last-guest', `guest ${side} is the only one`);
     if (guest.isAlive && !force) throw new Refusal('vm-running', `guest ${side} is ${guest.phase.kind}`);
     yield* stopGuest(this.#node, hart, guest);
+    this.#node.book.close(side, guest.account);
     this.#node.guests.delete(side);
     if (this.#node.production === side) this.#node.production = otherSide(side);
     yield* this.#commit(hart, release(this.#node.partition, side));

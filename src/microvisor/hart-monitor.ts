@@ -8,6 +8,7 @@
  */
 import { COSTS, CSR, HART_STATE, INTERRUPT, type PmpEntry, type RemoteCall, STEER } from '../firmware/index.ts';
 import type { MachineModeEntry, MachineModeHart, MachineModeReturn, Side } from '../machine/index.ts';
+import type { OpenStretch } from './account-book.ts';
 import { continueBoot } from './boot.ts';
 import { MICROVISOR_COSTS } from './cost-table.ts';
 import { expectedHartState } from './drift.ts';
@@ -16,7 +17,6 @@ import { clearContext, freshContext, restoreContext, saveContext } from './hart-
 import { HartTimer } from './hart-timer.ts';
 import type { MachineState } from './machine-state.ts';
 import type { MeteredHart } from './metered-hart.ts';
-import { otherSide } from './partition.ts';
 import { pmpForPartition } from './pmp-plan.ts';
 import { writePmpPlan } from './pmp-write.ts';
 import { type Decision, decide } from './scheduler.ts';
@@ -108,7 +108,11 @@ export class HartMonitor {
     hart.charge(COSTS.trapExit);
     this.#book(hart, this.#entered ?? virtual.guest);
     const now = ticksNow(hart);
-    virtual.guest.account.paused(now - (virtual.runnableSince ?? now));
+    const heldTicks = now - (virtual.runnableSince ?? now);
+    virtual.guest.account.paused(heldTicks);
+    const { book, production } = this.#node;
+    if (virtual.isWoken) book.woke(virtual.side, virtual.side === production, heldTicks);
+    virtual.isWoken = false;
     virtual.runnableSince = undefined;
     this.#last = { decision, ticks: now };
     this.#instret = hart.csr(CSR.minstret);
@@ -206,16 +210,22 @@ export class HartMonitor {
 
   /** Books the time since M-mode was left. */
   #settle(now: number): void {
-    const { decision, ticks } = this.#last;
-    const passed = now - ticks;
-    const maintenance = otherSide(this.#node.production);
-    for (const { side, guest, runnableSince } of aliveHarts(this.#node, this.#hartId)) {
-      if (decision.run === side) guest.account.ranTicks += passed;
-      else if (runnableSince === undefined) guest.account.idleTicks += passed;
-      else guest.account.heldTicks += passed;
-      const held = side === maintenance && runnableSince !== undefined && decision.run === this.#node.production;
-      if (held) this.share.waited(passed);
+    const { production, guests } = this.#node;
+    for (const { side, as, ticks } of this.openStretches(now)) {
+      const guest = guests.get(side);
+      if (guest !== undefined) guest.account[as] += ticks;
+      const isOwed = side !== production && as === 'heldTicks' && this.#last.decision.run === production;
+      if (isOwed) this.share.waited(ticks);
     }
+  }
+
+  /** What each guest did on this hart since M-mode was left. */
+  openStretches(now: number): readonly OpenStretch[] {
+    const { decision, ticks: since } = this.#last;
+    return aliveHarts(this.#node, this.#hartId).map(({ side, runnableSince }) => {
+      const waited = runnableSince === undefined ? 'idleTicks' : 'heldTicks';
+      return { side, as: decision.run === side ? 'ranTicks' : waited, ticks: now - since };
+    });
   }
 
   #runnable(hart: MeteredHart, alive: readonly VirtualHart[], now: number): Record<Side, boolean> {
@@ -245,6 +255,7 @@ export class HartMonitor {
     const interrupted = context === undefined ? hasInterruptInHart(hart) : hasInterrupt(context, asserted, now);
     if (!endWait(hart, virtual, interrupted)) return;
     virtual.runnableSince = context === undefined ? now : Math.min(now, timerOf(context));
+    virtual.isWoken = true;
   }
 
   /** M-mode interrupts for whatever else than the running guest's own may change the decision. */

@@ -1,4 +1,5 @@
 // The door of the Microvisor: the M-mode program, and how the node speaks to it.
+export type { SideAccount } from './account-book.ts';
 export { captureMachineState, differences, type MachineState, type StateDifference } from './machine-state.ts';
 export { MICROVISOR_ENTRY, Microvisor, type MicrovisorOptions } from './microvisor.ts';
 export type { OwnedRegion, Owner, SlotName } from './partition.ts';

@@ -22,8 +22,10 @@ import type {
   MachineModeProgram,
   MachineModeReturn,
   MemoryMap,
+  Side,
 } from '../machine/index.ts';
 import { FIRMWARE_MEMORY, MIB, TIMING } from '../machine/index.ts';
+import { AccountBook, type SideAccount } from './account-book.ts';
 import { bareStates, captureAt, oneState } from './all-harts-state.ts';
 import { beginBoot } from './boot.ts';
 import { Control, type PartitionRequest } from './control.ts';
@@ -63,6 +65,7 @@ export class Microvisor implements MachineModeProgram {
   readonly entry = MICROVISOR_ENTRY;
   readonly #firmware: Firmware;
   readonly #over: SwitchOver;
+  readonly #book = new AccountBook();
   readonly #harts = new Map<number, MeteredHart>();
   /** What a hart is doing in M-mode while it waits for others. */
   readonly #work = new Map<number, Waiting<MachineModeReturn>>();
@@ -75,11 +78,25 @@ export class Microvisor implements MachineModeProgram {
       board,
       hartIds: Array.from({ length: harts }, (_, id) => id),
       rom,
+      book: this.#book,
       steps,
       entry: this.entry,
       metered: (hart) => this.#metered(hart),
     };
     firmware.service = (hart, request) => this.#serveBare(hart, request);
+  }
+
+  /** As the service processor reads it from M-mode's memory at `nowNs`; no hart is held up for it. */
+  account(side: Side, nowNs: number): SideAccount {
+    const node = this.#running?.node;
+    const nowTicks = Math.floor(nowNs / TIMING.nsPerTick);
+    const open = node === undefined ? [] : [...node.monitors.values()].flatMap((each) => each.openStretches(nowTicks));
+    return this.#book.total(side, node?.guests.get(side)?.account, open);
+  }
+
+  /** Worst wake-up latencies since they were last taken. */
+  takeWorstWakes(): ReturnType<AccountBook['takeWorstWakes']> {
+    return this.#book.takeWorstWakes();
   }
 
   enter(machineHart: MachineModeHart, why: MachineModeEntry): MachineModeReturn {
@@ -149,7 +166,8 @@ export class Microvisor implements MachineModeProgram {
       case 'virtualize':
         throw new Refusal('already-virtualized', 'the node is virtualized');
       case 'devirtualize': {
-        const { side, sbi } = yield* devirtualize(this.#over, hart, this.#virtualized());
+        const { side, sbi, account } = yield* devirtualize(this.#over, hart, this.#virtualized());
+        this.#book.close(side, account);
         this.#firmware.side = side;
         this.#firmware.harts = sbi.harts;
         this.#running = undefined;

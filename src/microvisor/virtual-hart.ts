@@ -20,6 +20,8 @@ export class VirtualHart {
   context: HartContext | undefined;
   /** Since when it could run and does not, in ticks. */
   runnableSince: number | undefined;
+  /** A wait of it has ended, and it has not run since. */
+  isWoken = false;
 
   constructor(guest: Guest, hartId: number) {
     this.guest = guest;
@@ -56,5 +58,6 @@ export class VirtualHart {
     this.wait = undefined;
     this.context = undefined;
     this.runnableSince = undefined;
+    this.isWoken = false;
   }
 }

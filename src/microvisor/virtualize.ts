@@ -1,6 +1,7 @@
 /** The machine goes from the firmware to the Microvisor: on all harts in one meeting, or on none. */
 import { type BoardRom, HART_STATE, HartGroup, type Waiting } from '../firmware/index.ts';
 import type { MachineModeHart, MemoryMap, Side } from '../machine/index.ts';
+import type { AccountBook } from './account-book.ts';
 import { bareStates, captureAt, type HartStates, oneState } from './all-harts-state.ts';
 import { bareCalls } from './cross-hart.ts';
 import { checkNotDrifted } from './drift.ts';
@@ -20,6 +21,7 @@ export interface SwitchOver {
   readonly board: MemoryMap;
   readonly hartIds: readonly number[];
   readonly rom: BoardRom;
+  readonly book: AccountBook;
   readonly steps: readonly ReversibleStep[];
   /** Address of the Microvisor. */
   readonly entry: number;
@@ -94,12 +96,13 @@ function* applyEverywhere(
   }
 }
 
-function virtualizedNode({ board, rom, hartIds }: SwitchOver, side: Side, group: HartGroup): Virtualized {
+function virtualizedNode({ board, rom, book, hartIds }: SwitchOver, side: Side, group: HartGroup): Virtualized {
   const node: Virtualized = {
     partition: soleOwner(board, side),
     guests: new Map(),
     production: side,
     share: DEFAULT_SHARE,
+    book,
     rom,
     monitors: new Map(),
     calls: new HartGroup(hartIds),

@@ -2,6 +2,7 @@
 
 import type { BoardRom, HartGroup } from '../firmware/index.ts';
 import type { MachineModeHart, Side } from '../machine/index.ts';
+import type { AccountBook } from './account-book.ts';
 import type { Guest } from './guest.ts';
 import type { HartMonitor } from './hart-monitor.ts';
 import type { Partition } from './partition.ts';
@@ -13,6 +14,7 @@ export interface Virtualized {
   readonly guests: Map<Side, Guest>;
   production: Side;
   share: SharePolicy;
+  readonly book: AccountBook;
   readonly rom: BoardRom;
   /** By hart id; every hart of the machine has one. */
   readonly monitors: Map<number, HartMonitor>;

@@ -14,11 +14,14 @@ import {
   type ServiceMeasurement,
 } from '../engine/port.ts';
 import type { Side } from '../machine/index.ts';
+import type { NodeTop } from './top.ts';
 import { receiveLines, sendLine, type WireReply } from './wire.ts';
 
 export interface RemoteNode extends NodePort {
   /** Powers the node off and ends its process. */
   shutDown(): Promise<void>;
+  /** What it tells of itself now. */
+  top(): Promise<NodeTop>;
   onConsole(listener: (side: Side, bytes: Uint8Array) => void): () => void;
   consoleInput(side: Side, text: string): Promise<void>;
   /** `image` is the path of a read-only disk image. A disk of that name and another image is replaced, unless it is in use: false. */
@@ -86,6 +89,7 @@ export async function connectToNode(socketPath: string): Promise<RemoteNode> {
       return () => consoles.delete(listener);
     },
     shutDown: () => call('shutDown'),
+    top: () => call<NodeTop>('top'),
     consoleInput: (side, text) => call('consoleInput', { side, text }),
     insertDisk: (name, image) => call('insertDisk', { name, image }),
     close: async () => {

@@ -56,6 +56,8 @@ export interface EmulatedNodeOptions {
 export class EmulatedNode {
   readonly machine: Machine;
   readonly executive: Executive;
+  /** For its accounts only: what it is to do, and its state, go through `monitor`. */
+  readonly microvisor: Microvisor;
   readonly monitor: MonitorClient;
   readonly probe: ServiceProbe;
   readonly disks: Disks;
@@ -96,7 +98,8 @@ export class EmulatedNode {
     const { machine } = this;
     this.#firmware = new Firmware({ bankBytes, harts, rom: machine, bootSide: config.bootSide });
     machine.attach(this.#firmware);
-    machine.attach(new Microvisor({ firmware: this.#firmware, board: memoryMap(bankBytes), harts, rom: machine }));
+    this.microvisor = new Microvisor({ firmware: this.#firmware, board: memoryMap(bankBytes), harts, rom: machine });
+    machine.attach(this.microvisor);
     for (const side of SIDES) this.machine.uart(side).onOutput = (bytes) => onConsole(side, bytes);
   }
 
@@ -182,6 +185,12 @@ export class EmulatedNode {
     const side = this.#made.get(name);
     if (side === undefined) throw new NodeError('no-such-guest', `the node has had no guest '${name}'`);
     return side;
+  }
+
+  /** What the guest a side has, or had, is called in this run. */
+  nameMade(side: Side): GuestName | undefined {
+    for (const [name, made] of this.#made) if (made === side) return name;
+    return undefined;
   }
 
   /** @throws NodeError `no-such-guest` */

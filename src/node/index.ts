@@ -2,3 +2,4 @@
 export { connectToNode, type RemoteNode } from './client.ts';
 export { type ConnectOptions, connectNode, type NodeSpec } from './connect.ts';
 export { stateDirectory } from './state-directory.ts';
+export type { NodeTop } from './top.ts';

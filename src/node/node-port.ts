@@ -12,6 +12,7 @@ import type {
   ServiceMeasurement,
 } from '../engine/port.ts';
 import type { Side } from '../machine/index.ts';
+import { AccountLog } from './account-log.ts';
 import { ActRecord } from './act-record.ts';
 import type { EmulatedNode } from './emulated-node.ts';
 import { NodeOffError } from './executive.ts';
@@ -19,6 +20,7 @@ import { NodeError } from './node-error.ts';
 import { OwnershipLog } from './ownership-log.ts';
 import { LIMIT_S, PRIMITIVES, type Primitive } from './primitives/table.ts';
 import type { ServedNode } from './server.ts';
+import { type NodeTop, topOf } from './top.ts';
 import { TrapLog } from './trap-log.ts';
 
 export interface LocalNodeOptions {
@@ -32,6 +34,7 @@ export class LocalNode implements ServedNode {
   readonly #bootId: string;
   readonly #acts: ActRecord;
   readonly #traps: TrapLog;
+  readonly #accounts: AccountLog;
   readonly #owners: OwnershipLog;
   readonly #listeners = new Set<(line: string) => void>();
   readonly #consoles = new Set<(side: Side, bytes: Uint8Array) => void>();
@@ -42,6 +45,11 @@ export class LocalNode implements ServedNode {
     this.#bootId = bootId;
     this.#acts = new ActRecord(actsPath, bootId);
     this.#traps = new TrapLog(node.machine);
+    this.#accounts = new AccountLog(
+      node.microvisor,
+      () => node.machine.now(),
+      (side) => node.nameMade(side),
+    );
     this.#owners = new OwnershipLog(node);
   }
 
@@ -85,7 +93,7 @@ export class LocalNode implements ServedNode {
   async #do({ primitive, args, key, deadlineNs }: ActRequest): Promise<ActOutcome> {
     const { machine } = this.#node;
     const startNs = machine.now();
-    this.#traps.mark();
+    this.#mark();
     // The table's types tie arguments to names; what crosses the port is JSON the engine made from the same table.
     const work = PRIMITIVES[primitive] as Primitive<PrimitiveName>;
     try {
@@ -105,7 +113,7 @@ export class LocalNode implements ServedNode {
         endNs: machine.now(),
       };
     } finally {
-      this.#traps.mark();
+      this.#mark();
       this.#owners.mark();
     }
   }
@@ -115,10 +123,10 @@ export class LocalNode implements ServedNode {
   }
 
   async waitUntil(ns: number): Promise<void> {
-    this.#traps.mark();
+    this.#mark();
     this.#node.executive.release();
     await this.#node.executive.drive(this.#node.executive.until(ns));
-    this.#traps.mark();
+    this.#mark();
   }
 
   async measureService(fromNs: number, toNs: number): Promise<ServiceMeasurement> {
@@ -126,7 +134,16 @@ export class LocalNode implements ServedNode {
   }
 
   async measureMicrovisor(fromNs: number, toNs: number): Promise<MicrovisorMeasurement> {
-    return { traps: this.#traps.between(fromNs, toNs) };
+    return { traps: this.#traps.between(fromNs, toNs), ...this.#accounts.between(fromNs, toNs) };
+  }
+
+  #mark(): void {
+    this.#traps.mark();
+    this.#accounts.mark();
+  }
+
+  async top(): Promise<NodeTop> {
+    return topOf(this.#node);
   }
 
   async measureTimeline(fromNs: number, toNs: number): Promise<NodeTimeline> {

@@ -7,6 +7,7 @@ import { existsSync, unlinkSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { ActRequest, NodePort } from '../engine/port.ts';
 import type { Side } from '../machine/index.ts';
+import type { NodeTop } from './top.ts';
 import { receiveLines, sendLine, type WireRequest } from './wire.ts';
 
 /** What a node's process serves beyond the port of the engine. */
@@ -15,6 +16,7 @@ export interface ServedNode extends NodePort {
   /** What a side's UART sends; returns how to stop listening. */
   onConsole(listener: (side: Side, bytes: Uint8Array) => void): () => void;
   consoleInput(side: Side, text: string): void;
+  top(): Promise<NodeTop>;
   /** Puts a disk made from an image into the node, under a name that guests may attach it by; false: one of that name is in use. */
   insertDisk(name: string, image: string): boolean;
 }
@@ -79,6 +81,8 @@ function dispatch(node: ServedNode, method: string, params: { readonly [name: st
       return node.measureMicrovisor(params['fromNs']!, params['toNs']!);
     case 'measureTimeline':
       return node.measureTimeline(params['fromNs']!, params['toNs']!);
+    case 'top':
+      return node.top();
     case 'shutDown':
       return node.shutDown();
     case 'consoleInput':

@@ -73,6 +73,7 @@ export interface TinyNodeOptions {
 export class TinyNode {
   readonly machine: Machine;
   readonly firmware: Firmware;
+  readonly microvisor: Microvisor;
   /** What each side's UART sent. */
   readonly console: Record<Side, string> = { A: '', B: '' };
   readonly #harts = new Map<number, MachineModeHart>();
@@ -85,7 +86,7 @@ export class TinyNode {
       random: (bytes) => new Uint8Array(bytes),
     });
     this.firmware = new Firmware({ bankBytes: BANK_BYTES, harts, rom: this.machine, bootSide: side });
-    const microvisor = new Microvisor({
+    this.microvisor = new Microvisor({
       firmware: this.firmware,
       board: BOARD,
       harts,
@@ -94,7 +95,7 @@ export class TinyNode {
     });
     const boot = new MemoryBoot(this.firmware);
     this.machine.attach(this.#watched(this.firmware));
-    this.machine.attach(this.#watched(microvisor));
+    this.machine.attach(this.#watched(this.microvisor));
     this.machine.attach(this.#watched(boot));
     for (const each of SIDES) {
       this.machine.uart(each).onOutput = (bytes) => {

@@ -75,6 +75,7 @@ function servedModel(model: ModelNode, held: Held | undefined): ServedNode {
     onConsole: () => () => {},
     consoleInput: () => {},
     insertDisk: () => true,
+    top: () => Promise.reject(new Error('a model has no Microvisor to account for')),
   };
 }
 

@@ -132,7 +132,49 @@ export interface ReportPhase {
   traps: {
     [k: string]: number | undefined;
   } | null;
+  /**
+   * What each guest used while the node was virtualized; null = not measured.
+   */
+  guests: ReportGuestAccounts | null;
   steps: ReportStep[];
+}
+/**
+ * By guest; times of all its harts together.
+ */
+export interface ReportGuestAccounts {
+  [k: string]: ReportGuestAccount | undefined;
+}
+export interface ReportGuestAccount {
+  /**
+   * Entries into M-mode by cause.
+   */
+  exits: {
+    [k: string]: number | undefined;
+  };
+  /**
+   * It had the hart.
+   */
+  ranMs: number;
+  /**
+   * It waited for an interrupt.
+   */
+  idleMs: number;
+  /**
+   * It could have run and did not.
+   */
+  waitedMs: number;
+  /**
+   * M-mode work at its exits.
+   */
+  monitorMs: number;
+  /**
+   * How often it was put into a hart.
+   */
+  switches: number;
+  /**
+   * Worst time from an interrupt that ends a wait to its running.
+   */
+  wakeUsMax: number;
 }
 export interface ReportStep {
   id: string;
@@ -185,6 +227,14 @@ export interface ReportMicrovisor {
   overheadPercent: number | null;
   bareTrapsExtra: number | null;
   stateIdentical: boolean | null;
+  /**
+   * What each guest used from virtualize to devirtualize; null = not measured.
+   */
+  guests: ReportGuestAccounts | null;
+  /**
+   * Worst time from an interrupt for the guest that goes first to its running.
+   */
+  productionWakeUsMax: number | null;
 }
 export interface ReportFailure {
   phase: string;

@@ -238,7 +238,7 @@ export class ModelNode implements NodePort {
   }
 
   measureMicrovisor(): Promise<MicrovisorMeasurement> {
-    return Promise.resolve({ traps: {} });
+    return Promise.resolve({ traps: {}, guests: {}, productionWakeNsMax: 0 });
   }
 
   onProgress(): () => void {

@@ -1,6 +1,8 @@
 /** The report for a terminal: what happened, phase by phase, and what a client saw of it. */
+
 import type { Report, ReportGuestOs, ReportPhase, ReportStep } from '../generated/report.ts';
 import { formatMs } from '../values/duration.ts';
+import { accountLines } from './guest-accounts.ts';
 import { LOAD_WORDS } from './load-words.ts';
 import { OUTCOME_COLOR, OUTCOME_WORDS } from './outcome-words.ts';
 import { type Paint, paint } from './paint.ts';
@@ -137,6 +139,7 @@ const nameOf = (os: ReportGuestOs | null): string => os?.osRelease['PRETTY_NAME'
 function microvisorLines({ microvisor }: Report, colors: Paint): string[] {
   if (!microvisor) return [];
   const { virtualizeUs, devirtualizeUs, virtualizedMs, overheadPercent, bareTrapsExtra, stateIdentical } = microvisor;
+  const { guests } = microvisor;
   const us = (value: number | null): string => (value === null ? '?' : formatMs(value / 1_000));
   const verdict =
     stateIdentical === null
@@ -148,6 +151,7 @@ function microvisorLines({ microvisor }: Report, colors: Paint): string[] {
     `Microvisor in ${us(virtualizeUs)}, out ${us(devirtualizeUs)}, there for ${virtualizedMs === null ? '?' : formatMs(virtualizedMs)}, ` +
       `overhead ${overheadPercent === null ? '?' : `${overheadPercent}%`}`,
     `           afterwards: ${verdict}, ${bareTrapsExtra ?? '?'} extra M-mode entries`,
+    ...accountLines(guests ?? {}),
   ];
 }
 

@@ -10,10 +10,11 @@ import type {
   ReportService,
   ReportStep,
 } from '../generated/report.ts';
-import type { LoadMeasurement, NodePort, ServiceMeasurement } from '../node-port.ts';
+import type { LoadMeasurement, MicrovisorMeasurement, NodePort, ServiceMeasurement } from '../node-port.ts';
 import { NodeUnreachable } from '../node-port.ts';
 import { type Plan, type PlannedStep, RECOVERY_PHASE, ROLLBACK_PHASE, runIdOf, stepsOf } from '../plan/plan.ts';
 import type { GuestFacts, PrimitiveResult } from '../primitives.ts';
+import { reportAccounts } from '../report/guest-accounts.ts';
 import { phaseStartsMs, reportTimeline } from '../report/timeline.ts';
 import type { PhaseLedger, RunContext } from '../statechart/run-context.ts';
 
@@ -62,7 +63,11 @@ export async function assembleReport(source: ReportSource): Promise<Report> {
     timeline: isWhole
       ? await measured(async () => reportTimeline(await port.measureTimeline(fromNs, toNs), fromNs))
       : null,
-    microvisor: microvisorOf(plan, context),
+    microvisor: microvisorOf(
+      plan,
+      context,
+      isWhole ? await measured(() => port.measureMicrovisor(fromNs, toNs)) : null,
+    ),
     failure: context.failure ? { ...context.failure, file: context.failure.file ?? plan.file } : null,
     undone: [...context.undone],
     leftOver: [...context.leftOver],
@@ -122,6 +127,7 @@ async function phaseOf(
     failed: seen?.failed ?? null,
     latencyMs: seen?.latencyMs ? { ...seen.latencyMs } : null,
     traps: entries ? { ...entries.traps } : null,
+    guests: entries ? reportAccounts(entries) : null,
     steps: steps.map((step) => reportStep(step, context, { startMs, startNs: ledger?.startNs ?? 0 })),
   };
 }
@@ -185,7 +191,7 @@ async function measured<Value>(measure: () => Promise<Value>): Promise<Value | n
 const guestOs = (facts: GuestFacts | null): ReportGuestOs | null =>
   facts && { kernel: facts.kernel, osRelease: { ...facts.osRelease }, packages: { ...facts.packages } };
 
-function microvisorOf(plan: Plan, context: RunContext): ReportMicrovisor | null {
+function microvisorOf(plan: Plan, context: RunContext, used: MicrovisorMeasurement | null): ReportMicrovisor | null {
   const steps = stepsOf(plan);
   if (!steps.some(({ uses }) => uses === 'microvisor.virtualize')) return null;
   /** Results of a kind of step; undoing virtualize is a devirtualize. */
@@ -209,6 +215,8 @@ function microvisorOf(plan: Plan, context: RunContext): ReportMicrovisor | null 
     ),
     bareTrapsExtra: audit?.bareTrapsExtra ?? null,
     stateIdentical: out === undefined ? null : out.stateIdentical && audit?.stateIdentical !== false,
+    guests: used && reportAccounts(used),
+    productionWakeUsMax: used && used.productionWakeNsMax / 1e3,
   };
 }
 

@@ -1,5 +1,5 @@
 /** Harts change hands by CPU hot-plug: an OS takes one offline, which stops it through SBI, or starts it. */
-import type { GuestName } from '../../engine/index.ts';
+import type { GuestName } from '../../engine/port.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
 import { NodeError } from '../node-error.ts';
 import type { Primitive } from './table.ts';

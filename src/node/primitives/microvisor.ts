@@ -1,5 +1,5 @@
 /** virtualize, devirtualize, and the proof that nothing of it is left. */
-import { GUEST_NAMES } from '../../engine/index.ts';
+import { GUEST_NAMES } from '../../engine/port.ts';
 import type { MachineCounters } from '../../machine/index.ts';
 import type { MicrovisorStatus } from '../../microvisor/index.ts';
 import type { EmulatedNode } from '../emulated-node.ts';

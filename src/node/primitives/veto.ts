@@ -1,5 +1,5 @@
 /** A guest is asked before something is done beneath it or to its service. */
-import type { GuestName } from '../../engine/index.ts';
+import type { GuestName } from '../../engine/port.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
 import { NodeError } from '../node-error.ts';
 
