@@ -63,6 +63,39 @@ describe('an engine that dies before any record of its journal', { timeout: 300_
     expect(await crashEverywhere(online, fails('moveService'))).toBeGreaterThan(70);
   });
 
+  it('finds that the node lost its power in the middle of an effect, and names the step', async () => {
+    using folders = new TestFolders();
+    for (const [id, outcome] of [
+      ['install', 'rolled-back'],
+      ['shutDownOld', 'failed-safe'],
+    ] as const) {
+      const stateDir = folders.make();
+      let reach = (): void => {};
+      const reached = new Promise<void>((resolve) => {
+        reach = resolve;
+      });
+      const model = modelFor(online, ({ key }) => {
+        if (key.split('/')[2] !== id) return undefined;
+        reach();
+        return { hangs: true };
+      });
+      let close = async (): Promise<void> => {};
+      const openJournal = async (path: string, seq: number): Promise<JournalWriter> => {
+        const writer = await JournalWriter.open(path, seq);
+        close = () => writer.close();
+        return writer;
+      };
+      void runPlan(online, { ...options(model, stateDir), openJournal });
+      await reached;
+      await close();
+      model.losePower();
+      const report = reportOf(await resumeRun(options(model, folders.copy(stateDir))));
+      expect(report.run.outcome).toBe(outcome);
+      expect(report.failure).toMatchObject({ step: id, code: 'lost-power' });
+      expect(report.leftOver).toEqual([]);
+    }
+  });
+
   it('waits for an effect that still goes on at the node', async () => {
     using folders = new TestFolders();
     const reference = modelFor(online);

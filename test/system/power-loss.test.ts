@@ -2,10 +2,12 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
 import { connectNode, type RemoteNode } from '../../src/node/index.ts';
 import { ROOT, start } from './mvctl-process.ts';
 
+const LOOK_MS = 20;
 const folder = mkdtempSync(join(tmpdir(), 'mvctl-power-'));
 const stateDir = join(folder, 'node');
 const reportPath = join(folder, 'report.json');
@@ -38,10 +40,16 @@ const kernelOf = (attempt: string): Promise<unknown> =>
     return outcome.ok ? (outcome.result as { readonly kernel: string }).kernel : outcome.error;
   });
 
+/** The node notes an act before it begins with it. */
+async function untilBegun(step: string): Promise<void> {
+  while (!new RegExp(`/${step}/1"`).test(readFileSync(join(stateDir, 'acts.jsonl'), 'utf8'))) await sleep(LOOK_MS);
+}
+
 /** Applies until `step` is under way, and there the power goes. */
 async function losePowerIn(step: string): Promise<void> {
   const apply = start(APPLY);
   await apply.tells(`… ${step}\n`);
+  await untilBegun(step);
   process.kill(nodePid(), 'SIGKILL');
   const { exitCode, printed } = await apply.finished;
   expect(exitCode, printed).toBe(26);

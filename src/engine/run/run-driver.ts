@@ -360,7 +360,7 @@ export class RunDriver {
     if (lost) return lost;
     if (answer.state !== 'lost') return undefined;
     const { nowNs } = await port.status();
-    return { type: 'node.lost-power', atNs: nowNs, bootId: answer.bootId, inFlight: this.#inFlight() };
+    return this.#powerLoss(nowNs, answer.bootId);
   }
 
   /** The end of the effect that ends first, or the timer if that is due before. */
@@ -434,7 +434,13 @@ export class RunDriver {
   async #lostPower(): Promise<Happening | undefined> {
     const { bootId, nowNs } = await this.#options.port.status();
     if (bootId === this.#bootId) return undefined;
-    return { type: 'node.lost-power', atNs: nowNs, bootId, inFlight: this.#inFlight() };
+    return this.#powerLoss(nowNs, bootId);
+  }
+
+  #powerLoss(atNs: number, bootId: string): Happening {
+    const begun = [...this.#begun.values()];
+    const doing = begun.flatMap(({ effect }) => (effect.kind === 'step' ? [effect.index] : []));
+    return { type: 'node.lost-power', atNs, bootId, doing, inFlight: this.#inFlight() };
   }
 
   /** What was under way and may have left something to take back. */

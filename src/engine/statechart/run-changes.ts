@@ -174,10 +174,14 @@ export function budgetMessage({ scope, phase, what, limit, measured }: ExceededB
 /** What was volatile needs no undo any more; what was under way may have left something behind. */
 export function losePower(
   context: RunContext,
-  { atNs, inFlight }: { readonly atNs: number; readonly inFlight: readonly DoneStep[] },
+  {
+    atNs,
+    doing,
+    inFlight,
+  }: { readonly atNs: number; readonly doing: readonly number[]; readonly inFlight: readonly DoneStep[] },
   steps: readonly PlannedStep[],
 ): Changes {
-  const wasDoing = inFlight[0] ? steps[inFlight[0].index] : undefined;
+  const wasDoing = steps[doing[0] ?? -1];
   const done = [...context.done.filter(({ index }) => !inFlight.some((entry) => entry.index === index)), ...inFlight];
   const failure: RunFailure = {
     phase: wasDoing?.phase ?? context.phases.at(-1)?.id ?? 'begin',

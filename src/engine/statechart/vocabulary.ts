@@ -65,11 +65,15 @@ export type RunEvent =
   | { readonly type: 'run.resume'; readonly atNs: number }
   /** The operator wants everything taken back. */
   | { readonly type: 'run.roll-back'; readonly atNs: number }
-  /** The node booted since: what was volatile is gone. `inFlight` are the steps that were under way. */
+  /**
+   * The node booted since: what was volatile is gone. `doing` are the steps that were under way, `inFlight` those of them
+   * that may have left something to take back.
+   */
   | {
       readonly type: 'node.lost-power';
       readonly atNs: number;
       readonly bootId: string;
+      readonly doing: readonly number[];
       readonly inFlight: readonly DoneStep[];
     }
   /** What a client noticed is beyond a budget. */
