@@ -1,7 +1,8 @@
 /** `mvctl apply`: runs a playbook on a node, rehearses it, or goes on with a run that was left. */
 import { Command, Option } from 'commander';
 import { EXIT } from '../engine/exit-codes.ts';
-import type { NodePort } from '../engine/index.ts';
+import type { ReportPrediction } from '../engine/generated/report.ts';
+import type { NodePort, Plan } from '../engine/index.ts';
 import { CommandError } from './command-error.ts';
 import type { CliIo } from './io.ts';
 import { loadPlan } from './load-playbook.ts';
@@ -44,7 +45,7 @@ ${Object.values(EXIT)
 export function applyCommand(io: CliIo, open: OpenNode = openNode): Command {
   return new Command('apply')
     .argument('[playbook]', 'playbook file; none with --resume')
-    .option('--dry-run', 'run it on a model of the node: no node, no change, durations are priors')
+    .option('--dry-run', 'run it on a model of the node, and predict what it takes: no node, no change')
     .option('--resume', 'go on with the run that was left on the node, as mvctl resume does')
     .addOption(outputOption())
     .addOption(new Option('--clock <clock>', 'clock of a new node').choices(['virtual', 'realtime']).default('virtual'))
@@ -65,11 +66,7 @@ async function apply(playbook: string | undefined, flags: ApplyFlags, io: CliIo,
     throw new CommandError(EXIT.usage.code, 'expected a playbook, or --resume');
   }
   const plan = playbook === undefined ? undefined : await loadPlan(playbook, flags.var ?? {}, io);
-  if (plan && flags.dryRun) {
-    const { dryRun } = await import('../engine/run/dry-run.ts');
-    await finish(await dryRun(plan, runLines(io)), flags, io);
-    return;
-  }
+  if (plan && flags.dryRun) return rehearse(plan, flags, io);
   if (!plan) return resume(flags, io, open);
   const { stateDir, clock, seed, disk = {}, output, compare } = flags;
   const { runPlan } = await import('../engine/run/run-plan.ts');
@@ -79,8 +76,20 @@ async function apply(playbook: string | undefined, flags: ApplyFlags, io: CliIo,
       output,
       compare,
       openNode: () => open({ stateDir, clock, seed, disks: disk, node: plan.node }, io),
-      run: (options) => runPlan(plan, options),
+      run: (options) => runPlan(plan, { ...options, predict: predictFor(stateDir, io) }),
     },
     io,
   );
 }
+
+/** A run on the model, with the prediction that thousands of them give. */
+async function rehearse(plan: Plan, flags: ApplyFlags, io: CliIo): Promise<void> {
+  const { dryRun } = await import('../engine/run/dry-run.ts');
+  const report = await dryRun(plan, runLines(io));
+  await finish({ ...report, predicted: await predictFor(flags.stateDir, io)(plan) }, flags, io);
+}
+
+const predictFor =
+  (stateDir: string, io: CliIo) =>
+  async (plan: Plan): Promise<ReportPrediction> =>
+    (await import('../engine/simulate/predict.ts')).predict(plan, stateDir, io.wallNow());

@@ -1,15 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { ModelNode, type Plan, priorTiming, type RunOptions } from '../../src/engine/index.ts';
+import { ModelNode, type Plan, priorTiming, type RunOptions, renderPretty } from '../../src/engine/index.ts';
 import type { ActRequest } from '../../src/engine/node-port.ts';
+import { predictionRows } from '../../src/engine/report/prediction-rows.ts';
 import { runOnModel } from '../../src/engine/run/run-on-model.ts';
 import { backtest, binomialBand } from '../../src/engine/simulate/backtest.ts';
 import { type PastRun, pastRuns } from '../../src/engine/simulate/history.ts';
 import { NominalWay } from '../../src/engine/simulate/nominal-way.ts';
+import { predict } from '../../src/engine/simulate/predict.ts';
 import { quantiles } from '../../src/engine/simulate/quantiles.ts';
 import { Random } from '../../src/engine/simulate/random.ts';
 import { simulate } from '../../src/engine/simulate/simulate.ts';
 import { compilePlan } from '../../src/engine/statechart/compiled-plan.ts';
-import { OFFLINE, ONLINE, planOf, reportOf, runPlan, TestFolders } from './model-run.ts';
+import { OFFLINE, ONLINE, planOf, reportOf, resumeRun, runPlan, TestFolders } from './model-run.ts';
 
 const offline = planOf(OFFLINE);
 const online = planOf(ONLINE);
@@ -147,5 +149,32 @@ describe('the random numbers', () => {
   it('leave ten draws at 80 % between six and ten in 95 of 100 cases', () => {
     expect(binomialBand(10, 0.8)).toEqual({ from: 6, to: 10 });
     expect(binomialBand(0, 0.8)).toEqual({ from: 0, to: 0 });
+  });
+});
+
+describe('a report', () => {
+  it('has predicted beside measured, also where a later process ends the run', async () => {
+    using folders = new TestFolders();
+    const stateDir = folders.make();
+    const node = new ModelNode({ timing: priorTiming(offline), disks: offline.node.disks });
+    const controller = new AbortController();
+    const options: RunOptions = {
+      port: node,
+      stateDir,
+      wallNow: () => 0,
+      predict: (plan) => predict(plan, stateDir, 0),
+    };
+    const end = await runPlan(offline, {
+      ...options,
+      signal: controller.signal,
+      onProgress: ({ type }) => (type === 'step-done' ? controller.abort() : undefined),
+    });
+    expect(end.kind).toBe('interrupted');
+    const report = reportOf(await resumeRun({ port: node, stateDir, wallNow: () => 0 }));
+    expect(report.predicted).toMatchObject({ pastRuns: 0, runs: 400 });
+    expect(report.predicted!.phases.map(({ id }) => id)).toEqual(offline.phases.map(({ id }) => id));
+    const [baseline] = predictionRows(report);
+    expect(baseline).toMatchObject({ what: 'baseline', isInBand: true });
+    expect(renderPretty(report, { color: false })).toContain('from priors: no earlier run');
   });
 });

@@ -29,6 +29,7 @@ export interface Report {
   leftOver: string[];
   baseline?: ReportBaseline;
   improvement?: ReportImprovement;
+  predicted?: ReportPrediction;
 }
 export interface ReportRun {
   /**
@@ -267,4 +268,33 @@ export interface ReportImprovement {
    * No downtime was seen: the resolution of the prober stands in for it.
    */
   isLowerBound: boolean;
+}
+/**
+ * What was predicted before the run began, from earlier runs of the node; of a run that succeeds.
+ */
+export interface ReportPrediction {
+  /**
+   * Simulated runs.
+   */
+  runs: number;
+  /**
+   * Earlier runs of the playbook on this node; 0: durations were priors.
+   */
+  pastRuns: number;
+  nodeMs: ReportBand;
+  downtimeMs: ReportBand;
+  phases: ReportPredictedPhase[];
+}
+/**
+ * Four of five runs are between p10 and p90.
+ */
+export interface ReportBand {
+  p10: number;
+  p50: number;
+  p90: number;
+}
+export interface ReportPredictedPhase {
+  id: string;
+  nodeMs: ReportBand;
+  downtimeMs: ReportBand;
 }

@@ -4,7 +4,7 @@ import { formatMs } from '../values/duration.ts';
 import { figures } from './html/figures.ts';
 import { Markup, markup } from './html/markup.ts';
 import { STYLE } from './html/style.ts';
-import { comparisonTable, loadTable, phaseTable, stepTables, systemTable } from './html/tables.ts';
+import { comparisonTable, loadTable, phaseTable, predictionTable, stepTables, systemTable } from './html/tables.ts';
 import { timelineSvg } from './html/timeline-svg.ts';
 import { OUTCOME_COLOR, OUTCOME_WORDS } from './outcome-words.ts';
 
@@ -33,6 +33,7 @@ ${failureCard(report)}
 <h2>Phases</h2>
 <div class="card">${phaseTable(report)}</div>
 ${loadTable(report)}
+${predictionTable(report)}
 ${comparisonTable(report)}
 ${systemTable(report)}
 <h2>Steps</h2>

@@ -6,6 +6,7 @@ import { accountLines } from './guest-accounts.ts';
 import { LOAD_WORDS } from './load-words.ts';
 import { OUTCOME_COLOR, OUTCOME_WORDS } from './outcome-words.ts';
 import { type Paint, paint } from './paint.ts';
+import { predictionRows, predictionSource } from './prediction-rows.ts';
 
 export interface PrettyOptions {
   readonly color: boolean;
@@ -20,6 +21,7 @@ export function renderPretty(report: Report, { color }: PrettyOptions): string {
     clientLines(report, colors),
     osLines(report),
     microvisorLines(report, colors),
+    predictionLines(report, colors),
     comparison(report, colors),
   ];
   return `${parts
@@ -152,6 +154,31 @@ function microvisorLines({ microvisor }: Report, colors: Paint): string[] {
       `overhead ${overheadPercent === null ? '?' : `${overheadPercent}%`}`,
     `           afterwards: ${verdict}, ${bareTrapsExtra ?? '?'} extra M-mode entries`,
     ...accountLines(guests ?? {}),
+  ];
+}
+
+const PREDICTION_COLUMNS = ['predicted', 'took p10 to p90', 'took', 'down p10 to p90', 'down'] as const;
+
+/** What was predicted before the run beside what came; a star marks what is outside. */
+function predictionLines(report: Report, colors: Paint): string[] {
+  const star = (isInBand: boolean | null): string => (isInBand === false ? '*' : ' ');
+  const rows = predictionRows(report).map((row) => [
+    row.what,
+    row.predicted,
+    row.took + star(row.isInBand),
+    row.predictedDown,
+    row.down + star(row.isDownInBand),
+  ]);
+  if (rows.length === 0) return [];
+  const widths = PREDICTION_COLUMNS.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => row[column]!.length)),
+  );
+  const line = (cells: readonly string[]): string =>
+    cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]! + 2))).join('');
+  return [
+    colors.dim(line(PREDICTION_COLUMNS).trimEnd()),
+    ...rows.map((row) => line(row).trimEnd()),
+    colors.dim(`${predictionSource(report)}; * outside of it, as one in five should be`),
   ];
 }
 

@@ -1,9 +1,10 @@
 /** Runs a plan on a node, or goes on with the run that an earlier process left. */
 
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Outcome } from '../exit-codes.ts';
 import type { BeginRecord, JournalRecord } from '../generated/journal.ts';
-import type { Report } from '../generated/report.ts';
+import type { Report, ReportPrediction } from '../generated/report.ts';
 import { readAnswers } from '../journal/gate-answers.ts';
 import { JournalError } from '../journal/journal-error.ts';
 import { JournalWriter } from '../journal/journal-writer.ts';
@@ -31,6 +32,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Takes the run back between two effects, as long as it can be taken back. */
   readonly rollBack?: AbortSignal;
+  /** What the run is expected to take, told in its report; asked before it begins. */
+  readonly predict?: (plan: Plan) => Promise<ReportPrediction>;
   /** Opens the journal whose last record is number `seq`. */
   readonly openJournal?: (path: string, seq: number) => Promise<Journal>;
 }
@@ -64,7 +67,9 @@ export async function runPlan(plan: Plan, options: RunOptions): Promise<RunEnd> 
     const open = store.unfinished();
     if (open) throw new UnfinishedRun(`run ${open.run.runId} is not finished: ${open.run.journalPath}`);
     const { bootId, nowNs, clock, facts } = await options.port.status();
+    const prediction = await options.predict?.(plan);
     const run = store.create(runIdOf(plan));
+    if (prediction) writeSafely(predictionPath(run), JSON.stringify(prediction));
     const epoch = await newEpoch(store, options);
     const writer = await openJournal(options, run.journalPath, 0);
     const begin = {
@@ -137,7 +142,8 @@ async function drive(
     if (end === 'interrupted') return { kind: 'interrupted', journalPath, isCommitted: driver.context.isCommitted };
     if (end === 'waiting') return { kind: 'waiting', journalPath, waiting: driver.context.waiting!, plan };
     const outcome: Outcome = end === 'paused' ? 'paused' : (driver.context.outcome ?? 'failed-dirty');
-    const report = await assembleReport({
+    const predicted = readPrediction(run);
+    const measured = await assembleReport({
       plan,
       context: driver.context,
       outcome,
@@ -148,6 +154,7 @@ async function drive(
       records: readJournal(journalPath).records,
       isDryRun: false,
     });
+    const report = predicted ? { ...measured, predicted } : measured;
     writeSafely(join(dirname(journalPath), 'report.json'), renderJson(report));
     const { exitCode } = report.run;
     const { nowNs } = driver.context;
@@ -157,6 +164,15 @@ async function drive(
   } finally {
     await writer.close();
   }
+}
+
+/** Beside the journal, because a later process may end the run. */
+const predictionPath = ({ journalPath }: StoredRun): string => join(dirname(journalPath), 'prediction.json');
+
+function readPrediction(run: StoredRun): ReportPrediction | undefined {
+  const path = predictionPath(run);
+  if (!existsSync(path)) return undefined;
+  return JSON.parse(readFileSync(path, 'utf8')) as ReportPrediction;
 }
 
 /** From here on the node listens to this engine and to none before it. */

@@ -1,7 +1,9 @@
 /** What the picture shows, as tables: for reading values, and for who does not see pictures. */
+
 import type { Report, ReportPhase } from '../../generated/report.ts';
 import { formatMs } from '../../values/duration.ts';
 import { LOAD_WORDS } from '../load-words.ts';
+import { predictionRows, predictionSource } from '../prediction-rows.ts';
 import { entriesByName, entriesIn } from '../trap-cause.ts';
 import { type Markup, markup } from './markup.ts';
 
@@ -87,5 +89,15 @@ export function comparisonTable({ run, service, baseline }: Report): Markup | nu
   ] as const;
   return markup`<h2>Beside ${baseline.playbook}</h2><div class="card"><table><thead><tr><th></th><th>${run.playbook}</th><th>${baseline.playbook}</th></tr></thead><tbody>${rows.map(
     ([what, here, there]) => markup`<tr><td>${what}</td><td>${here}</td><td>${there}</td></tr>`,
+  )}</tbody></table></div>`;
+}
+
+/** What was predicted before the run beside what came. */
+export function predictionTable(report: Report): Markup | null {
+  const rows = predictionRows(report);
+  if (rows.length === 0) return null;
+  return markup`<h2>Predicted and measured</h2><p>p10 to p90, ${predictionSource(report)}: one in five should be outside.</p><div class="card"><table><thead><tr><th></th><th>predicted</th><th>took</th><th>predicted downtime</th><th>downtime</th></tr></thead><tbody>${rows.map(
+    ({ what, predicted, took, predictedDown, down, isInBand, isDownInBand }) =>
+      markup`<tr data-predicted="${what}"><td>${what}</td><td>${predicted}</td><td${isInBand === false && markup` class="bad"`}>${took}</td><td>${predictedDown}</td><td${isDownInBand === false && markup` class="bad"`}>${down}</td></tr>`,
   )}</tbody></table></div>`;
 }
