@@ -16,6 +16,18 @@ it('A node goes through one maintenance after another, from side to side, and is
   try {
     await node.boot();
     for (let cycle = 0; cycle < CYCLES; cycle++) all.push(await node.cycle());
+    // A guest may object, and says why.
+    const hook = '#!/bin/sh\n[ "$1" != virtualize ] || { echo a backup is under way; exit 1; }\n';
+    await node.run(
+      `mkdir -p /etc/mvctl/veto.d; printf '${hook}' >/etc/mvctl/veto.d/backup; chmod +x /etc/mvctl/veto.d/*`,
+    );
+    const soon = { deadlineNs: node.node.machine.now() + 10e9, key: '' };
+    const vetoed = PRIMITIVES['microvisor.virtualize'](node.node, {}, soon);
+    await expect(vetoed).rejects.toMatchObject({
+      code: 'vetoed',
+      message: "guest 'old' vetoes virtualize: backup: a backup is under way",
+    });
+    await node.run('rm /etc/mvctl/veto.d/backup');
     // A bare node is as devirtualize leaves it already.
     const again = await PRIMITIVES['microvisor.devirtualize'](node.node, {}, { deadlineNs: Infinity, key: '' });
     expect(again).toEqual({ switchNs: 0, pauseNs: 0, stateIdentical: true, differences: [] });

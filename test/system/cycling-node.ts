@@ -22,6 +22,8 @@ import { createStateDirectory } from '../../src/node/state-directory.ts';
 
 const PLAYBOOK = join(import.meta.dirname, '../../playbooks/online-os-restart.yaml');
 const WORK = ['sha256sum', '/usr/sbin/nginx'];
+/** The time of a piece is the median; where it runs among harts, and what interrupts it, is chance. */
+const WORK_TIMES = 5;
 const BOOT_NS = 300_000_000_000;
 
 /** What a cycle did and what it left behind, on the bare node. Times are node time. */
@@ -117,6 +119,13 @@ export class CyclingNode {
     };
   }
 
+  /** What a shell command prints in the OS that has the bare node. */
+  async run(script: string): Promise<string> {
+    this.node.beginNames();
+    const argv = ['/bin/sh', '-ec', script];
+    return (await this.#act('guest.run', { guest: 'old', argv, env: {}, expectExit: [0] })).stdout;
+  }
+
   #result(primitive: PrimitiveName, name: string): number {
     return Number(this.#port.results.get(primitive)?.[name]);
   }
@@ -126,15 +135,10 @@ export class CyclingNode {
     this.node.beginNames();
     await this.#act('guest.run', { guest: 'old', argv: WORK, env: {}, expectExit: [0] });
     const cpuBefore = process.cpuUsage();
-    const work = await this.#act('guest.sample-work', { guest: 'old', argv: WORK, times: 1 });
+    const work = await this.#act('guest.sample-work', { guest: 'old', argv: WORK, times: WORK_TIMES });
     const { user, system } = process.cpuUsage(cpuBefore);
-    const meminfo = await this.#act('guest.run', {
-      guest: 'old',
-      argv: ['/bin/sh', '-c', 'echo 3 >/proc/sys/vm/drop_caches; cat /proc/meminfo'],
-      env: {},
-      expectExit: [0],
-    });
-    const kib = (name: string): number => Number(new RegExp(`${name}: +(\\d+) kB`).exec(meminfo.stdout)?.[1]);
+    const meminfo = await this.run('echo 3 >/proc/sys/vm/drop_caches; cat /proc/meminfo');
+    const kib = (name: string): number => Number(new RegExp(`${name}: +(\\d+) kB`).exec(meminfo)?.[1]);
     return {
       memTotalKib: kib('MemTotal'),
       memAvailableKib: kib('MemAvailable'),
