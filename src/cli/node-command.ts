@@ -61,8 +61,11 @@ async function up(io: CliIo, options: { readonly stateDir: string; readonly cons
       `${options.stateDir} holds a node of the ${status.clock} clock, expected realtime`,
     );
   }
+  // Beside whoever runs a playbook on it: booting a node that is on does nothing.
+  const { RunStore } = await import('../engine/journal/run-store.ts');
+  const { epoch } = new RunStore(options.stateDir);
   const key = `node-up/${status.bootId}`;
-  const booted = await node.act({ primitive: 'node.boot', args: {}, key, epoch: 0 });
+  const booted = await node.act({ primitive: 'node.boot', args: {}, key, epoch });
   if (!booted.ok) throw new CommandError(EXIT.internal.code, `the node did not boot: ${booted.error.message}`);
   process.stderr.write(`\nThe node serves at http://127.0.0.1:${status.facts['forwardedPort']}/\n`);
   if (attached) await attach(node);

@@ -61,11 +61,20 @@ export class RunStore {
     return { number, runId, journalPath: join(directory, 'journal.jsonl') };
   }
 
+  /** The epoch of the engine that took the node over last; 0: none did. */
+  get epoch(): number {
+    const path = this.#epochPath;
+    return existsSync(path) ? Number.parseInt(readFileSync(path, 'utf8'), 10) || 0 : 0;
+  }
+
+  get #epochPath(): string {
+    return join(this.#stateDir, 'epoch');
+  }
+
   /** Counts up before the node hears of it, so that no two engines ever have the same epoch. */
   nextEpoch(): number {
-    const path = join(this.#stateDir, 'epoch');
-    const epoch = (existsSync(path) ? Number.parseInt(readFileSync(path, 'utf8'), 10) || 0 : 0) + 1;
-    writeSafely(path, `${epoch}\n`);
+    const epoch = this.epoch + 1;
+    writeSafely(this.#epochPath, `${epoch}\n`);
     return epoch;
   }
 }
