@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Launcher. Verbs that need no node run right here, from the bundle and with V8's compile cache where there is one; the
 // others run on Node.js 24 or later, which the package brings along for machines that have an older one.
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import module from 'node:module';
 
 const OLDEST = 24;
@@ -25,7 +25,19 @@ async function runAny() {
     );
     process.exit(3);
   }
-  const run = spawnSync(runtime, [main.pathname, ...process.argv.slice(2)], { stdio: 'inherit' });
-  if (run.signal) process.kill(process.pid, run.signal);
-  process.exit(run.status ?? 3);
+  const child = spawn(runtime, [main.pathname, ...process.argv.slice(2)], { stdio: 'inherit' });
+  // A terminal sends Ctrl-C to both: the child decides what comes of it. Other signals are sent to this process alone.
+  process.on('SIGINT', () => {});
+  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.on('error', ({ message }) => {
+    console.error(`mvctl: ${runtime} does not start: ${message}`);
+    process.exitCode = 3;
+  });
+  child.on('exit', (code, signal) => {
+    if (!signal) process.exitCode = code ?? 3;
+    else {
+      process.removeAllListeners(signal);
+      process.kill(process.pid, signal);
+    }
+  });
 }

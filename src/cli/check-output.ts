@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { InvalidArgumentError } from 'commander';
+import { formatDiagnostic, summarize } from '../engine/diagnostics/frame.ts';
 import type { CheckedFile } from '../engine/diagnostics/render-checks-junit.ts';
 import type { CliIo } from './io.ts';
 
@@ -59,8 +60,7 @@ async function render(files: readonly CheckedFile[], format: CheckFormat, io: Cl
   }
 }
 
-async function renderPretty(files: readonly CheckedFile[]): Promise<string> {
-  const { formatDiagnostic, summarize } = await import('../engine/diagnostics/frame.ts');
+function renderPretty(files: readonly CheckedFile[]): string {
   const lines: string[] = [];
   for (const { file, text, diagnostics } of files) {
     for (const found of diagnostics) lines.push(formatDiagnostic(found, found.file === file ? text : undefined), '');

@@ -3,10 +3,11 @@ import { writeFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { PROFILES, type Profile } from '../engine/diagnostics/codes.ts';
 import { EXIT } from '../engine/exit-codes.ts';
-import type { Validation } from '../engine/index.ts';
+import type { Validation } from '../engine/validate/validate-playbook.ts';
+import { checkFile, checkText } from './check-file.ts';
 import { CHECK_FORMATS, type CheckTarget, parseCheckOutput, writeChecks } from './check-output.ts';
+import { collectFiles } from './collect-files.ts';
 import type { CliIo } from './io.ts';
-import { checkFile } from './load-playbook.ts';
 
 interface ValidateFlags {
   readonly output?: readonly CheckTarget[];
@@ -46,10 +47,9 @@ export function validateCommand(io: CliIo): Command {
 }
 
 async function validate(patterns: readonly string[], flags: ValidateFlags, io: CliIo): Promise<void> {
-  const { collectFiles } = await import('./collect-files.ts');
   const validations: Validation[] = [];
   for (const file of await collectFiles(patterns)) {
-    const validation = await checkFile(file, flags.profile);
+    const validation = checkFile(file, flags.profile);
     validations.push(flags.fix ? await mend(validation, flags.profile, io) : validation);
   }
   const files = validations.map(({ source: { file, text }, diagnostics, suppressed }) => {
@@ -67,14 +67,13 @@ const ROUNDS_MAX = 1_000;
 
 async function mend(validation: Validation, profile: Profile, io: CliIo): Promise<Validation> {
   const { applyFixes } = await import('../engine/diagnostics/apply-fixes.ts');
-  const { checkText } = await import('./load-playbook.ts');
   const { file, text } = validation.source;
   let current = validation;
   let count = 0;
   for (let round = 0; round < ROUNDS_MAX; round++) {
     const mended = applyFixes(current.source.text, current.diagnostics);
     if (mended.fixed.length === 0) break;
-    current = await checkText(file, mended.text, profile);
+    current = checkText(file, mended.text, profile);
     count += mended.fixed.length;
   }
   if (current.source.text !== text) {

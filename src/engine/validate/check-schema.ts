@@ -22,7 +22,6 @@ interface SchemaError {
   readonly instancePath: string;
   readonly keyword: string;
   readonly params: { readonly [name: string]: unknown };
-  readonly message?: string;
   readonly parentSchema: Schema;
   readonly data: unknown;
 }
@@ -109,7 +108,7 @@ function describe(error: SchemaError, root: unknown): Finding {
         at: 'key',
       };
     default:
-      return { code: 'MV0100', message: `${name(last)}: ${error.message ?? keyword}`, pointer };
+      return { code: 'MV0100', message: `${name(last)}: breaks the rule ${keyword} of the schema`, pointer };
   }
 }
 
