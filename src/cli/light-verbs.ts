@@ -10,4 +10,19 @@ export const LIGHT_VERBS: readonly Verb[] = [
     summary: 'check playbooks without running anything',
     load: async (io) => (await import('./validate-command.ts')).validateCommand(io),
   },
+  {
+    name: 'fmt',
+    summary: 'lay playbooks out the one way',
+    load: async (io) => (await import('./fmt-command.ts')).fmtCommand(io),
+  },
+  {
+    name: 'explain',
+    summary: 'say more about a finding or an exit code',
+    load: async (io) => (await import('./explain-command.ts')).explainCommand(io),
+  },
+  {
+    name: 'init',
+    summary: 'write a playbook to begin with',
+    load: async (io) => (await import('./init-command.ts')).initCommand(io),
+  },
 ];

@@ -55,6 +55,16 @@ export const VERBS: readonly Verb[] = [
     load: async (io) => (await import('./report-command.ts')).reportCommand(io),
   },
   {
+    name: 'graph',
+    summary: 'draw a playbook',
+    load: async (io) => (await import('./graph-command.ts')).graphCommand(io),
+  },
+  {
+    name: 'completion',
+    summary: 'print a script that completes commands in your shell',
+    load: async (io, wiring) => (await import('./completion-command.ts')).completionCommand(io, VERBS, wiring),
+  },
+  {
     name: 'node',
     summary: 'a live node in real time',
     load: async (io) => (await import('./node-command.ts')).nodeCommand(io),

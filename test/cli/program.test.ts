@@ -3,10 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { OpenNode } from '../../src/cli/apply-command.ts';
-import { runProgram } from '../../src/cli/program.ts';
-import { VERBS } from '../../src/cli/verbs.ts';
 import { type Interference, NodeUnreachable, type Report } from '../../src/engine/index.ts';
 import { modelFor, OFFLINE, ONLINE, planOf } from '../engine/model-run.ts';
+import { type Ran, runMvctl } from './run-mvctl.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -14,31 +13,11 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-interface Ran {
-  readonly out: string;
-  readonly err: string;
-  readonly exitCode: number;
-}
-
 /** Runs a command line as `mvctl` would, on a model node where it needs one. */
 async function mvctl(argv: readonly string[], open?: OpenNode): Promise<Ran> {
-  let [out, err, exitCode] = ['', '', 0];
-  await runProgram(
-    argv,
-    {
-      stdout: { write: (text) => (out += text) },
-      stderr: { write: (text) => (err += text) },
-      isColor: false,
-      wallNow: () => 0,
-      setExitCode: (code) => {
-        exitCode = code;
-      },
-    },
-    VERBS,
-    open ? { open } : {},
-  );
-  expect(err).not.toMatch(/\n\s+at .*:\d+:\d+/);
-  return { out, err, exitCode };
+  const ran = await runMvctl(argv, open);
+  expect(ran.err).not.toMatch(/\n\s+at .*:\d+:\d+/);
+  return ran;
 }
 
 const MODEL = ['--var', 'expectedKernel=2.'];
