@@ -2,7 +2,7 @@
 import { Command, Option } from 'commander';
 import type { CliIo } from './io.ts';
 import { loadPlan } from './load-playbook.ts';
-import { type Values, nameValue } from './name-value.ts';
+import { nameValue, type Values } from './name-value.ts';
 
 const FORMATS = ['mermaid', 'dot', 'xstate'] as const;
 

@@ -2,13 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { EXIT } from '../engine/exit-codes.ts';
 import type { Plan } from '../engine/index.ts';
-import { checkFile } from './check-file.ts';
+import { checkPlaybook } from './check-file.ts';
 import { CommandError } from './command-error.ts';
 import type { CliIo } from './io.ts';
 
 /** Throws CommandError where the playbook has mistakes, after they have been printed. */
 export async function loadPlan(path: string, vars: { readonly [name: string]: string }, io: CliIo): Promise<Plan> {
-  const validation = checkFile(path);
+  const validation = checkPlaybook(path);
   const { formatDiagnostic, summarize } = await import('../engine/diagnostics/frame.ts');
   for (const found of validation.diagnostics) io.stderr.write(`${formatDiagnostic(found, validation.source.text)}\n\n`);
   if (!validation.playbook) throw new CommandError(EXIT.invalid.code, `${path}: ${summarize(validation.diagnostics)}`);

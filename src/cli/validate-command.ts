@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { PROFILES, type Profile } from '../engine/diagnostics/codes.ts';
 import { EXIT } from '../engine/exit-codes.ts';
-import type { Validation } from '../engine/validate/validate-playbook.ts';
+import type { Checked } from '../engine/validate/validate-file.ts';
 import { checkFile, checkText } from './check-file.ts';
 import { CHECK_FORMATS, type CheckTarget, parseCheckOutput, writeChecks } from './check-output.ts';
 import { collectFiles } from './collect-files.ts';
@@ -47,25 +47,23 @@ export function validateCommand(io: CliIo): Command {
 }
 
 async function validate(patterns: readonly string[], flags: ValidateFlags, io: CliIo): Promise<void> {
-  const validations: Validation[] = [];
+  const checked: Checked[] = [];
   for (const file of await collectFiles(patterns)) {
     const validation = checkFile(file, flags.profile);
-    validations.push(flags.fix ? await mend(validation, flags.profile, io) : validation);
+    checked.push(flags.fix ? await mend(validation, flags.profile, io) : validation);
   }
-  const files = validations.map(({ source: { file, text }, diagnostics, suppressed }) => {
+  const files = checked.map(({ source: { file, text }, diagnostics, suppressed }) => {
     return { file, text, diagnostics, suppressed };
   });
   await writeChecks(files, flags.output ?? [], io);
-  const fails = validations.some(
-    ({ playbook, diagnostics }) => playbook === undefined || (flags.strict && diagnostics.length > 0),
-  );
+  const fails = checked.some(({ isValid, diagnostics }) => !isValid || (flags.strict && diagnostics.length > 0));
   if (fails) io.setExitCode(EXIT.invalid.code);
 }
 
 /** A fix can make room for another one: a loop, with an end. */
 const ROUNDS_MAX = 1_000;
 
-async function mend(validation: Validation, profile: Profile, io: CliIo): Promise<Validation> {
+async function mend(validation: Checked, profile: Profile, io: CliIo): Promise<Checked> {
   const { applyFixes } = await import('../engine/diagnostics/apply-fixes.ts');
   const { file, text } = validation.source;
   let current = validation;

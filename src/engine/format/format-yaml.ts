@@ -7,7 +7,7 @@ import { isCollection, isMap, Lexer, type Node, parseDocument, type ToStringOpti
 import { readYaml } from '../parse/read-yaml.ts';
 import { toData } from '../parse/yaml-tree.ts';
 
-const LAYOUT: ToStringOptions = { indent: 2, indentSeq: true, lineWidth: 0, singleQuote: null };
+const LAYOUT: ToStringOptions = { indent: 2, indentSeq: true, lineWidth: 0, singleQuote: null, trailingComma: true };
 /** A layout that depends on where a comment stood may need a second pass to settle. */
 const PASSES_MAX = 4;
 
@@ -35,8 +35,12 @@ export function formatYaml(original: string): Formatted {
   return { ok: true, text: formatted };
 }
 
-interface PaddedContext {
-  flowCollectionPadding: string;
+/** A flow collection that is longer than a line gets a line an entry. */
+const FLOW_WIDTH = 120;
+
+interface LayoutContext {
+  readonly flowCollectionPadding: string;
+  readonly options: ToStringOptions;
 }
 
 function layOut(text: string): string {
@@ -44,12 +48,15 @@ function layOut(text: string): string {
   visit(document, {
     Collection(_, node) {
       // The package pads both kinds of flow collections or none.
-      const flow = node as Node & { flow?: boolean; toString(context?: PaddedContext, ...rest: unknown[]): string };
+      const flow = node as Node & { flow?: boolean; toString(context?: LayoutContext, ...rest: unknown[]): string };
       if (!isCollection(node) || !flow.flow) return;
       const own = flow.toString.bind(flow);
       const flowCollectionPadding = isMap(node) ? ' ' : '';
-      flow.toString = (context: PaddedContext | undefined, ...rest: unknown[]) =>
-        own(context === undefined ? undefined : { ...context, flowCollectionPadding }, ...rest);
+      flow.toString = (context: LayoutContext | undefined, ...rest: unknown[]) =>
+        own(
+          context && { ...context, flowCollectionPadding, options: { ...context.options, lineWidth: FLOW_WIDTH } },
+          ...rest,
+        );
     },
   });
   return document.toString(LAYOUT);
