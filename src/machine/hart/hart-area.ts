@@ -27,6 +27,8 @@ export class HartArea {
   /** CSRs that are nothing but registers, in the order of CSR_REGISTERS. */
   readonly csrs: BigUint64Array;
   readonly memory: DataView;
+  /** Times that translations were forgotten. */
+  flushes = 0;
   readonly #words: Int32Array;
 
   constructor(buffer: ArrayBuffer, base: number) {
@@ -89,6 +91,7 @@ export class HartArea {
 
   /** Forgets every translation. */
   flushAll(): void {
+    this.flushes += 1;
     for (let tlbClass = 0; tlbClass < TLB_CLASSES; tlbClass++) {
       for (let i = 0; i < TLB_ENTRIES; i++) {
         this.#invalidateData(this.dataBank(tlbClass) + (i << DATA_ENTRY_SHIFT));
@@ -107,6 +110,7 @@ export class HartArea {
       this.flushAll();
       return;
     }
+    this.flushes += 1;
     for (let i = 0; i < data; i++) this.#invalidateData(this.#words[(AREA.dataLog >> 2) + i] ?? 0);
     for (let i = 0; i < fetch; i++) this.#invalidateFetch(this.#words[(AREA.fetchLog >> 2) + i] ?? 0);
     this.setWord('dataLogCount', 0);

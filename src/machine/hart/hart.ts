@@ -270,13 +270,18 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
 
   #environment(word: number): number {
     const decoded = this.#decodeWord(word);
+    const { flushes } = this.#area;
     this.#executingCsr = true;
     const outcome = executeSystem(this.#control, decoded, word);
     this.#executingCsr = false;
     this.#control.pmp.synchronize();
     switch (outcome) {
       case 'next':
-        return 0;
+        if (flushes === this.#area.flushes) return 0;
+        // The next instruction is fetched anew: what is behind its address may be another page, or nothing.
+        this.pc = BigInt.asUintN(64, this.pc + BigInt(decoded.bytes));
+        this.#retireExecuting();
+        return 1;
       case 'trapped':
         return 1;
       case 'jumped':

@@ -6,7 +6,7 @@ import type { Instruction } from './scenario.ts';
 import { shrink } from './shrink.ts';
 import { word } from './word.ts';
 
-const BLOCKS = Number(process.env['EQUIVALENCE_BLOCKS'] ?? 3000);
+const BLOCKS = Number(process.env['EQUIVALENCE_BLOCKS'] ?? 1200);
 
 describe('random programs run the same', () => {
   test.each([

@@ -16,6 +16,8 @@ const MPP_SHIFT = 11;
 const LINES: readonly HartLine[] = ['MSIP', 'MTIP', 'MEIP', 'SEIP'];
 /** Instructions to a tick of `time`. */
 const TICK_SHIFT = 4;
+/** Further away than any scenario reaches. */
+const TICKS_MAX = 2n ** 40n;
 const INTERRUPT = 1n << 63n;
 /** What opens all of memory to S and U: one NAPOT entry. */
 const PMP_ALL = { cfg: 0x1fn, addr: (1n << 53n) - 1n } as const;
@@ -89,7 +91,23 @@ export class HartUnderTest {
     if (turn.fence) this.hart.state.fenceVma();
     if (turn.entry !== undefined) this.#enter(turn.entry);
     else if (this.hart.privilege === 3 && this.hart.pc === BigInt(HANDLER)) this.#resume();
-    return this.hart.run(turn.budget);
+    return this.#run(turn.budget);
+  }
+
+  /** As the machine does it: no further than stimecmp without looking again. */
+  #run(budget: number): HartStop {
+    for (let left = budget; ; ) {
+      const before = this.hart.retired;
+      const stop = this.hart.run(Math.min(left, this.#instructionsToTimer()));
+      left -= this.hart.retired - before;
+      if (stop !== 'budget' || left <= 0) return stop;
+    }
+  }
+
+  #instructionsToTimer(): number {
+    const { stimecmp, retired } = this.hart;
+    const instructions = stimecmp > TICKS_MAX ? 0 : Number(stimecmp) * 2 ** TICK_SHIFT - retired;
+    return instructions > 0 ? instructions : Number.POSITIVE_INFINITY;
   }
 
   #enter(entry: Entry): void {
