@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { EXIT } from '../engine/exit-codes.ts';
 import type { ReportPrediction } from '../engine/generated/report.ts';
 import type { NodePort, Plan } from '../engine/index.ts';
+import { isPlanFile, loadSavedPlan, type SavedPlan } from './apply-plan-file.ts';
 import { CommandError } from './command-error.ts';
 import type { CliIo } from './io.ts';
 import { loadPlan } from './load-playbook.ts';
@@ -35,6 +36,7 @@ Examples:
   mvctl apply playbooks/online-os-upgrade.yaml --dry-run
   mvctl apply playbooks/online-os-upgrade.yaml --output pretty --output json=reports/online.json
   mvctl apply playbooks/online-os-upgrade.yaml --var soakFor=1m --state-dir /var/lib/mvctl/web1
+  mvctl apply reports/plan.json
   mvctl apply --resume
 
 Exit codes:
@@ -44,7 +46,7 @@ ${Object.values(EXIT)
 
 export function applyCommand(io: CliIo, open: OpenNode = openNode): Command {
   return new Command('apply')
-    .argument('[playbook]', 'playbook file; none with --resume')
+    .argument('[playbook]', 'playbook file, or a plan of mvctl plan; none with --resume')
     .option('--dry-run', 'run it on a model of the node, and predict what it takes: no node, no change')
     .option('--resume', 'go on with the run that was left on the node, as mvctl resume does')
     .addOption(outputOption())
@@ -65,22 +67,31 @@ async function apply(playbook: string | undefined, flags: ApplyFlags, io: CliIo,
   if (!flags.resume && playbook === undefined) {
     throw new CommandError(EXIT.usage.code, 'expected a playbook, or --resume');
   }
-  const plan = playbook === undefined ? undefined : await loadPlan(playbook, flags.var ?? {}, io);
-  if (plan && flags.dryRun) return rehearse(plan, flags, io);
-  if (!plan) return resume(flags, io, open);
+  if (playbook === undefined) return resume(flags, io, open);
   const { stateDir, clock, seed, disk = {}, output, compare } = flags;
-  const { runPlan } = await import('../engine/run/run-plan.ts');
+  if (flags.var && isPlanFile(playbook)) {
+    throw new CommandError(EXIT.usage.code, '--var: a saved plan has its values already');
+  }
+  const { plan, run }: SavedPlan = isPlanFile(playbook)
+    ? await loadSavedPlan(playbook, stateDir, io)
+    : unsaved(await loadPlan(playbook, flags.var ?? {}, io));
+  if (flags.dryRun) return rehearse(plan, flags, io);
   await runSession(
     {
       stateDir,
       output,
       compare,
       openNode: () => open({ stateDir, clock, seed, disks: disk, node: plan.node }, io),
-      run: (options) => runPlan(plan, { ...options, predict: predictFor(stateDir, io) }),
+      run: (options) => run({ ...options, predict: predictFor(stateDir, io) }),
     },
     io,
   );
 }
+
+const unsaved = (plan: Plan): SavedPlan => ({
+  plan,
+  run: async (options) => (await import('../engine/run/run-plan.ts')).runPlan(plan, options),
+});
 
 /** A run on the model, with the prediction that thousands of them give. */
 async function rehearse(plan: Plan, flags: ApplyFlags, io: CliIo): Promise<void> {

@@ -46,6 +46,7 @@ const BY_NAME: { readonly [name: string]: number } = {
   JournalError: EXIT.journal.code,
   UnfinishedRun: EXIT.unfinishedRun.code,
   NothingToResume: EXIT.nothingToResume.code,
+  PlanStale: EXIT.planStale.code,
   ImageError: EXIT.images.code,
   RecipeError: EXIT.images.code,
 };

@@ -5,6 +5,11 @@ import type { Verb } from './verb.ts';
 export const VERBS: readonly Verb[] = [
   ...LIGHT_VERBS,
   {
+    name: 'plan',
+    summary: 'tell what a run on a node will do, and save it for apply',
+    load: async (io, { open }) => (await import('./plan-command.ts')).planCommand(io, open),
+  },
+  {
     name: 'verify',
     summary: 'check every way a run of a playbook can go',
     load: async (io) => (await import('./verify-command.ts')).verifyCommand(io),

@@ -32,6 +32,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Takes the run back between two effects, as long as it can be taken back. */
   readonly rollBack?: AbortSignal;
+  /** Runs that the node had when the plan was made: with more of them it does not hold any more. */
+  readonly plannedRuns?: number;
   /** What the run is expected to take, told in its report; asked before it begins. */
   readonly predict?: (plan: Plan) => Promise<ReportPrediction>;
   /** Opens the journal whose last record is number `seq`. */
@@ -54,6 +56,11 @@ export class UnfinishedRun extends Error {
   override readonly name = 'UnfinishedRun';
 }
 
+/** The node is not any more what the plan was made for; nothing was done. */
+export class PlanStale extends Error {
+  override readonly name = 'PlanStale';
+}
+
 export class NothingToResume extends Error {
   override readonly name = 'NothingToResume';
 }
@@ -66,6 +73,8 @@ export async function runPlan(plan: Plan, options: RunOptions): Promise<RunEnd> 
   return locked(plan.name, options, async (store) => {
     const open = store.unfinished();
     if (open) throw new UnfinishedRun(`run ${open.run.runId} is not finished: ${open.run.journalPath}`);
+    const { plannedRuns = store.runs().length } = options;
+    if (store.runs().length !== plannedRuns) throw new PlanStale('another run used the plan, or came before it');
     const { bootId, nowNs, clock, facts } = await options.port.status();
     const prediction = await options.predict?.(plan);
     const run = store.create(runIdOf(plan));

@@ -1,0 +1,83 @@
+/** What of a plan is settled before it runs: which steps run, which are skipped and why, and what has to wait for what. */
+import { ExpressionFailure } from '../expression/scope.ts';
+import type { Json } from '../node-port.ts';
+import { Evaluator } from '../statechart/evaluator.ts';
+import type { Plan, PlannedStep, PlannedValue } from './plan.ts';
+
+export type Prospect =
+  | { readonly will: 'run' }
+  | { readonly will: 'skip'; readonly because: string }
+  /** Settled when these are over; none: when the run begins. */
+  | { readonly will: 'depend'; readonly on: string; readonly until: readonly string[] };
+
+export interface ForeseenStep {
+  readonly step: PlannedStep;
+  readonly prospect: Prospect;
+  /** Arguments whose values are not known yet, and until which steps are over. */
+  readonly unknown: readonly { readonly argument: string; readonly until: readonly string[] }[];
+}
+
+/** `facts`: what the node says of itself; null where it does not exist yet. */
+export function foresee(plan: Plan, facts: { readonly [name: string]: Json } | null): readonly ForeseenStep[] {
+  const evaluator = new Evaluator(plan);
+  return plan.phases.flatMap(({ steps }) =>
+    steps.map((step) => ({
+      step,
+      prospect: prospectOf(step, evaluator, facts),
+      unknown: Object.entries(step.with).flatMap(([argument, value]) => {
+        // A condition is what the step is there to find out.
+        const sources =
+          step.uses === 'assert' && argument === 'that'
+            ? [String(value.as === 'value' && value.value)]
+            : sourcesOf(value);
+        const until = [...new Set(sources.flatMap((source) => waitsFor(source, facts)))];
+        return until.length > 0 ? [{ argument, until }] : [];
+      }),
+    })),
+  );
+}
+
+function prospectOf(
+  step: PlannedStep,
+  evaluator: Evaluator,
+  facts: { readonly [name: string]: Json } | null,
+): Prospect {
+  const { when } = step;
+  if (when === null) return { will: 'run' };
+  const until = waitsFor(when, facts);
+  if (until.length > 0) return { will: 'depend', on: when, until: until.filter((name) => name !== BEGIN) };
+  try {
+    return evaluator.condition(when, step, { facts: facts ?? {}, outputs: {} })
+      ? { will: 'run' }
+      : { will: 'skip', because: when };
+  } catch (error) {
+    // What it asks for is not there, which is settled as well: the step will fail there.
+    if (error instanceof ExpressionFailure) return { will: 'run' };
+    throw error;
+  }
+}
+
+/** Stands for the begin of the run, when the node's facts are known. */
+const BEGIN = 'the begin of the run';
+
+/** Steps that an expression names, and the facts of a node that does not exist. */
+function waitsFor(source: string, facts: { readonly [name: string]: Json } | null): readonly string[] {
+  const steps = [...source.matchAll(/\bsteps\.([A-Za-z_]\w*)/g)].map(([, id]) => id!);
+  const needsFacts = facts === null && /\bfacts\s*[.[]/.test(source);
+  return [...new Set([...steps, ...(needsFacts ? [BEGIN] : [])])];
+}
+
+function sourcesOf(value: PlannedValue): readonly string[] {
+  switch (value.as) {
+    case 'expression':
+      return [value.source];
+    case 'text':
+      return value.parts.flatMap((part) => (typeof part === 'object' && 'source' in part ? [part.source] : []));
+    case 'list':
+      return value.items.flatMap(sourcesOf);
+    case 'map':
+      return Object.values(value.entries).flatMap(sourcesOf);
+    default:
+      return [];
+  }
+}
