@@ -4,13 +4,14 @@
  *
  *   node tools/equivalence.ts [--blocks 1000000] [--seed 1] [--first off] [--second all]
  *
- * Prints the smallest failing program it can make; exit code 1 then.
+ * Ends when so many blocks were generated, by us or by the translator (which makes most of them several times: code is
+ * patched, and entered in the middle). Prints the smallest failing program it can make; exit code 1 then.
  */
 import { parseArgs } from 'node:util';
 import type { Translate } from '../src/machine/index.ts';
 import { explain, runCampaign, SIZES } from '../test/machine/equivalence/campaign.ts';
 
-const PROGRESS_SCENARIOS = 20;
+const PROGRESS_SCENARIOS = 10;
 
 const { values } = parseArgs({
   options: {
@@ -32,14 +33,16 @@ const { failure, ...done } = runCampaign({
   blocks: Number(values.blocks),
   modes,
   sizes: SIZES,
-  onProgress: ({ blocks, scenarios, turns, instructions }) => {
+  onProgress: ({ blocks, blocksTranslated, scenarios, turns, instructions }) => {
     if (scenarios % PROGRESS_SCENARIOS === 0) {
-      console.log(`${blocks} blocks, ${turns} turns, ${instructions} instructions, ${cpuSeconds()} s of CPU`);
+      console.log(
+        `${blocks} blocks, ${blocksTranslated} translated, ${turns} turns, ${instructions} instructions, ${cpuSeconds()} s of CPU`,
+      );
     }
   },
 });
 console.log(
-  `${done.blocks} blocks in ${done.scenarios} scenarios, ${done.turns} turns, ${done.instructions} instructions on each hart ` +
+  `${done.blocks} random blocks in ${done.scenarios} scenarios, ${done.blocksTranslated} basic blocks translated, ${done.turns} turns, ${done.instructions} instructions on each hart ` +
     `(${modes.join(' against ')}), ${cpuSeconds()} s of CPU`,
 );
 if (failure !== undefined) {

@@ -4,6 +4,7 @@
  */
 import type { Translate } from '../../../src/machine/door.ts';
 import { disassemble } from '../../../src/machine/isa/disassemble.ts';
+import { translatorOf } from '../../../src/machine/translator/translator.ts';
 import { compareRuns, type Difference, type Pair } from './compare.ts';
 import { RAM } from './guest-layout.ts';
 import { HartUnderTest } from './hart-under-test.ts';
@@ -24,6 +25,8 @@ export interface CampaignOptions {
 
 export interface CampaignProgress {
   readonly blocks: number;
+  /** Basic blocks that the second hart's translator made code for: many of them again and again, as code is patched. */
+  readonly blocksTranslated: number;
   readonly scenarios: number;
   readonly turns: number;
   readonly instructions: number;
@@ -48,22 +51,24 @@ export const SIZES: readonly ScenarioSize[] = [
 export const scenarioOf = (seed: number, sizes: readonly ScenarioSize[]): Scenario =>
   randomScenario(seed, sizes[seed % sizes.length]!);
 
-/** Until `blocks` blocks have been entered, or the first scenario on which the two harts differ. */
+/** Until `blocks` blocks were generated, by us or by the translator, or the first scenario on which the harts differ. */
 export function runCampaign(options: CampaignOptions): CampaignProgress & { readonly failure?: Failure } {
   const { firstSeed, blocks, modes, sizes, onProgress } = options;
-  let progress: CampaignProgress = { blocks: 0, scenarios: 0, turns: 0, instructions: 0 };
+  let progress: CampaignProgress = { blocks: 0, blocksTranslated: 0, scenarios: 0, turns: 0, instructions: 0 };
   let pair = createPair(modes);
   let pairSeed = firstSeed;
-  for (let seed = firstSeed; progress.blocks < blocks; seed++) {
+  for (let seed = firstSeed; Math.max(progress.blocks, progress.blocksTranslated) < blocks; seed++) {
     if (seed - pairSeed === SCENARIOS_OF_A_PAIR) {
       pair = createPair(modes);
       pairSeed = seed;
     }
     const scenario = scenarioOf(seed, sizes);
+    const translatedBefore = blocksTranslated(pair, modes);
     const difference = compareRuns(pair, scenario);
     if (difference !== undefined) return { ...progress, failure: { seed, pairSeed, difference } };
     progress = {
       blocks: progress.blocks + scenario.blocks,
+      blocksTranslated: progress.blocksTranslated + blocksTranslated(pair, modes) - translatedBefore,
       scenarios: progress.scenarios + 1,
       turns: progress.turns + scenario.turns.length,
       instructions: progress.instructions + pair.first.hart.retired,
@@ -72,6 +77,9 @@ export function runCampaign(options: CampaignOptions): CampaignProgress & { read
   }
   return progress;
 }
+
+const blocksTranslated = (pair: Pair, modes: CampaignOptions['modes']): number =>
+  translatorOf(pair.second.memory, modes[1])?.counts.blocksMade ?? 0;
 
 export const createPair = (modes: readonly [Translate, Translate]): Pair => ({
   first: new HartUnderTest(modes[0]),
