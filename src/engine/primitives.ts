@@ -68,6 +68,8 @@ export interface Primitives {
   };
 
   'memory.give-up': { readonly args: { readonly guest: GuestName }; readonly result: { readonly bytes: number } };
+  /** Swaps the module of a bank that no OS has; what it held is gone. The Microvisor keeps everybody off it meanwhile. */
+  'memory.replace': { readonly args: Nothing; readonly result: { readonly bytes: number } };
   'memory.take-up': { readonly args: { readonly guest: GuestName }; readonly result: { readonly bytes: number } };
 
   /** Harts the guest has taken offline (null: half of them, never its last) belong to nobody; `harts`: all that nobody has. */
@@ -92,6 +94,8 @@ export interface Primitives {
     readonly args: { readonly guest: GuestName; readonly name: string; readonly readOnly: boolean };
     readonly result: { readonly device: string };
   };
+  /** A fault: from now on every request to the disk ends with an I/O error. */
+  'disk.break': { readonly args: { readonly name: string }; readonly result: Nothing };
   'disk.detach': { readonly args: { readonly guest: GuestName; readonly name: string }; readonly result: Nothing };
   /**
    * Hands a disk over with what is on it: `release` ends what uses it in `from` and flushes it, `accept` takes it into use
@@ -111,6 +115,17 @@ export interface Primitives {
       readonly moveMs: number;
       readonly acceptMs: number;
     };
+  };
+  /** Plugs a network card into a spare slot of a guest that runs; `interface`: its name in the guest. */
+  'nic.attach': {
+    readonly args: { readonly guest: GuestName; readonly name: string };
+    readonly result: { readonly interface: string };
+  };
+  'nic.detach': { readonly args: { readonly guest: GuestName; readonly name: string }; readonly result: Nothing };
+  /** Swaps the guest's own network card for another one; nothing may use it. */
+  'nic.replace': {
+    readonly args: { readonly guest: GuestName };
+    readonly result: { readonly interface: string; readonly mac: string };
   };
   /** Gives a device to a guest. `device` is `<guest it was made for>.<kind>`, e.g. `old.net`. */
   'device.move': {

@@ -93,6 +93,8 @@ export interface BlockStore {
   write(offset: number, from: Uint8Array): void;
   /** Everything written before is durable when it returns. */
   flush(): void;
+  /** The disk is broken: every request ends with an I/O error and reaches nothing. Absent: it never is. */
+  fails?(): boolean;
 }
 
 /** The wire side of a network device. Frames are Ethernet II without FCS. */

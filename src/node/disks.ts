@@ -14,6 +14,7 @@ export class Disks {
   readonly #directory: string;
   readonly #config: Map<string, DiskConfig>;
   readonly #open = new Map<string, OverlayDisk>();
+  readonly #broken = new Set<OverlayDisk>();
   /** Called when the set of disks has changed. */
   onChange: () => void = () => {};
 
@@ -41,7 +42,13 @@ export class Disks {
   /** A disk is written by one guest at a time. @throws NodeError `no-such-disk` */
   open(name: string, options: { readonly readOnly: boolean } = { readOnly: false }): BlockStore {
     const disk = this.#disk(name);
-    return options.readOnly ? readOnly(disk) : disk;
+    const fails = (): boolean => this.#broken.has(disk);
+    return { ...(options.readOnly ? readOnly(disk) : readWrite(disk)), fails };
+  }
+
+  /** From now on every request to the disk fails, until it is removed. */
+  break(name: string): void {
+    this.#broken.add(this.#disk(name));
   }
 
   close(name: string): void {
@@ -131,6 +138,14 @@ export class Disks {
     return entry;
   }
 }
+
+const readWrite = (disk: OverlayDisk): BlockStore => ({
+  bytes: disk.bytes,
+  readOnly: disk.readOnly,
+  read: (offset, into) => disk.read(offset, into),
+  write: (offset, from) => disk.write(offset, from),
+  flush: () => disk.flush(),
+});
 
 const readOnly = (disk: OverlayDisk): BlockStore => ({
   bytes: disk.bytes,

@@ -17,6 +17,7 @@ import {
   SIDES,
   type Side,
   SLOTS_PER_SIDE,
+  type Slot,
   TIMING,
   type Translate,
 } from '../machine/index.ts';
@@ -63,6 +64,8 @@ export class EmulatedNode {
   readonly disks: Disks;
   readonly ethernet: EthernetSwitch;
   virtualized = false;
+  /** Network cards beyond each side's own, by name. */
+  readonly nics = new Map<string, SlotName>();
   /** Sides whose network device the OS of the other side has let go for the guest that was made here. */
   readonly lent = new Set<Side>();
   /** How a client speaks to the service of the run. */
@@ -77,6 +80,9 @@ export class EmulatedNode {
   /** The side each name of this run stood for, whether or not its guest still lives: its devices keep its name. */
   #made = new Map<GuestName, Side>();
   #powered = false;
+  #spareCards = 0;
+  /** How to take a network card off the switch. */
+  readonly #cables = new Map<Slot, () => void>();
 
   constructor({ config, state, clock, translate, onConsole }: EmulatedNodeOptions) {
     this.#config = config;
@@ -241,10 +247,47 @@ export class EmulatedNode {
   #plugNetwork(side: Side): PluggedDevice {
     const slot = this.machine.slot(side, SLOT.net);
     if (slot.device !== undefined) return slot.device;
-    const net = slot.plug({ kind: 'net', mac: NETWORK.mac[side] });
+    return this.#connect(slot, NETWORK.mac[side]);
+  }
+
+  plugNic(name: string, { side, index }: SlotName): void {
+    this.#connect(this.machine.slot(side, index), this.#nextMac());
+    this.nics.set(name, { side, index });
+  }
+
+  unplugNic(name: string): void {
+    const slot = this.nics.get(name);
+    if (slot === undefined) return;
+    this.#disconnect(this.machine.slot(slot.side, slot.index));
+    this.nics.delete(name);
+  }
+
+  /** Another network card in the place of a side's own; gives its hardware address. */
+  swapNetwork(side: Side): string {
+    const slot = this.machine.slot(side, SLOT.net);
+    const mac = this.#nextMac();
+    this.#disconnect(slot);
+    this.#connect(slot, mac);
+    return mac;
+  }
+
+  /** Hardware addresses of spare cards, each used once. */
+  #nextMac(): string {
+    this.#spareCards += 1;
+    return `${NETWORK.mac.spare}:${this.#spareCards.toString(16).padStart(2, '0')}`;
+  }
+
+  #connect(slot: Slot, mac: string): PluggedDevice {
+    const net = slot.plug({ kind: 'net', mac });
     if (net.ethernet === undefined) throw new Error('a net device has an ethernet side');
-    this.ethernet.attach(net.ethernet);
+    this.#cables.set(slot, this.ethernet.attach(net.ethernet));
     return net;
+  }
+
+  #disconnect(slot: Slot): void {
+    this.#cables.get(slot)?.();
+    this.#cables.delete(slot);
+    slot.unplug();
   }
 
   unplugGuest(guest: Guest): void {
@@ -443,10 +486,5 @@ export class EmulatedNode {
       disks: this.disks.names(),
       forwardedPort: this.forwardedPort ?? null,
     };
-  }
-
-  startProbe(service: ServiceSpec): void {
-    this.service = service;
-    this.probe.start(service);
   }
 }

@@ -135,6 +135,16 @@ export function effectOf(
         },
         () => ({ device: `/dev/disk/by-id/virtio-${args['name']}` }),
       );
+    case 'disk.break':
+      return looks(() => ({}));
+    case 'nic.attach':
+      return looks(() => ({ interface: 'eth1' }));
+    case 'nic.detach':
+      return looks(() => ({}));
+    case 'nic.replace':
+      return looks(() => ({ interface: 'eth0', mac: '52:54:00:00:00:00' }));
+    case 'memory.replace':
+      return looks(() => ({ bytes: BANK_BYTES }));
     case 'disk.detach':
       return once(() => {
         state.attached.delete(`${name}:${args['name']}`);
@@ -218,7 +228,12 @@ export function effectOf(
     case 'service.relay':
       return looks(() => ({}));
     case 'service.drain':
-      return looks(() => ({ connections: 0 }));
+      return once(
+        () => {
+          state.holders.delete(args['from'] as GuestName);
+        },
+        () => ({ connections: 0 }),
+      );
     // Make before break: the receiver takes the address, then the giver lets go of it.
     case 'service.cut-over':
       return {

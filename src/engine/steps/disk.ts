@@ -110,6 +110,20 @@ export const DISK_STEPS: readonly StepKind[] = [
     prior: { ms: 50 },
   },
   {
+    name: 'disk.break',
+    summary: 'Makes a disk fail: every request ends with an I/O error. For rehearsing what is done about it.',
+    args: { disk: DISK },
+    does: node((args) => ({ primitive: 'disk.break', args: { name: textArg(args, 'disk') } })),
+    outputs: {},
+    timeoutMs: 10_000,
+    undo: { how: 'nothing', because: 'a broken disk stays broken' },
+    atomic: true,
+    volatile: true,
+    requires: [needsDisk()],
+    effects: [],
+    prior: { ms: 0 },
+  },
+  {
     name: 'disk.move',
     summary: 'Hands a disk with data over to the other guest.',
     args: {

@@ -60,4 +60,27 @@ export const MEMORY_STEPS: readonly StepKind[] = [
     effects: [clears('bank-free')],
     prior: { ms: 2_000 },
   },
+  {
+    name: 'memory.replace',
+    summary: 'Takes the module of the bank that no guest owns out of the node and puts another one in.',
+    args: {},
+    does: node(() => ({ primitive: 'memory.replace', args: {} })),
+    outputs: { bytes: { type: 'int', summary: 'bytes of the bank' } },
+    timeoutMs: 30_000,
+    undo: { how: 'nothing', because: 'nobody had anything there' },
+    atomic: true,
+    volatile: true,
+    requires: [
+      needsVirtualized,
+      {
+        fact: 'bank-free',
+        is: true,
+        code: 'MV0316',
+        message: 'expected memory that no guest owns, but every bank has an owner at this point',
+        hint: 'a bank is free after memory.give-up or vm.destroy',
+      },
+    ],
+    effects: [],
+    prior: { ms: 1 },
+  },
 ];

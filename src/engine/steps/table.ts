@@ -5,6 +5,7 @@ import { GENERIC_STEPS } from './generic.ts';
 import { GUEST_STEPS } from './guest.ts';
 import { MEMORY_STEPS } from './memory.ts';
 import { MICROVISOR_STEPS } from './microvisor.ts';
+import { NIC_STEPS } from './nic.ts';
 import { NODE_STEPS } from './node.ts';
 import { SERVICE_STEPS } from './service.ts';
 import type { StepKind } from './step-kind.ts';
@@ -15,6 +16,7 @@ export const STEP_KINDS: readonly StepKind[] = [
   ...MEMORY_STEPS,
   ...CPU_STEPS,
   ...DISK_STEPS,
+  ...NIC_STEPS,
   ...VM_STEPS,
   ...GUEST_STEPS,
   ...SERVICE_STEPS,

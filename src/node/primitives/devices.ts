@@ -35,6 +35,12 @@ export const attachDisk: Primitive<'disk.attach'> = async (node, args, { deadlin
   return { device };
 };
 
+export const breakDisk: Primitive<'disk.break'> = async (node, args) => {
+  if (!node.disks.has(args.name)) throw new NodeError('no-such-disk', `the node has no disk ${args.name}`);
+  node.disks.break(args.name);
+  return {};
+};
+
 export const detachDisk: Primitive<'disk.detach'> = async (node, args, { deadlineNs }) => {
   const guest = node.findGuest(args.guest);
   const slot = guest?.extraDisks.get(args.name);

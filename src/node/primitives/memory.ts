@@ -1,6 +1,6 @@
 /** Memory changes hands by the OS's own means: it offlines and unbinds a bank, or binds and onlines it. */
 import type { MemoryRegion, Side } from '../../machine/index.ts';
-import { memoryMap } from '../../machine/index.ts';
+import { memoryMap, SIDES } from '../../machine/index.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
 import { NodeError } from '../node-error.ts';
 import type { Primitive } from './table.ts';
@@ -44,3 +44,22 @@ async function memoryCommand(
     });
   }
 }
+
+const CHUNK_BYTES = 1 << 20;
+
+/** What a module holds when it is put in: nothing that anybody may count on. */
+export const replaceMemory: Primitive<'memory.replace'> = async (node) => {
+  if (!node.virtualized) throw new NodeError('not-virtualized', 'on a bare node nothing keeps the OS off the bank');
+  const { status } = await node.monitor.request({ op: 'status' });
+  const owned = ({ base, bytes }: MemoryRegion): boolean =>
+    status.memory.some((part) => part.base < base + bytes && base < part.base + part.bytes);
+  const banks = memoryMap(node.machine.options.bankBytes).bank;
+  const side = SIDES.find((each) => !owned(banks[each]));
+  if (side === undefined) throw new NodeError('refused', 'every bank has an owner');
+  const region = banks[side];
+  const { memory, options } = node.machine;
+  for (let offset = 0; offset < region.bytes; offset += CHUNK_BYTES) {
+    memory.write(region.base + offset, options.random(Math.min(CHUNK_BYTES, region.bytes - offset)));
+  }
+  return { bytes: region.bytes };
+};

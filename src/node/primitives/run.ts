@@ -1,11 +1,21 @@
 /** Where a run begins and ends on the node, and the point of no return between. */
 import { readGuestFacts } from './guests.ts';
+import { serves } from './service.ts';
 import type { Primitive } from './table.ts';
+
+/** An OS that was just booted serves a moment after its agent answers; one that does not is measured as it is. */
+const SERVES_NS_MAX = 2_000_000_000;
+const SERVES_POLL_NS = 20_000_000;
 
 export const beginRun: Primitive<'run.begin'> = async (node, args, { deadlineNs }) => {
   node.beginNames();
   node.nameSystemDisk();
-  node.startProbe(args.service);
+  node.service = args.service;
+  const latestNs = node.machine.now() + SERVES_NS_MAX;
+  while (!(await serves(node, args.service)) && node.machine.now() < latestNs) {
+    await node.executive.drive(node.executive.sleep(SERVES_POLL_NS));
+  }
+  node.probe.start(args.service);
   return { os: await readGuestFacts(node, 'old', args.packages, deadlineNs) };
 };
 

@@ -24,6 +24,20 @@ export const checkService: Primitive<'service.check'> = async (node, args, conte
   return { ...last, latencyMsMax };
 };
 
+/** Whether the service answers at its address as `service` expects. */
+export async function serves(node: EmulatedNode, service: ServiceSpec): Promise<boolean> {
+  const { path, deadlineMs, expectStatus, expectContains } = service;
+  const once = { guest: null, path, times: 1, intervalMs: 0, deadlineMs };
+  const args = { ...once, expectStatus, expectContains, expectSha256: '' };
+  try {
+    await checkService(node, args, { deadlineNs: Number.POSITIVE_INFINITY, key: '' });
+    return true;
+  } catch (error) {
+    if (error instanceof NodeError) return false;
+    throw error;
+  }
+}
+
 interface Said {
   readonly status: number;
   readonly bodySha256: string;

@@ -1,11 +1,12 @@
 /** Which function does which primitive. The engine's table gives the shapes; a missing row does not compile. */
 import type { PrimitiveArgs, PrimitiveName, PrimitiveResult } from '../../engine/port.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
-import { attachDisk, cloneDisk, detachDisk, moveDevice, moveDisk, removeDisk } from './devices.ts';
+import { attachDisk, breakDisk, cloneDisk, detachDisk, moveDevice, moveDisk, removeDisk } from './devices.ts';
 import { copyToGuest, guestFacts, runInGuest, sampleWork, shutDownGuest, waitForGuest } from './guests.ts';
 import { giveUpHarts, takeUpHarts } from './harts.ts';
-import { giveUpMemory, takeUpMemory } from './memory.ts';
+import { giveUpMemory, replaceMemory, takeUpMemory } from './memory.ts';
 import { auditBareNode, devirtualize, virtualize } from './microvisor.ts';
+import { attachNic, detachNic, replaceNic } from './nics.ts';
 import { beginRun, bootNode, commit, endRun } from './run.ts';
 import { checkRecords, checkService, cutOver, drain, relay } from './service.ts';
 import { bootVm, createVm, destroyVm, rebootVm } from './vm.ts';
@@ -31,14 +32,19 @@ export const PRIMITIVES: { readonly [Name in PrimitiveName]: Primitive<Name> } =
   'microvisor.devirtualize': devirtualize,
   'microvisor.audit': auditBareNode,
   'memory.give-up': giveUpMemory,
+  'memory.replace': replaceMemory,
   'memory.take-up': takeUpMemory,
   'cpu.give-up': giveUpHarts,
   'cpu.take-up': takeUpHarts,
   'disk.clone': cloneDisk,
   'disk.remove': removeDisk,
   'disk.attach': attachDisk,
+  'disk.break': breakDisk,
   'disk.detach': detachDisk,
   'disk.move': moveDisk,
+  'nic.attach': attachNic,
+  'nic.detach': detachNic,
+  'nic.replace': replaceNic,
   'device.move': moveDevice,
   'vm.create': createVm,
   'vm.boot': bootVm,
@@ -67,14 +73,19 @@ export const LIMIT_S: { readonly [Name in PrimitiveName]: number } = {
   'microvisor.devirtualize': 30,
   'microvisor.audit': 600,
   'memory.give-up': 120,
+  'memory.replace': 30,
   'memory.take-up': 120,
   'cpu.give-up': 60,
   'cpu.take-up': 60,
   'disk.clone': 60,
   'disk.remove': 10,
   'disk.attach': 30,
+  'disk.break': 10,
   'disk.detach': 30,
   'disk.move': 120,
+  'nic.attach': 30,
+  'nic.detach': 30,
+  'nic.replace': 30,
   'device.move': 60,
   'vm.create': 30,
   'vm.boot': 300,

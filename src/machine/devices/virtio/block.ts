@@ -170,6 +170,7 @@ export class VirtioBlock implements VirtioModel {
   #execute(queue: Virtqueue, request: BlockRequest, dataBytes: number): { status: number; written: number } {
     const failed = { status: STATUS.ioError, written: 0 };
     const ok = { status: STATUS.ok, written: 0 };
+    if (request.type !== REQUEST.getId && this.#store.fails?.() === true) return failed;
     switch (request.type) {
       case REQUEST.in: {
         if (!this.#contains(request.sector, dataBytes)) return failed;
