@@ -59,6 +59,7 @@ export class Firmware implements MachineModeProgram {
   service: ServiceHandler = noService;
   readonly #map: MemoryMap;
   readonly #rom: BoardRom;
+  readonly #hartIds: readonly number[];
   /** The harts of the OS that has the machine while it is bare. */
   harts: HartGroup;
   readonly #guest: SbiGuest;
@@ -68,7 +69,8 @@ export class Firmware implements MachineModeProgram {
     this.side = bootSide;
     this.#map = memoryMap(bankBytes);
     this.#rom = rom;
-    this.harts = new HartGroup(Array.from({ length: harts }, (_, id) => id));
+    this.#hartIds = Array.from({ length: harts }, (_, id) => id);
+    this.harts = new HartGroup(this.#hartIds);
     this.#guest = this.#bareGuest();
   }
 
@@ -92,7 +94,9 @@ export class Firmware implements MachineModeProgram {
   }
 
   *#reset(hart: ChargedHart): Waiting<MachineModeReturn> {
-    this.harts.resetHart(hart.hartId);
+    // The first hart out of reset finds the group of whichever OS was there before, with the harts that one had.
+    if (hart.hartId === BOOT_HART) this.harts = new HartGroup(this.#hartIds);
+    else this.harts.resetHart(hart.hartId);
     applyBareCsrs(hart, bareState(this.side, this.#map));
     return yield* hart.hartId === BOOT_HART ? this.#boot(hart) : this.#stopped(hart);
   }

@@ -22,9 +22,9 @@ export function virtualizedStatus(node: Virtualized): MicrovisorStatus {
     share: shareStatus(node.share),
     memory: node.partition.memory,
     slots: node.partition.slots,
-    harts: [...node.monitors.keys()].map((id) =>
-      guests.filter(([, { harts }]) => harts.includes(id)).map(([side]) => side),
-    ),
+    harts: [...node.monitors.keys()]
+      .toSorted()
+      .map((id) => guests.filter(([, { harts }]) => harts.includes(id)).map(([side]) => side)),
     stateIdentical: null,
     differences: [],
   };

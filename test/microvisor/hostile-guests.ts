@@ -22,6 +22,13 @@ const say = (side: Side, character: string): string => `
   li t5, ${character.charCodeAt(0)}
   sb t5, 0(t6)`;
 
+/** A flood of one store each 250 ns: a real bus takes about as long, and the test no longer than it must. */
+const pause = `
+  li t4, 125
+pause:
+  addi t4, t4, -1
+  bnez t4, pause`;
+
 export interface Sweep {
   readonly kind: 'load' | 'store' | 'jump';
   readonly from: number;
@@ -90,6 +97,7 @@ export const shouter = (side: Side): string => `
   li t5, 33
 loop:
   sb t5, 0(t6)
+${pause}
   j loop`;
 
 /** After `pokes`, `value` goes to `register` for ever. */
@@ -115,6 +123,7 @@ done:
   li t5, ${value}
 loop:
   sw t5, 0(t6)
+${pause}
   j loop
 table:
 ${pokes.map(([address, word]) => `  .dword ${address}, ${word}`).join('\n')}

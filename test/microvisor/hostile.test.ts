@@ -34,7 +34,7 @@ const PAGE = 4096;
 const PERIOD_NS = 100_000;
 /** A slice of the maintenance guest, and what M-mode may do around it. */
 const LATE_NS_MAX = 200_000 + 50_000;
-const WATCH_NS = 8_000_000;
+const WATCH_NS = 6_000_000;
 
 const B_MEMORY = [BOARD.lowStub.B, BOARD.bank.B];
 
