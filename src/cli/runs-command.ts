@@ -105,11 +105,17 @@ const MARKS: Readonly<Record<NonNullable<HistoryEntry['outcome']>, string>> = {
   'under-way': '…',
 };
 
+const WORDS: Readonly<Partial<Record<HistoryEntry['kind'], (what: string) => string>>> = {
+  phase: (what) => what,
+  step: (what) => what,
+  engine: (what) => what,
+  ask: (what) => `is ${what} done already?`,
+  undo: (what) => `taking back ${what}`,
+};
+
 function entryRow({ atMs, kind, what, outcome, failure }: HistoryEntry): readonly string[] {
-  const indent = kind === 'step' || kind === 'undo' || kind === 'wait' ? '  ' : '';
-  const words =
-    kind === 'undo' ? `taking back ${what}` : kind === 'step' || kind === 'phase' ? what : `${kind} ${what}`;
-  return [formatMs(atMs), `${indent}${outcome ? MARKS[outcome] : ' '} ${words}`, failure ?? ''];
+  const words = WORDS[kind]?.(what) ?? `${kind} ${what}`;
+  return [formatMs(atMs), kind === 'phase' ? words : `  ${outcome ? MARKS[outcome] : ' '} ${words}`, failure ?? ''];
 }
 
 /** Columns two spaces apart; the last one as long as it is. */

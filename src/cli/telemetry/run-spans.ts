@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { BeginRecord, EventRecord, IntentRecord, JournalRecord } from '../../engine/generated/journal.ts';
 import type { Report } from '../../engine/index.ts';
+import { subjectOf } from '../../engine/journal/intent-subject.ts';
 import type { OtlpConfig } from './otlp-config.ts';
 import { attributes, SPAN_KIND, type Span, STATUS, unixNano } from './otlp-json.ts';
 
@@ -109,20 +110,19 @@ function runSpan(
   };
 }
 
-/** A key is run/phase/step/attempt, run/phase/step/undo/boot/attempt, or run/what/… for what the engine does itself. */
+const SPAN_WORDS = { step: 'STEP', ask: 'ASK', undo: 'UNDO', engine: 'ENGINE' } as const;
+
 function attemptSpan(intent: IntentRecord, { event, wallMs, atNs }: EventRecord, ids: Ids): Span {
-  const [, phase, step, third] = intent.key.split('/');
+  const { kind, what } = subjectOf(intent);
   const error = event['error'] as { readonly code: string; readonly message: string } | undefined;
-  const isUndo = third === 'undo';
-  const name = third === undefined ? phase! : step!;
   return {
     ...ids,
-    name: `${isUndo ? 'UNDO' : 'STEP'} ${name}`,
+    name: `${SPAN_WORDS[kind]} ${what}`,
     kind: SPAN_KIND.internal,
     startTimeUnixNano: unixNano(intent.wallMs),
     endTimeUnixNano: unixNano(wallMs),
     attributes: attributes({
-      'cicd.pipeline.task.name': name,
+      'cicd.pipeline.task.name': what,
       'cicd.pipeline.task.run.id': intent.key,
       'cicd.pipeline.task.run.result': error ? 'failure' : 'success',
       'error.type': error?.code,

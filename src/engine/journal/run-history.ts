@@ -2,6 +2,7 @@
 import type { Outcome } from '../exit-codes.ts';
 import type { JournalRecord } from '../generated/journal.ts';
 import type { PlanContent } from '../plan/plan.ts';
+import { type IntentSubject, subjectOf } from './intent-subject.ts';
 import type { StoredRun } from './run-store.ts';
 
 export interface RunHistory {
@@ -26,7 +27,7 @@ export interface HistoryEntry {
   readonly atMs: number;
   /** Wall clock, ISO 8601. */
   readonly at: string;
-  readonly kind: 'begin' | 'phase' | 'step' | 'undo' | 'wait' | 'event' | 'taken-over' | 'end';
+  readonly kind: 'begin' | 'phase' | IntentSubject['kind'] | 'wait' | 'event' | 'taken-over' | 'end';
   /** Id of the phase or step, the event, or the outcome. */
   readonly what: string;
   readonly outcome: 'done' | 'failed' | 'under-way' | null;
@@ -87,7 +88,7 @@ function entriesOf(records: readonly JournalRecord[], beginNs: number): readonly
         add({ kind: 'end', what: record.outcome });
         break;
       case 'intent':
-        open.set(record.effect, add({ ...subjectOf(record.key), outcome: 'under-way' }));
+        open.set(record.effect, add({ ...subjectOf(record), outcome: 'under-way' }));
         break;
       case 'event': {
         const { type, actorId, error } = record.event as { type: string; actorId?: string; error?: EffectError };
@@ -106,12 +107,4 @@ function entriesOf(records: readonly JournalRecord[], beginNs: number): readonly
 interface EffectError {
   readonly code: string;
   readonly message: string;
-}
-
-/** Of a key such as 1-0123456789ab/phase/step/attempt, or .../step/undo/boot/attempt. */
-function subjectOf(key: string): Pick<HistoryEntry, 'kind' | 'what'> {
-  const [, phase = '', step, third] = key.split('/');
-  if (third === 'undo') return { kind: 'undo', what: step ?? phase };
-  // What the engine does on its own account has no step: begin, end, boot, check.
-  return { kind: 'step', what: third === undefined ? phase : (step ?? phase) };
 }
