@@ -3,18 +3,20 @@ import { readFileSync } from 'node:fs';
 import type { Profile } from '../engine/diagnostics/codes.ts';
 import { EXIT } from '../engine/exit-codes.ts';
 import { parseYaml } from '../engine/parse/parse-yaml.ts';
-import { type Checked, validateFile } from '../engine/validate/validate-file.ts';
 import { type Validation, validatePlaybook } from '../engine/validate/validate-playbook.ts';
 import { CommandError } from './command-error.ts';
 
 /** A file of any kind. Throws CommandError where it cannot be read. */
-export const checkFile = (path: string, profile?: Profile): Checked => checkText(path, readContent(path), profile);
+export const checkFile = (path: string, profile?: Profile): Validation => checkText(path, readContent(path), profile);
 
-export const checkText = (path: string, content: Uint8Array | string, profile?: Profile): Checked =>
-  validateFile(parseYaml(path, content), profile ? { profile } : {});
+export const checkText = (path: string, content: Uint8Array | string, profile?: Profile): Validation =>
+  validatePlaybook(parseYaml(path, content), { readFile: besides(path), ...(profile ? { profile } : {}) });
 
-/** A file that has to be a playbook. Throws CommandError where it cannot be read. */
-export const checkPlaybook = (path: string): Validation => validatePlaybook(parseYaml(path, readContent(path)));
+/** Reads what a playbook names, by its path relative to the playbook. */
+export function besides(path: string): (file: string) => Uint8Array {
+  const folder = path.replace(/[^/]*$/, '');
+  return (file) => readFileSync(folder + file);
+}
 
 function readContent(path: string): Uint8Array {
   try {

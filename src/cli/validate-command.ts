@@ -2,8 +2,9 @@
 import { writeFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { PROFILES, type Profile } from '../engine/diagnostics/codes.ts';
+import type { CheckedFile } from '../engine/diagnostics/render-checks-junit.ts';
 import { EXIT } from '../engine/exit-codes.ts';
-import type { Checked } from '../engine/validate/validate-file.ts';
+import type { Validation } from '../engine/validate/validate-playbook.ts';
 import { checkFile, checkText } from './check-file.ts';
 import { CHECK_FORMATS, type CheckTarget, parseCheckOutput, writeChecks } from './check-output.ts';
 import { collectFiles } from './collect-files.ts';
@@ -47,29 +48,38 @@ export function validateCommand(io: CliIo): Command {
 }
 
 async function validate(patterns: readonly string[], flags: ValidateFlags, io: CliIo): Promise<void> {
-  const checked: Checked[] = [];
+  const checked: Validation[] = [];
   for (const file of await collectFiles(patterns)) {
     const validation = checkFile(file, flags.profile);
     checked.push(flags.fix ? await mend(validation, flags.profile, io) : validation);
   }
-  const files = checked.map(({ source: { file, text }, diagnostics, suppressed }) => {
-    return { file, text, diagnostics, suppressed };
-  });
-  await writeChecks(files, flags.output ?? [], io);
+  await writeChecks(checked.flatMap(perFile), flags.output ?? [], io);
   const fails = checked.some(({ isValid, diagnostics }) => !isValid || (flags.strict && diagnostics.length > 0));
   if (fails) io.setExitCode(EXIT.invalid.code);
+}
+
+/** A finding in a fragment is told with the fragment, where there is one. */
+function perFile({ source, diagnostics, suppressed, texts }: Validation): readonly CheckedFile[] {
+  return [...texts].flatMap(([file, text]): readonly CheckedFile[] => {
+    const own = diagnostics.filter((found) => found.file === file);
+    if (file !== source.file && own.length === 0) return [];
+    return [
+      { file, text, diagnostics: own, suppressed: suppressed.filter(({ diagnostic }) => diagnostic.file === file) },
+    ];
+  });
 }
 
 /** A fix can make room for another one: a loop, with an end. */
 const ROUNDS_MAX = 1_000;
 
-async function mend(validation: Checked, profile: Profile, io: CliIo): Promise<Checked> {
+async function mend(validation: Validation, profile: Profile, io: CliIo): Promise<Validation> {
   const { applyFixes } = await import('../engine/diagnostics/apply-fixes.ts');
   const { file, text } = validation.source;
   let current = validation;
   let count = 0;
   for (let round = 0; round < ROUNDS_MAX; round++) {
-    const mended = applyFixes(current.source.text, current.diagnostics);
+    const own = current.diagnostics.filter((found) => found.file === file);
+    const mended = applyFixes(current.source.text, own);
     if (mended.fixed.length === 0) break;
     current = checkText(file, mended.text, profile);
     count += mended.fixed.length;

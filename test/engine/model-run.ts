@@ -1,12 +1,13 @@
 /** Runs playbooks on a model node, with whatever goes wrong on the way: the only place where the tests touch the engine's run API. */
 import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import {
   type ActRequest,
   formatDiagnostic,
   type Interference,
   ModelNode,
+  type ModelOptions,
   makePlan,
   type Plan,
   parseYaml,
@@ -31,9 +32,14 @@ export function planOf(file: string, vars: { readonly [name: string]: string } =
   return planText(file, readFileSync(file, 'utf8'), vars);
 }
 
-export function planText(file: string, text: string, vars: { readonly [name: string]: string } = {}): Plan {
-  const { playbook, diagnostics, source } = validatePlaybook(parseYaml(file, text));
-  const problems = playbook ? makePlan(playbook, source, { vars }) : undefined;
+export function planText(
+  file: string,
+  text: string,
+  vars: { readonly [name: string]: string } = {},
+  readFile = (path: string): Uint8Array => readFileSync(join(dirname(file), path)),
+): Plan {
+  const { playbook, diagnostics } = validatePlaybook(parseYaml(file, text), { readFile });
+  const problems = playbook ? makePlan(playbook, { vars, readFile }) : undefined;
   if (problems?.plan) return problems.plan;
   const told = [...diagnostics, ...(problems?.problems ?? [])].map((found) => formatDiagnostic(found, text));
   throw new Error(told.join('\n'));
@@ -42,9 +48,10 @@ export function planText(file: string, text: string, vars: { readonly [name: str
 export function modelFor(
   plan: Plan,
   interfere?: (request: ActRequest, model: ModelNode) => Interference | undefined,
+  timing: ModelOptions['timing'] = priorTiming(plan),
 ): ModelNode {
   const { disks } = plan.node;
-  return new ModelNode({ timing: priorTiming(plan), disks, ...(interfere ? { interfere } : {}) });
+  return new ModelNode({ timing, disks, ...(interfere ? { interfere } : {}) });
 }
 
 /** Folders that go away with the test. */

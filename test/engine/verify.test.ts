@@ -1,11 +1,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { expandPlaybook } from '../../src/engine/expand/expand-playbook.ts';
 import type { Playbook } from '../../src/engine/generated/playbook.ts';
 import { makePlan, type Plan, parseYaml, validatePlaybook } from '../../src/engine/index.ts';
 import { stepsOf } from '../../src/engine/plan/plan.ts';
 import { readTest } from '../../src/engine/playbook-test/read-test.ts';
 import { runTest } from '../../src/engine/playbook-test/run-test.ts';
+import { outlineOf } from '../../src/engine/validate/outline.ts';
 import { counterTests } from '../../src/engine/verify/counter-test.ts';
 import type { Property } from '../../src/engine/verify/properties.ts';
 import { renderVerification } from '../../src/engine/verify/render-verification.ts';
@@ -148,7 +150,8 @@ const MISTAKES: readonly Mistake[] = [
 /** Of a text whose mistakes `validate` may know as well. */
 function planAnyway(text: string): Plan {
   const validation = validatePlaybook(parseYaml(ONLINE, text));
-  const { plan } = makePlan(validation.playbook ?? (validation.source.data as Playbook), validation.source, {});
+  const { source } = validation;
+  const { plan } = makePlan(validation.playbook ?? outlineOf(expandPlaybook(source, source.data as Playbook)));
   if (!plan) throw new Error('the playbook has no plan');
   return plan;
 }

@@ -176,9 +176,9 @@ export function drift(first: CycleFigures, last: CycleFigures, share: number): s
 }
 
 function planOf(path: string): Plan {
-  const { playbook, source, diagnostics } = validatePlaybook(parseYaml(path, readFileSync(path)));
+  const { playbook, diagnostics } = validatePlaybook(parseYaml(path, readFileSync(path)));
   if (playbook === undefined) throw new Error(`${path}: ${JSON.stringify(diagnostics)}`);
-  const { plan, problems } = makePlan(playbook, source, { vars: {}, readFile: () => new Uint8Array() });
+  const { plan, problems } = makePlan(playbook, { vars: {}, readFile: () => new Uint8Array() });
   if (plan === undefined) throw new Error(`${path}: ${JSON.stringify(problems)}`);
   return plan;
 }

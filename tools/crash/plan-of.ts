@@ -6,11 +6,11 @@ import { makePlan, type Plan, parseYaml, validatePlaybook } from '../../src/engi
 const MODEL_VARS: { readonly [name: string]: string } = { expectedKernel: '2.' };
 
 export function onlinePlan(path: string): { readonly plan: Plan; readonly vars: readonly string[] } {
-  const { playbook, source } = validatePlaybook(parseYaml(path, readFileSync(path)));
+  const { playbook } = validatePlaybook(parseYaml(path, readFileSync(path)));
   if (!playbook) throw new Error(`${path} has mistakes: mvctl validate ${path}`);
-  const known = Object.keys(playbook.vars ?? {});
+  const known = Object.keys(playbook.playbook.vars ?? {});
   const vars = Object.fromEntries(Object.entries(MODEL_VARS).filter(([name]) => known.includes(name)));
-  const { plan } = makePlan(playbook, source, { vars });
+  const { plan } = makePlan(playbook, { vars });
   if (!plan) throw new Error(`${path} makes no plan`);
   return { plan, vars: Object.entries(vars).flatMap(([name, value]) => ['--var', `${name}=${value}`]) };
 }

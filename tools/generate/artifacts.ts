@@ -103,7 +103,7 @@ function withoutRules(schema: unknown): unknown {
   if (schema === null || typeof schema !== 'object') return schema;
   return Object.fromEntries(
     Object.entries(schema)
-      .filter(([key]) => key !== 'allOf')
+      .filter(([key]) => key !== 'allOf' && key !== 'if' && key !== 'else')
       .map(([key, value]) => [key, withoutRules(value)]),
   );
 }

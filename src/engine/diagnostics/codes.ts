@@ -53,6 +53,10 @@ export const CODES = {
   MV0114: error('an argument of the step kind is missing'),
   MV0115: error('a duration is malformed'),
   MV0116: error('an amount of memory is malformed'),
+  MV0117: error('a time of day, a day or a time zone does not exist'),
+  MV0121: error('fragments include themselves, or make too many steps'),
+  MV0122: error('a parameter of a fragment is unknown, missing or does not fit'),
+  MV0123: error('a key does not go with include'),
 
   MV0200: error('an id is used twice'),
   MV0201: error('an expression cannot be parsed'),
@@ -70,6 +74,10 @@ export const CODES = {
   MV0213: error('an argument goes with another, or excludes it'),
   MV0214: error('a file that the playbook names cannot be read'),
   MV0215: error('a variable has no value, or one that does not fit'),
+  MV0216: error('a step needs one that does not come before it in its phase'),
+  MV0217: error('a loop has no list that is known before the run'),
+  MV0218: error('an expression computes with a secret'),
+  MV0219: error('a step runs beside the commit'),
 
   MV0301: error('a step needs the Microvisor while the node is bare'),
   MV0302: error('the node is virtualized already'),

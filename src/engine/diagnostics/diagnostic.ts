@@ -58,13 +58,19 @@ export const isError = (diagnostic: Diagnostic): boolean => diagnostic.severity 
 
 export const severityOf = (code: DiagnosticCode): Severity => CODES[code].severity;
 
-/** In the order of the file; equal diagnostics once. */
-export function sortDiagnostics(diagnostics: readonly Diagnostic[]): Diagnostic[] {
+/** In the order of the files and within each; equal diagnostics once. */
+export function sortDiagnostics(diagnostics: readonly Diagnostic[], files: readonly string[] = []): Diagnostic[] {
   const seen = new Set<string>();
   return [...diagnostics]
-    .sort((a, b) => a.place.line - b.place.line || a.place.col - b.place.col || (a.code < b.code ? -1 : 1))
+    .sort(
+      (a, b) =>
+        files.indexOf(a.file) - files.indexOf(b.file) ||
+        a.place.line - b.place.line ||
+        a.place.col - b.place.col ||
+        (a.code < b.code ? -1 : 1),
+    )
     .filter((diagnostic) => {
-      const key = `${diagnostic.code}:${diagnostic.place.line}:${diagnostic.place.col}:${diagnostic.message}`;
+      const key = `${diagnostic.file}:${diagnostic.code}:${diagnostic.place.line}:${diagnostic.place.col}:${diagnostic.message}`;
       if (seen.has(key)) return false;
       seen.add(key);
       return true;

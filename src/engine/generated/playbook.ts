@@ -197,7 +197,7 @@ export interface Secret {
    */
   env?: string;
   /**
-   * File, relative to the playbook; a line end at its end does not count.
+   * File, relative to the folder that mvctl runs in; a line end at its end does not count.
    */
   file?: string;
 }

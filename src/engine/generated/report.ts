@@ -30,6 +30,16 @@ export interface Report {
   baseline?: ReportBaseline;
   improvement?: ReportImprovement;
   predicted?: ReportPrediction;
+  /**
+   * What the playbook tells; null where the run did not succeed.
+   */
+  outputs: {
+    [k: string]: unknown | undefined;
+  } | null;
+  /**
+   * Budgets that were spent.
+   */
+  budgets: ReportBudget[];
 }
 export interface ReportRun {
   /**
@@ -297,4 +307,24 @@ export interface ReportPredictedPhase {
   id: string;
   nodeMs: ReportBand;
   downtimeMs: ReportBand;
+}
+export interface ReportBudget {
+  /**
+   * Whose budget it is.
+   */
+  scope: 'phase' | 'run';
+  /**
+   * The phase in which it was spent.
+   */
+  phase: string;
+  /**
+   * downtime in milliseconds, errors as a number of requests, errorRate as a share of them.
+   */
+  what: 'downtime' | 'errors' | 'errorRate';
+  limit: number;
+  measured: number;
+  /**
+   * Node time since the run began.
+   */
+  atMs: number;
 }

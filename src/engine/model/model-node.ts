@@ -127,9 +127,10 @@ export class ModelNode implements NodePort {
     if (early) return early;
     const isNew = !this.#running.has(request.key);
     const running = this.#start(request);
+    const hangs = running.interference !== undefined && 'hangs' in running.interference;
+    if (isNew && hangs) return new Promise(() => {});
     // Whoever asks again is told, and the node had no time to go on meanwhile.
-    if (isNew && running.interference && 'hangs' in running.interference) return new Promise(() => {});
-    return this.#end(isNew ? running : this.#restart(running));
+    return this.#end(hangs ? this.#begin(request, running.interference) : running);
   }
 
   async actAny(requests: readonly ActRequest[], untilNs: number | null): Promise<FirstEnd | null> {
@@ -160,10 +161,6 @@ export class ModelNode implements NodePort {
     const running = this.#begin(request, this.#options.interfere?.(request, this));
     this.#running.set(request.key, running);
     return running;
-  }
-
-  #restart({ request, interference }: RunningAct): RunningAct {
-    return this.#begin(request, interference);
   }
 
   #begin(request: ActRequest, interference: Interference | undefined): RunningAct {

@@ -1,22 +1,21 @@
-/** Stage 3: a checked playbook and the values of a run to a plan. */
+/** Stage 4: a checked playbook and the values of a run to a plan. */
 import { createHash } from 'node:crypto';
-import { basename } from 'node:path';
+import { basename, posix } from 'node:path';
 import type { DiagnosticCode } from '../diagnostics/codes.ts';
-import { type Diagnostic, type Pointer, severityOf } from '../diagnostics/diagnostic.ts';
-import { didYouMean } from '../diagnostics/suggest.ts';
-import { type ContextName, ExpressionFailure, NOTHING_DECLARED, Scope, type Values } from '../expression/scope.ts';
-import type { Load, Phase, Playbook, Step } from '../generated/playbook.ts';
+import type { Diagnostic, Pointer } from '../diagnostics/diagnostic.ts';
+import { conditionOf, expandPlaybook } from '../expand/expand-playbook.ts';
+import type { ExpandedPhase, ExpandedStep, PlainStep } from '../expand/expanded.ts';
+import type { Load, Undo } from '../generated/playbook.ts';
 import type { Json } from '../node-port.ts';
 import type { SourceFile } from '../parse/parse-yaml.ts';
 import type { LoadSpec } from '../primitives.ts';
 import { type ArgSpec, goesWithItsVm, type StepKind } from '../steps/step-kind.ts';
 import { stepKind } from '../steps/table.ts';
 import { type Outline, type OutlinedStep, outlineOf } from '../validate/outline.ts';
-import { variableTypes } from '../validate/playbook-expressions.ts';
 import { parseBytes } from '../values/bytes.ts';
 import { DURATION_HINTS, parseDuration } from '../values/duration.ts';
 import { canonicalJson, deepFreeze } from '../values/json.ts';
-import { checkVariableValue, readVariableText, type VariableType } from '../values/variable.ts';
+import { KnownValues } from './known-values.ts';
 import {
   PLAYBOOK_SCOPE,
   type Plan,
@@ -24,11 +23,12 @@ import {
   type PlannedArgs,
   type PlannedCall,
   type PlannedPhase,
-  type PlannedRetry,
   type PlannedStep,
   type PlannedValue,
 } from './plan.ts';
-import { planValue } from './planned-value.ts';
+import { NO_RETRY, planBudget, planGate, planRetry, planWindow, type Settings } from './plan-settings.ts';
+import { planVariables } from './plan-variables.ts';
+import { type EvaluateNow, planValue } from './planned-value.ts';
 
 export interface PlanOptions {
   /** Values of `--var NAME=VALUE`, as text. */
@@ -51,85 +51,73 @@ const DEFAULT_SERVICE = {
   contains: '',
 } as const;
 
-export function makePlan(playbook: Playbook, source: SourceFile, options: PlanOptions = {}): Planned {
+/** `checked` is what the validation gave. */
+export function makePlan(checked: Outline, options: PlanOptions = {}): Planned {
+  const { vars, problems: wrong } = planVariables(checked.playbook, options.vars ?? {});
+  if (wrong.length > 0) return { plan: undefined, problems: wrong };
   const problems: Diagnostic[] = [];
-  const vars = planVars(playbook, options.vars ?? {}, problems);
-  if (problems.length > 0) return { plan: undefined, problems };
-  const planner = new Planner(playbook, source, vars, options, problems);
+  const planner = new Planner(withValues(checked, vars, options, problems), vars, options, problems);
   const content = planner.plan();
   if (problems.length > 0) return { plan: undefined, problems };
-  const sha256 = createHash('sha256').update(canonicalJson(content)).digest('hex');
-  return { plan: deepFreeze({ ...content, sha256 }), problems: [] };
+  return { plan: deepFreeze({ ...content, sha256: sha256(canonicalJson(content)) }), problems: [] };
 }
 
-type PlanVars = { [name: string]: { readonly type: VariableType; readonly value: Json } };
+/** Loops over variables have as many rounds as their values say. */
+function withValues(
+  checked: Outline,
+  vars: PlanContent['vars'],
+  { readFile }: PlanOptions,
+  problems: Diagnostic[],
+): Outline {
+  const { source, dependsOnVars, written } = checked.expanded;
+  if (!dependsOnVars) return checked;
+  const values = Object.fromEntries(Object.entries(vars).map(([name, { value }]) => [name, value]));
+  const expanded = expandPlaybook(source, written, { readFile, vars: values });
+  problems.push(...expanded.diagnostics);
+  return outlineOf(expanded);
+}
 
-function planVars(playbook: Playbook, given: { readonly [name: string]: string }, problems: Diagnostic[]): PlanVars {
-  const declared = Object.entries(playbook.vars ?? {}).flatMap(([name, row]) => (row ? [[name, row] as const] : []));
-  const complain = (message: string, hint?: string): void => {
-    const place = { line: 1, col: 1, endLine: 1, endCol: 1 };
-    const code = 'MV0215';
-    problems.push({ code, severity: severityOf(code), file: '--var', place, message, ...(hint ? { hint } : {}) });
-  };
-  const names = declared.map(([name]) => name);
-  for (const name of Object.keys(given)) {
-    if (!names.includes(name))
-      complain(`the playbook has no variable ${JSON.stringify(name)}`, didYouMean(name, names));
-  }
-  const vars: PlanVars = {};
-  for (const [name, { type, default: fallback }] of declared) {
-    const text = given[name];
-    const value = text === undefined ? fallback : readVariableText(type, text);
-    if (value === undefined) {
-      complain(`${name} has no value and no default`, `give it with --var ${name}=…`);
-      continue;
-    }
-    const problem = checkVariableValue(type, value);
-    if (problem === undefined) vars[name] = { type, value: value as Json };
-    else complain(`${name}: ${problem}`);
-  }
-  return vars;
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+/** The steps of a phase while its plan is made. */
+interface PhasePlan {
+  readonly steps: PlannedStep[];
+  /** Position in the plan by position in the outline. */
+  readonly planned: ReadonlyMap<number, number>;
+  readonly phase: ExpandedPhase;
+  readonly pointer: Pointer;
+  isAfterCommit: boolean;
 }
 
 class Planner {
-  readonly #playbook: Playbook;
-  readonly #source: SourceFile;
-  readonly #vars: PlanVars;
+  readonly #outline: Outline;
+  readonly #vars: PlanContent['vars'];
+  readonly #known: KnownValues;
   readonly #options: PlanOptions;
   readonly #problems: Diagnostic[];
-  readonly #scope: Scope;
-  readonly #values: Values;
+  readonly #settings: Settings;
 
-  constructor(playbook: Playbook, source: SourceFile, vars: PlanVars, options: PlanOptions, problems: Diagnostic[]) {
-    this.#playbook = playbook;
-    this.#source = source;
+  constructor(outline: Outline, vars: PlanContent['vars'], options: PlanOptions, problems: Diagnostic[]) {
+    this.#outline = outline;
     this.#vars = vars;
+    this.#known = new KnownValues(vars, outline.expanded.scopes);
     this.#options = options;
     this.#problems = problems;
-    this.#scope = new Scope({ ...NOTHING_DECLARED, contexts: ['vars'], vars: variableTypes(playbook) });
-    this.#values = {
-      vars: Object.fromEntries(Object.entries(vars).map(([name, { value }]) => [name, value])),
-      params: {},
-      each: null,
-      facts: {},
-      steps: {},
-      run: { id: '' },
-      phase: { id: '' },
-    };
+    this.#settings = this.#settingsOf(this.#playbookNow);
   }
 
   plan(): PlanContent {
-    const { name, service, node, report } = this.#playbook;
-    const outline = outlineOf(this.#playbook);
+    const { playbook, expanded } = this.#outline;
+    const { name, service, node, report, secrets = {}, budget, outputs = {} } = playbook;
     return {
       version: 1,
       name,
-      file: basename(this.#source.file),
-      playbookSha256: createHash('sha256').update(this.#source.text).digest('hex'),
-      files: [],
+      file: fileOf(expanded.source),
+      playbookSha256: sha256(expanded.source.text),
+      files: expanded.files.map((source) => ({ file: fileOf(source), sha256: sha256(source.text) })),
       vars: this.#vars,
-      secrets: {},
-      scopes: { [PLAYBOOK_SCOPE]: { parent: null, params: {}, each: null } },
+      secrets: secrets as PlanContent['secrets'],
+      scopes: this.#known.scopes(),
       node: {
         image: node?.image ?? null,
         bankBytes: parseBytes(node?.bank) ?? null,
@@ -140,8 +128,8 @@ class Planner {
         protocol: service?.protocol ?? DEFAULT_SERVICE.protocol,
         port: service?.port ?? DEFAULT_SERVICE.port,
         path: this.#text(service?.path ?? DEFAULT_SERVICE.path, ['service', 'path']),
-        intervalMs: this.#durationMs(service?.interval ?? DEFAULT_SERVICE.interval, ['service', 'interval']),
-        deadlineMs: this.#durationMs(service?.deadline ?? DEFAULT_SERVICE.deadline, ['service', 'deadline']),
+        intervalMs: this.#settings.durationMs(service?.interval ?? DEFAULT_SERVICE.interval, ['service', 'interval']),
+        deadlineMs: this.#settings.durationMs(service?.deadline ?? DEFAULT_SERVICE.deadline, ['service', 'deadline']),
         expectStatus: service?.expect?.status ?? DEFAULT_SERVICE.status,
         expectContains: this.#text(service?.expect?.contains ?? DEFAULT_SERVICE.contains, [
           'service',
@@ -151,22 +139,21 @@ class Planner {
         load: this.#load(service?.load),
       },
       packages: report?.packages ?? [],
-      budget: null,
-      outputs: {},
-      phases: this.#phases(outline),
+      budget: planBudget(budget, this.#settings, ['budget']),
+      outputs: this.#values(outputs, this.#playbookNow),
+      phases: this.#phases(),
     };
   }
 
   #load(load: Load | undefined): LoadSpec | null {
     if (load === undefined) return null;
     const { requestsPerSecond = 0, keepAlive, downloads } = load;
+    const at = ['service', 'load', 'keepAlive', 'interval'];
     return {
       requestsPerSecond,
       keepAlive: {
         connections: keepAlive?.connections ?? 0,
-        intervalMs: keepAlive
-          ? this.#durationMs(keepAlive.interval, ['service', 'load', 'keepAlive', 'interval'])
-          : 1_000,
+        intervalMs: keepAlive ? this.#settings.durationMs(keepAlive.interval, at) : 1_000,
       },
       downloads: {
         connections: downloads?.connections ?? 0,
@@ -177,104 +164,155 @@ class Planner {
     };
   }
 
-  #phases(outline: Outline): readonly PlannedPhase[] {
+  #phases(): readonly PlannedPhase[] {
+    const { playbook, expanded, steps } = this.#outline;
     let index = 0;
     let isAfterCommit = false;
-    return this.#playbook.phases.map((phase, phaseIndex) => {
-      const steps: PlannedStep[] = [];
-      const own = outline.steps.filter((step) => step.phase === phase);
-      // Criteria of phases before have indices too.
-      const shift = index - (own[0]?.index ?? 0);
+    return playbook.phases.map((phase, phaseIndex): PlannedPhase => {
+      const own = steps.filter((step) => step.phase === phase);
+      const hasUndo = typeof phase.undo === 'object';
+      const first = index + (hasUndo || own.length === 0 ? 1 : 0);
+      const pointer = ['phases', phaseIndex];
+      const planned = new Map(own.map((step, position) => [step.index, first + position] as const));
+      const at: PhasePlan = { steps: [], planned, phase, pointer, isAfterCommit };
+      if (hasUndo || own.length === 0) at.steps.push(this.#begin(at, index));
       for (const outlined of own) {
-        steps.push(this.#step(outlined, index++, shift));
-        isAfterCommit = outlined.isAfterCommit || outlined.step.uses === 'commit';
+        at.steps.push(this.#step(outlined, at));
+        at.isAfterCommit = outlined.isAfterCommit || outlined.step.uses === 'commit';
       }
-      steps.push(...this.#criteria(phase, phaseIndex, index, isAfterCommit));
-      index += phase.verify?.length ?? 0;
-      const timeoutMs =
-        phase.timeout === undefined ? null : this.#durationMs(phase.timeout, ['phases', phaseIndex, 'timeout']);
-      const line = this.#lineOf(['phases', phaseIndex]);
-      const { id, title = id } = phase;
-      return { id, title, timeoutMs, window: null, gate: null, budget: null, retry: null, steps, line };
+      this.#criteria(at, first + own.length);
+      const isLast = phaseIndex === playbook.phases.length - 1;
+      const ends = [phase.budget, isLast ? playbook.budget : undefined].some(
+        (budget) => budget && budget.action !== 'warn',
+      );
+      if (ends) at.steps.push(this.#end(at, index + at.steps.length));
+      index += at.steps.length;
+      // The window of the playbook is that of its begin.
+      const window = phaseIndex === 0 ? (phase.window ?? playbook.window) : phase.window;
+      const times = window && expanded.times.get(window);
+      const settings = this.#settings;
+      const { id, title = id, timeout } = phase;
+      const plannedPhase = {
+        id,
+        title,
+        timeoutMs: timeout === undefined ? null : settings.durationMs(timeout, [...pointer, 'timeout']),
+        window: planWindow(window, times, isAfterCommit, settings, phase.window ? [...pointer, 'window'] : ['window']),
+        gate: planGate(phase.gate, isAfterCommit, settings, [...pointer, 'gate']),
+        budget: planBudget(phase.budget, settings, [...pointer, 'budget']),
+        retry: phase.retry ? planRetry(phase.retry, settings, [...pointer, 'retry']) : null,
+        steps: at.steps,
+        line: settings.lineOf(pointer),
+      };
+      isAfterCommit = at.isAfterCommit;
+      return plannedPhase;
     });
   }
 
-  #step({ step, kind, phase, pointer, isAfterCommit, needs }: OutlinedStep, index: number, shift: number): PlannedStep {
-    const timeout = step.timeout;
+  #step(outlined: OutlinedStep, { planned, phase, steps }: PhasePlan): PlannedStep {
+    const { step, kind, pointer, isAfterCommit, expanded, needs } = outlined;
+    const now = this.#known.at(expanded);
+    const settings = this.#settingsOf(now);
+    const { timeout, expected, retry } = step;
     return {
-      index,
+      index: planned.get(outlined.index)!,
       id: step.id,
-      name: step.id,
-      scope: PLAYBOOK_SCOPE,
-      namedIn: PLAYBOOK_SCOPE,
+      name: expanded.name,
+      scope: expanded.scope.id,
+      namedIn: expanded.namedIn,
       title: step.name ?? kind.summary.replace(/[.;].*$/, ''),
       uses: kind.name,
       phase: phase.id,
-      with: this.#args(kind, step.with ?? {}, [...pointer, 'with']),
-      when: step.when ?? null,
-      doneIf: null,
-      needs: needs.map((need) => need + shift),
-      each: null,
-      timeoutMs: timeout === undefined ? defaultTimeoutMs(kind) : this.#durationMs(timeout, [...pointer, 'timeout']),
-      expectedMs: step.expected === undefined ? null : this.#durationMs(step.expected, [...pointer, 'expected']),
-      retry: this.#retry(step, pointer),
-      onFailure: step.onFailure ?? (isAfterCommit ? 'pause' : 'rollback'),
-      undo: this.#undo(step, kind, pointer),
-      outputs: Object.fromEntries(
-        Object.entries(step.outputs ?? {}).map(([name, text]) => [
-          name,
-          planValue(text, (source) => this.#now(source)),
-        ]),
-      ),
+      with: this.#args(kind, step.with ?? {}, expanded, [...pointer, 'with']),
+      when: expanded.isHidden ? null : conditionOf(expanded.written),
+      doneIf: step.doneIf ? this.#call(step.doneIf, expanded, [...pointer, 'doneIf']) : null,
+      // What a phase begins with comes before all that needs nothing of it.
+      needs: needs.length > 0 ? needs.map((need) => planned.get(need)!) : beginOf(steps),
+      each: expanded.round && { item: expanded.round.item, index: expanded.round.index },
+      timeoutMs: timeout === undefined ? defaultTimeoutMs(kind) : settings.durationMs(timeout, [...pointer, 'timeout']),
+      expectedMs: expected === undefined ? null : settings.durationMs(expected, [...pointer, 'expected']),
+      retry: retry ? planRetry(retry, settings, [...pointer, 'retry']) : NO_RETRY,
+      onFailure: step.onFailure ?? phase.onFailure ?? (isAfterCommit ? 'pause' : 'rollback'),
+      undo: phase.undo === undefined ? this.#undo(step, kind, expanded, [...pointer, 'undo']) : 'none',
+      outputs: this.#values(step.outputs ?? {}, now),
       isAfterCommit,
-      isHidden: false,
-      file: basename(this.#source.file),
-      line: this.#lineOf(pointer),
+      isHidden: expanded.isHidden,
+      file: fileOf(expanded.source),
+      line: settings.lineOf(pointer),
     };
   }
 
-  /** Exit criteria become assertions at the end of their phase. */
-  #criteria(phase: Phase, phaseIndex: number, from: number, isAfterCommit: boolean): readonly PlannedStep[] {
-    return (phase.verify ?? []).map(({ that, message }, index) => ({
-      index: from + index,
-      id: `${phase.id}:verify-${index + 1}`,
+  /** A step of the planner's own. */
+  #hidden(at: PhasePlan, index: number, id: string, needs: readonly number[], pointer: Pointer): PlannedStep {
+    return {
+      index,
+      id: `${at.phase.id}:${id}`,
       name: '',
       scope: PLAYBOOK_SCOPE,
       namedIn: null,
-      title: that,
-      uses: 'assert',
-      phase: phase.id,
-      with: {
-        that: { as: 'value', value: that },
-        message: message === undefined ? { as: 'value', value: '' } : planValue(message, (source) => this.#now(source)),
-      },
+      title: id,
+      uses: 'set',
+      phase: at.phase.id,
+      with: {},
       when: null,
       doneIf: null,
-      needs: [from + index - 1],
+      needs,
       each: null,
-      timeoutMs: defaultTimeoutMs(stepKind('assert')),
+      timeoutMs: defaultTimeoutMs(stepKind('set')),
       expectedMs: null,
       retry: NO_RETRY,
-      onFailure: isAfterCommit ? 'pause' : 'rollback',
+      onFailure: at.isAfterCommit ? 'pause' : 'rollback',
       undo: 'none',
       outputs: {},
-      isAfterCommit,
+      isAfterCommit: at.isAfterCommit,
       isHidden: true,
-      file: basename(this.#source.file),
-      line: this.#lineOf(['phases', phaseIndex, 'verify', index]),
-    }));
+      file: fileOf(this.#outline.expanded.source),
+      line: this.#settings.lineOf(pointer),
+    };
   }
 
-  #args(kind: StepKind, given: { readonly [name: string]: unknown }, pointer: Pointer): PlannedArgs {
+  /** What a phase begins with where its undo takes it back as a whole, or where nothing else is in it. */
+  #begin(at: PhasePlan, index: number): PlannedStep {
+    const pointer = [...at.pointer, 'undo'];
+    const { undo } = at.phase;
+    const step = this.#hidden(at, index, 'begin', [], typeof undo === 'object' ? pointer : at.pointer);
+    if (typeof undo !== 'object' || at.isAfterCommit) return step;
+    const scope = this.#outline.expanded.scopes.get(PLAYBOOK_SCOPE)!;
+    return { ...step, undo: this.#call(undo, { scope, round: null, folder: '' }, pointer) };
+  }
+
+  /** Exit criteria become assertions after the last steps of their phase. */
+  #criteria(at: PhasePlan, from: number): void {
+    for (const [position, { that, message }] of (at.phase.verify ?? []).entries()) {
+      const pointer = [...at.pointer, 'verify', position];
+      const hidden = this.#hidden(at, from + position, `verify-${position + 1}`, leavesOf(at.steps), pointer);
+      at.steps.push({
+        ...hidden,
+        title: that,
+        uses: 'assert',
+        with: {
+          that: { as: 'value', value: that },
+          message: message === undefined ? { as: 'value', value: '' } : planValue(message, this.#playbookNow),
+        },
+      });
+    }
+  }
+
+  /** A budget may be spent by the last step of a phase: this one finds it. */
+  #end(at: PhasePlan, index: number): PlannedStep {
+    return this.#hidden(at, index, 'end', leavesOf(at.steps), at.pointer);
+  }
+
+  #args(kind: StepKind, given: { readonly [name: string]: unknown }, at: ArgPlace, pointer: Pointer): PlannedArgs {
     const args: { [name: string]: PlannedValue } = {};
     for (const [name, spec] of Object.entries(kind.args)) {
       const value = given[name] ?? spec.default;
-      if (value !== undefined) args[name] = this.#arg(spec, value, [...pointer, name]);
+      if (value !== undefined) args[name] = this.#arg(spec, value, at, [...pointer, name]);
     }
     return args;
   }
 
-  #arg(spec: ArgSpec, value: unknown, pointer: Pointer): PlannedValue {
+  #arg(spec: ArgSpec, value: unknown, at: ArgPlace, pointer: Pointer): PlannedValue {
+    const now = this.#known.at(at);
     switch (spec.type) {
       // A condition stays an expression; guests, names and scripts are what they are.
       case 'expression':
@@ -282,55 +320,54 @@ class Planner {
       case 'name':
         return { as: 'value', value: value as Json };
       case 'file':
-        return { as: 'value', value: this.#fileBase64(String(value), pointer) };
+        return { as: 'value', value: this.#fileBase64(posix.join(at.folder, String(value)), pointer) };
       case 'duration': {
-        const planned = planValue(value, (source) => this.#now(source));
+        const planned = planValue(value, now);
         if (planned.as !== 'value') return planned;
-        return { as: 'value', value: this.#durationMs(planned.value, pointer) };
+        return { as: 'value', value: this.#durationOf(planned.value, pointer) };
       }
       default:
-        return planValue(value, (source) => this.#now(source));
+        return planValue(value, now);
     }
   }
 
-  #retry(step: Step, pointer: Pointer): PlannedStep['retry'] {
-    if (step.retry === undefined) return NO_RETRY;
-    const at = [...pointer, 'retry'];
-    const { attempts, delay, backoff } = step.retry;
-    const delayMs = delay === undefined ? 0 : this.#durationMs(delay, [...at, 'delay']);
-    return {
-      attempts,
-      delayMs,
-      factor: backoff?.factor ?? 1,
-      delayMsMax:
-        backoff?.max === undefined ? RETRY_DELAY_MS_MAX : this.#durationMs(backoff.max, [...at, 'backoff', 'max']),
-      jitter: 0,
-      durationMsMax: null,
-      on: null,
-    };
-  }
-
-  #undo(step: Step, kind: StepKind, pointer: Pointer): PlannedStep['undo'] {
+  #undo(step: PlainStep, kind: StepKind, at: ArgPlace, pointer: Pointer): PlannedStep['undo'] {
     if (step.undo === undefined) {
       return kind.undo.how === 'default' && !goesWithItsVm(kind, step.with?.['guest']) ? 'default' : 'none';
     }
-    if (step.undo === 'none') return 'none';
-    const undoKind = stepKind(step.undo.uses);
-    const at = [...pointer, 'undo'];
-    const undo: PlannedCall = {
-      uses: undoKind.name,
-      with: this.#args(undoKind, step.undo.with ?? {}, [...at, 'with']),
-      timeoutMs:
-        step.undo.timeout === undefined
-          ? defaultTimeoutMs(undoKind)
-          : this.#durationMs(step.undo.timeout, [...at, 'timeout']),
-    };
-    return undo;
+    return step.undo === 'none' ? 'none' : this.#call(step.undo, at, pointer);
   }
 
-  #durationMs(text: Json | undefined, pointer: Pointer): number {
-    const planned = planValue(text, (source) => this.#now(source));
-    const value = planned.as === 'value' ? planned.value : undefined;
+  #call({ uses, with: args = {}, timeout }: Exclude<Undo, 'none'>, at: ArgPlace, pointer: Pointer): PlannedCall {
+    const kind = stepKind(uses);
+    const settings = this.#settingsOf(this.#known.at(at));
+    return {
+      uses: kind.name,
+      with: this.#args(kind, args, at, [...pointer, 'with']),
+      timeoutMs: timeout === undefined ? defaultTimeoutMs(kind) : settings.durationMs(timeout, [...pointer, 'timeout']),
+    };
+  }
+
+  #values(given: { readonly [name: string]: unknown }, now: EvaluateNow): PlannedArgs {
+    return Object.fromEntries(Object.entries(given).map(([name, text]) => [name, planValue(text, now)]));
+  }
+
+  get #playbookNow(): EvaluateNow {
+    const scope = this.#outline.expanded.scopes.get(PLAYBOOK_SCOPE)!;
+    return this.#known.at({ scope, round: null });
+  }
+
+  #settingsOf(now: EvaluateNow): Settings {
+    return {
+      durationMs: (text, pointer) => {
+        const planned = planValue(text, now);
+        return this.#durationOf(planned.as === 'value' ? planned.value : undefined, pointer);
+      },
+      lineOf: (pointer) => this.#outline.locate({ code: 'MV0100', message: '', pointer }).place.line,
+    };
+  }
+
+  #durationOf(value: Json | undefined, pointer: Pointer): number {
     const ms = parseDuration(value);
     if (typeof ms === 'number') return ms;
     this.#complain('MV0115', `expected a duration, found ${JSON.stringify(value)}`, pointer, DURATION_HINTS[ms]);
@@ -338,15 +375,15 @@ class Planner {
   }
 
   #text(text: string, pointer: Pointer): string {
-    const planned = planValue(text, (source) => this.#now(source));
+    const planned = planValue(text, this.#playbookNow);
     if (planned.as === 'value' && typeof planned.value === 'string') return planned.value;
-    this.#complain('MV0103', 'expected text', pointer);
+    this.#complain('MV0103', `expected text, found ${JSON.stringify(text)}`, pointer);
     return '';
   }
 
   #fileBase64(path: string, pointer: Pointer): string {
     try {
-      if (this.#options.readFile === undefined) throw new Error('no files can be read here');
+      if (!this.#options.readFile) throw new Error('this plan is made without other files');
       return Buffer.from(this.#options.readFile(path)).toString('base64');
     } catch (error) {
       this.#complain('MV0214', `cannot read ${path}: ${(error as Error).message}`, pointer);
@@ -354,39 +391,24 @@ class Planner {
     }
   }
 
-  /** The value of an expression over variables, or undefined for one that has to wait. */
-  #now(source: string): Json | undefined {
-    const checked = this.#scope.check(source);
-    const wanted: readonly ContextName[] = ['vars'];
-    if (!checked.ok || [...checked.roots].some((root) => !wanted.includes(root as ContextName))) return undefined;
-    try {
-      return this.#scope.evaluate(source, this.#values);
-    } catch (error) {
-      // Tried again when the step runs, where the failure has a place in the run.
-      if (error instanceof ExpressionFailure) return undefined;
-      throw error;
-    }
-  }
-
   #complain(code: DiagnosticCode, message: string, pointer: Pointer, hint?: string): void {
-    this.#problems.push(this.#source.locate({ code, message, pointer, ...(hint === undefined ? {} : { hint }) }));
-  }
-
-  #lineOf(pointer: Pointer): number {
-    return this.#source.locate({ code: 'MV0100', message: '', pointer }).place.line;
+    this.#problems.push(this.#outline.locate({ code, message, pointer, hint }));
   }
 }
 
-const RETRY_DELAY_MS_MAX = 3_600_000;
-const NO_RETRY: PlannedRetry = {
-  attempts: 1,
-  delayMs: 0,
-  factor: 1,
-  delayMsMax: RETRY_DELAY_MS_MAX,
-  jitter: 0,
-  durationMsMax: null,
-  on: null,
-};
+/** Where arguments stand: their expressions, and the files they name. */
+type ArgPlace = Pick<ExpandedStep, 'scope' | 'round' | 'folder'>;
+
+const fileOf = ({ file }: SourceFile): string => basename(file);
+
+/** The step that a phase begins with, where the planner made one. */
+const beginOf = ([first]: readonly PlannedStep[]): readonly number[] => (first?.name === '' ? [first.index] : []);
+
+/** Steps that no other one needs. */
+function leavesOf(steps: readonly PlannedStep[]): readonly number[] {
+  const needed = new Set(steps.flatMap(({ needs }) => needs));
+  return steps.map(({ index }) => index).filter((index) => !needed.has(index));
+}
 
 /** For kinds whose steps must say it: long enough for an undo that uses them. */
 const UNSAID_TIMEOUT_MS = 60_000;

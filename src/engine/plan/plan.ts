@@ -2,6 +2,7 @@
  * A playbook with every variable filled in, every duration in milliseconds and every default written out: what the
  * statechart is compiled from and what the journal begins with. Frozen; its hash names the run.
  */
+import type { ValueType } from '../expression/cel-value.ts';
 import type { Json } from '../node-port.ts';
 import type { ServiceSpec } from '../primitives.ts';
 import type { CalendarTimes } from '../values/calendar.ts';
@@ -132,9 +133,11 @@ export interface PlannedScope {
   /** The scope that includes this one; null: this is the playbook. */
   readonly parent: string | null;
   /** Parameters of the fragment, evaluated in the parent. */
-  readonly params: { readonly [name: string]: { readonly type: VariableType; readonly value: PlannedValue } };
+  readonly params: { readonly [name: string]: { readonly type: ValueType; readonly value: PlannedValue } };
   /** The round of the loop that includes it. */
   readonly each: PlannedStep['each'];
+  /** Its steps are skipped unless this holds in the parent; null: always. */
+  readonly when: string | null;
 }
 
 /** The scope of what stands in the playbook itself. */

@@ -2,10 +2,9 @@
 import { type Diagnostic, type Finding, isError, type Pointer, sortDiagnostics } from '../diagnostics/diagnostic.ts';
 import { didYouMean } from '../diagnostics/suggest.ts';
 import type { Expectation, PlaybookTest } from '../generated/playbook-test.ts';
-import { validate } from '../generated/validate-playbook-test.ts';
 import type { SourceFile } from '../parse/parse-yaml.ts';
 import { FAILURE_CODES } from '../primitives.ts';
-import { checkSchema } from '../validate/check-schema.ts';
+import { checkShape } from '../validate/check-schema.ts';
 import { DURATION_HINTS, parseDuration } from '../values/duration.ts';
 
 export interface ReadTest {
@@ -16,7 +15,7 @@ export interface ReadTest {
 /** The shape alone: which playbook it is for is not known before. */
 export function readTest(source: SourceFile): ReadTest {
   if (source.data === undefined) return { test: undefined, diagnostics: sortDiagnostics(source.diagnostics) };
-  const findings = checkSchema(source.data, validate);
+  const findings = checkShape('PlaybookTest', source.data);
   const diagnostics = sortDiagnostics([...source.diagnostics, ...findings.map((finding) => source.locate(finding))]);
   return { test: diagnostics.some(isError) ? undefined : (source.data as PlaybookTest), diagnostics };
 }

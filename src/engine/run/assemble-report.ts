@@ -1,5 +1,6 @@
 /** Stage 6: what a run remembers and what the node measured to a report. Nothing in it is made up: unknown is null. */
 import { exitCodeOf, type Outcome } from '../exit-codes.ts';
+import { ExpressionFailure } from '../expression/scope.ts';
 import type { JournalRecord } from '../generated/journal.ts';
 import type {
   Report,
@@ -16,6 +17,7 @@ import { type Plan, type PlannedStep, RECOVERY_PHASE, ROLLBACK_PHASE, runIdOf, s
 import type { GuestFacts, PrimitiveResult } from '../primitives.ts';
 import { reportAccounts } from '../report/guest-accounts.ts';
 import { phaseStartsMs, reportTimeline } from '../report/timeline.ts';
+import { Evaluator } from '../statechart/evaluator.ts';
 import type { PhaseLedger, RunContext } from '../statechart/run-context.ts';
 
 export interface ReportSource {
@@ -71,7 +73,19 @@ export async function assembleReport(source: ReportSource): Promise<Report> {
     failure: context.failure ? { ...context.failure, file: context.failure.file ?? plan.file } : null,
     undone: [...context.undone],
     leftOver: [...context.leftOver],
+    outputs: outcome === 'succeeded' ? outputsOf(plan, context) : null,
+    budgets: context.exceeded.map(({ atNs, ...budget }) => ({ ...budget, atMs: (atNs - fromNs) / MS })),
   };
+}
+
+/** What the run tells, or null where it cannot be told. */
+function outputsOf(plan: Plan, context: RunContext): Report['outputs'] {
+  try {
+    return new Evaluator(plan).playbookOutputs(context);
+  } catch (error) {
+    if (error instanceof ExpressionFailure) return null;
+    throw error;
+  }
 }
 
 async function phasesOf(source: ReportSource, wallMs: ReadonlyMap<number, number>): Promise<ReportPhase[]> {

@@ -6,6 +6,7 @@ import type { Report } from '../generated/report.ts';
 import { ModelNode, type ModelTiming } from '../model/model-node.ts';
 import type { ActRequest } from '../node-port.ts';
 import { type Plan, type PlannedStep, runIdOf, stepsOf } from '../plan/plan.ts';
+import { secretShown } from '../plan/planned-value.ts';
 import { compilePlan } from '../statechart/compiled-plan.ts';
 import { stepKind } from '../steps/table.ts';
 import { assembleReport } from './assemble-report.ts';
@@ -31,6 +32,8 @@ export async function dryRun(plan: Plan, onProgress: ProgressListener = () => {}
     facts,
     onProgress,
     assumesAssertions: true,
+    admits: true,
+    secrets: Object.fromEntries(Object.keys(plan.secrets).map((name) => [name, secretShown(name)])),
   });
   const end = await driver.drive();
   const report = await assembleReport({
@@ -59,9 +62,10 @@ export async function dryRun(plan: Plan, onProgress: ProgressListener = () => {}
 export function priorTiming(plan: Plan): (request: ActRequest) => ModelTiming {
   const steps = new Map<string, PlannedStep>(stepsOf(plan).map((step) => [step.id, step]));
   return ({ key }) => {
-    const [, , id = ''] = key.split('/');
+    const [, , id = '', what = ''] = key.split('/');
     const step = steps.get(id);
     if (!step) return ENGINE_PRIOR;
+    if (step.doneIf && what === 'done-if') return { ms: stepKind(step.doneIf.uses).prior.ms, downtimeMs: 0 };
     const { prior } = stepKind(step.uses);
     return { ms: step.expectedMs ?? prior.ms, downtimeMs: prior.downtimeMs ?? 0 };
   };

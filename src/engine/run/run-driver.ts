@@ -182,7 +182,8 @@ export class RunDriver {
     if (this.#snapshot.status === 'done') return 'finished';
     const event = await this.#next();
     if (typeof event === 'string') return event;
-    for (const exceeded of await this.#exceededAt(event)) await this.#happen(exceeded);
+    const isTold = event.type === 'budget.exceeded';
+    for (const exceeded of isTold ? [] : await this.#exceededAt(event)) await this.#happen(exceeded);
     await this.#happen(event);
     return undefined;
   }
@@ -299,9 +300,10 @@ export class RunDriver {
     return exceeded.map((budget) => ({ type: 'budget.exceeded', ...budget }));
   }
 
-  /** Begins every effect that is outstanding; the event of one that ended at once, or that could not begin. */
+  /** Begins every effect that is outstanding, in the order of the plan; the event of one that ended at once, or that could not begin. */
   async #begin(): Promise<Happening | undefined> {
-    for (const [id, effect] of this.#outstanding.effects) {
+    const effects = [...this.#outstanding.effects].sort(([, a], [, b]) => positionOf(a) - positionOf(b));
+    for (const [id, effect] of effects) {
       if (this.#begun.has(id)) continue;
       const open = this.#openIntents.get(id);
       const event = open ? await this.#takeUp(id, effect, open) : await this.#bringAbout(id, effect);
@@ -499,6 +501,8 @@ export class RunDriver {
     this.#options.onProgress(progress, this.#isReplay);
   }
 }
+
+const positionOf = (effect: EffectInput): number => ('index' in effect ? effect.index : 0);
 
 /** The timer that is due first; of several the one set first. */
 function firstDue(timers: ReadonlyMap<string, Timer>): Timer | undefined {

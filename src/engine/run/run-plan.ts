@@ -17,7 +17,9 @@ import { type Plan, runIdOf } from '../plan/plan.ts';
 import { renderJson } from '../report/render-json.ts';
 import { compilePlan } from '../statechart/compiled-plan.ts';
 import type { Waiting } from '../statechart/run-context.ts';
+import type { GateAnswer } from '../statechart/waiting.ts';
 import { assembleReport } from './assemble-report.ts';
+import { redactingPort, type Secrets } from './redact.ts';
 import { type RecordSink, RunDriver } from './run-driver.ts';
 import type { ProgressListener } from './run-progress.ts';
 
@@ -36,6 +38,10 @@ export interface RunOptions {
   readonly plannedRuns?: number;
   /** What the run is expected to take, told in its report; asked before it begins. */
   readonly predict?: (plan: Plan) => Promise<ReportPrediction>;
+  /** Values of the playbook's secrets: they go to the node and nowhere else. */
+  readonly secrets?: Secrets;
+  /** What was said at the gates of the run; where absent what stands beside its journal. */
+  readonly answers?: () => readonly GateAnswer[];
   /** Opens the journal whose last record is number `seq`. */
   readonly openJournal?: (path: string, seq: number) => Promise<Journal>;
 }
@@ -127,7 +133,8 @@ async function drive(
   writer: Journal,
   options: RunOptions,
 ): Promise<RunEnd> {
-  const { port, wallNow, onProgress = () => {}, signal, rollBack } = options;
+  const { wallNow, onProgress = () => {}, signal, rollBack, secrets = {} } = options;
+  const port = redactingPort(options.port, secrets);
   const { journalPath } = run;
   try {
     onProgress({ type: 'run-start', plan, isResumed: records.length > 0, journalPath }, false);
@@ -144,7 +151,8 @@ async function drive(
       onProgress,
       signal,
       rollBack,
-      answers: () => readAnswers(journalPath),
+      answers: options.answers ?? (() => readAnswers(journalPath)),
+      secrets,
     });
     driver.replay(records);
     const end = await driver.drive();

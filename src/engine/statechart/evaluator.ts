@@ -53,6 +53,13 @@ export class Evaluator {
     return this.#plan.phases.find((phase) => phase.id === id);
   }
 
+  /** Whether the conditions of the step, and of what includes it, hold. Throws ExpressionFailure. */
+  shouldRun(step: PlannedStep, context: Context): boolean {
+    const { parent, each, when } = this.#planned(step);
+    if (parent !== null && !this.shouldRun({ ...step, scope: parent, each, when }, context)) return false;
+    return step.when === null || this.condition(step.when, step, context);
+  }
+
   /** Throws ExpressionFailure. */
   condition(source: string, step: PlannedStep, context: Context): boolean {
     const { scope, values } = this.#source('a condition', standpointOf(step), context);
@@ -110,7 +117,7 @@ export class Evaluator {
     return Object.fromEntries(Object.entries(params).map(([name, { value }]) => [name, resolveValue(value, source)]));
   }
 
-  #planned({ scope }: Standpoint): PlannedScope {
+  #planned({ scope }: Pick<Standpoint, 'scope'>): PlannedScope {
     const planned = this.#plan.scopes[scope];
     if (!planned) throw new Error(`the plan has no scope ${JSON.stringify(scope)}`);
     return planned;
@@ -129,7 +136,7 @@ export class Evaluator {
     const declarations: Declarations = {
       contexts: contextsAt(field, { inFragment: parent !== null, inLoop: at.each !== null }),
       vars: this.#vars,
-      params: Object.fromEntries(Object.entries(params).map(([name, { type }]) => [name, valueTypeOf(type)])),
+      params: Object.fromEntries(Object.entries(params).map(([name, { type }]) => [name, type])),
       each: at.each ? typeOfJson(at.each.item) : null,
       steps: Object.fromEntries(
         this.#named(at).map(({ name, uses, outputs }) => [name, outputTypes(stepKind(uses), Object.keys(outputs))]),

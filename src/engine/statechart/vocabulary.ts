@@ -288,9 +288,8 @@ function spentBudget({ exceeded, acceptedBudgets }: RunContext, params: BudgetPa
 
 /** Whether the step runs, or why that cannot be told. */
 function conditionOf(evaluator: Evaluator, step: PlannedStep, context: RunContext): boolean | ExpressionFailure {
-  if (step.when === null) return true;
   try {
-    return evaluator.condition(step.when, step, context);
+    return evaluator.shouldRun(step, context);
   } catch (error) {
     if (error instanceof ExpressionFailure) return error;
     throw error;

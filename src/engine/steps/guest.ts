@@ -21,7 +21,7 @@ export const GUEST_STEPS: readonly StepKind[] = [
       guest: GUEST,
       argv: { type: 'list<string>', summary: 'the command and its arguments; or give script' },
       script: { type: 'string', summary: 'a program for /bin/sh -eu; pass values with env', isShell: true },
-      env: { type: 'map<string, string>', summary: 'environment variables', default: {} },
+      env: { type: 'map<string, string>', summary: 'environment variables', default: {}, maySecret: true },
       expectExit: { type: 'list<int>', summary: 'exit codes that mean success', default: [0] },
     },
     does: node((args) => ({
@@ -52,7 +52,7 @@ export const GUEST_STEPS: readonly StepKind[] = [
     args: {
       guest: GUEST,
       to: { type: 'string', summary: 'absolute path in the guest', required: true },
-      content: { type: 'string', summary: 'the content; or give from' },
+      content: { type: 'string', summary: 'the content; or give from', maySecret: true },
       from: { type: 'file', summary: 'a file beside the playbook' },
       mode: { type: 'int', summary: 'permission bits, e.g. 0o644', default: 0o644, min: 0, max: 0o7777 },
     },

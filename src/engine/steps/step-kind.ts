@@ -30,6 +30,8 @@ export interface ArgSpec {
   readonly required?: true;
   /** The value where the playbook gives none; a duration as text. */
   readonly default?: Json;
+  /** A secret may stand in it. */
+  readonly maySecret?: true;
   /** The text goes to a shell as a program: no expression may be spliced into it. */
   readonly isShell?: true;
   readonly min?: number;

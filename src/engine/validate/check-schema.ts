@@ -1,10 +1,13 @@
 /**
- * The shape of a playbook: runs the validator made from schemas/playbook.schema.json and tells its errors in the words of
- * an author, one finding a mistake.
+ * The shape of a file: runs the validator made from the schema of its kind and tells its errors in the words of an
+ * author, one finding a mistake.
  */
 import type { Finding, Pointer } from '../diagnostics/diagnostic.ts';
 import { didYouMean } from '../diagnostics/suggest.ts';
-import { validate } from '../generated/validate-playbook.ts';
+import { validate as validateCalendar } from '../generated/validate-calendar.ts';
+import { validate as validateFragment } from '../generated/validate-fragment.ts';
+import { validate as validatePlaybook } from '../generated/validate-playbook.ts';
+import { validate as validateTest } from '../generated/validate-playbook-test.ts';
 
 interface Schema {
   readonly title?: string;
@@ -29,19 +32,29 @@ interface SchemaError {
 /** Errors of one mistake in a file that has thousands are of no use to anyone. */
 const FINDINGS_MAX = 100;
 
-/** A validator made from a schema; it leaves its errors behind. */
-type SchemaValidator = (data: unknown) => boolean;
+export type FileKind = 'Playbook' | 'Fragment' | 'Calendar' | 'PlaybookTest';
 
-export function checkSchema(data: unknown, isValid: SchemaValidator = validate): readonly Finding[] {
-  if (isValid(data)) return [];
-  const errors = ((isValid as unknown as { errors: readonly SchemaError[] | null }).errors ?? []).filter(
+const VALIDATORS: Readonly<Record<FileKind, (data: unknown) => unknown>> = {
+  Playbook: validatePlaybook,
+  Fragment: validateFragment,
+  Calendar: validateCalendar,
+  PlaybookTest: validateTest,
+};
+
+export function checkShape(kind: FileKind, data: unknown): readonly Finding[] {
+  const validate = VALIDATORS[kind];
+  if (validate(data)) return [];
+  const errors = ((validate as unknown as { errors: readonly SchemaError[] | null }).errors ?? []).filter(
     // A kind that is missing or unknown is told by `required` and `enum`.
     ({ keyword }) => keyword !== 'discriminator' && keyword !== 'if',
   );
-  return withoutUnionNoise(errors)
+  const findings = withoutUnionNoise(errors)
     .filter((error) => !isToldAsKey(error, errors))
     .slice(0, FINDINGS_MAX)
     .map((error) => describe(error, data));
+  // What is wrong with a file of another kind is that it is of another kind.
+  const otherKind = findings.find(({ code }) => code === 'MV0111');
+  return otherKind ? [otherKind] : findings;
 }
 
 /** A malformed key is told twice, by its pattern and by `propertyNames`, which alone says that it is a key. */
@@ -107,6 +120,9 @@ function describe(error: SchemaError, root: unknown): Finding {
         pointer,
         at: 'key',
       };
+    case 'minProperties':
+    case 'maxProperties':
+      return wrongChoice(pointer, keyword, Object.keys(parentSchema.properties ?? {}));
     default:
       return { code: 'MV0100', message: `${name(last)}: breaks the rule ${keyword} of the schema`, pointer };
   }
@@ -140,7 +156,24 @@ function missingKey(pointer: Pointer, key: string): Finding {
   };
 }
 
+/** One of the keys is wanted, and none is there or too many are. */
+function wrongChoice(pointer: Pointer, keyword: string, keys: readonly string[]): Finding {
+  const isNone = keyword === 'minProperties';
+  const message = `${name(pointer.at(-1))}: expected ${isNone ? 'at least one' : 'only one'} of ${keys.join(', ')}`;
+  return { code: isNone ? 'MV0102' : 'MV0213', message, pointer, at: 'key' };
+}
+
+const TIMES: { readonly [title: string]: string } = {
+  TimeOfDay: 'a time of day such as 22:30',
+  CalendarDay: 'a day such as 2026-12-24',
+};
+
 function malformedName(error: SchemaError, pointer: Pointer): Finding {
+  const time = TIMES[error.parentSchema.title ?? ''];
+  if (time !== undefined) {
+    const message = `${name(pointer.at(-1))}: expected ${time}, found ${show(error.data)}`;
+    return { code: 'MV0117', message, pointer };
+  }
   const isKey = error.keyword === 'propertyNames';
   const written = String(isKey ? error.params['propertyName'] : error.data);
   const { title, pattern } = error.parentSchema;
@@ -182,7 +215,8 @@ function notAllowed(pointer: Pointer, data: unknown, schema: Schema): Finding {
     };
   }
   if (last === 'kind' && pointer.length === 1) {
-    return { code: 'MV0111', message: `expected kind Playbook, found ${show(data)}`, hint: 'write Playbook', pointer };
+    const message = `expected kind ${allowed[0]}, found ${show(data)}`;
+    return { code: 'MV0111', message, hint: `write ${allowed[0]}`, pointer };
   }
   return {
     code: 'MV0104',

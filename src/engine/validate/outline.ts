@@ -1,52 +1,75 @@
-/** A playbook of the right shape as the rules want it: its steps in order, with kind and place. */
-import type { Pointer } from '../diagnostics/diagnostic.ts';
-import type { Phase, Playbook, Step } from '../generated/playbook.ts';
+/** A playbook of the right shape, written out, as the rules want it: its steps in order, with kind and place. */
+import type { Diagnostic, Finding, Pointer } from '../diagnostics/diagnostic.ts';
+import type { Expanded, ExpandedPhase, ExpandedPlaybook, ExpandedStep, PlainStep } from '../expand/expanded.ts';
 import { COMMIT } from '../steps/node.ts';
 import type { StepKind } from '../steps/step-kind.ts';
 import { stepKind } from '../steps/table.ts';
 
-/** A step that is done itself, not one that includes others. */
-export interface PlainStep extends Step {
-  uses: NonNullable<Step['uses']>;
-}
-
 export interface OutlinedStep {
   readonly step: PlainStep;
   readonly kind: StepKind;
-  readonly phase: Phase;
+  readonly phase: ExpandedPhase;
   readonly pointer: Pointer;
   /** Position among all steps of the playbook. */
   readonly index: number;
   readonly isAfterCommit: boolean;
   /** Steps of its phase, by index, that have to be over before. */
   readonly needs: readonly number[];
+  readonly expanded: ExpandedStep;
 }
 
 export interface Outline {
-  readonly playbook: Playbook;
+  readonly playbook: ExpandedPlaybook;
   readonly steps: readonly OutlinedStep[];
   /** Of steps with the same id, the first. */
   readonly byId: ReadonlyMap<string, OutlinedStep>;
+  readonly expanded: Expanded;
+  /** Gives a rule's finding its place. */
+  locate(finding: Finding): Diagnostic;
+  /** Whether `step` is over whenever `other` begins. */
+  isBefore(step: OutlinedStep, other: OutlinedStep): boolean;
 }
 
-export function outlineOf(playbook: Playbook): Outline {
+export function outlineOf(expanded: Expanded): Outline {
+  const { playbook, phases } = expanded;
   const steps: OutlinedStep[] = [];
+  const byId = new Map<string, OutlinedStep>();
   let isAfterCommit = false;
   for (const [phaseIndex, phase] of playbook.phases.entries()) {
-    const first = steps.length;
-    for (const [stepIndex, written] of phase.steps.entries()) {
-      const step = written as PlainStep;
+    const indices = new Map<string, number>();
+    for (const [stepIndex, part] of phases[phaseIndex]!.entries()) {
+      const { step } = part;
       const pointer = ['phases', phaseIndex, 'steps', stepIndex];
       const index = steps.length;
-      const named = step.needs?.map((id) => first + phase.steps.findIndex((other) => other.id === id));
-      const needs = named ?? (index > first ? [index - 1] : []);
-      steps.push({ step, kind: stepKind(step.uses), phase, pointer, index, isAfterCommit, needs });
+      const needs = part.needs.flatMap((id) => indices.get(id) ?? []);
+      const kind = stepKind(step.uses);
+      const outlined = { step, kind, phase, pointer, index, isAfterCommit, needs, expanded: part };
+      steps.push(outlined);
+      indices.set(step.id, index);
+      if (!byId.has(step.id)) byId.set(step.id, outlined);
       if (step.uses === COMMIT) isAfterCommit = true;
     }
   }
-  const byId = new Map<string, OutlinedStep>();
-  for (const outlined of steps) if (!byId.has(outlined.step.id)) byId.set(outlined.step.id, outlined);
-  return { playbook, steps, byId };
+  return {
+    playbook,
+    steps,
+    byId,
+    expanded,
+    locate: expanded.locate,
+    isBefore: (step, other) => (step.phase === other.phase ? isNeededBy(steps, step, other) : step.index < other.index),
+  };
+}
+
+function isNeededBy(steps: readonly OutlinedStep[], step: OutlinedStep, other: OutlinedStep): boolean {
+  const seen = new Set<number>();
+  const pending = [...other.needs];
+  for (let index = pending.pop(); index !== undefined; index = pending.pop()) {
+    if (index === step.index) return true;
+    if (index < step.index || seen.has(index)) continue;
+    seen.add(index);
+    pending.push(...steps[index]!.needs);
+  }
+  return false;
 }
 
 /** An argument as the playbook gives it, or the default of its kind. */

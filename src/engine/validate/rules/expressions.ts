@@ -9,7 +9,8 @@ import {
   Scope,
 } from '../../expression/scope.ts';
 import { type Expression, expressionsOf, parseTemplate, wholeExpression } from '../../expression/template.ts';
-import type { Outline } from '../outline.ts';
+import { secretName } from '../../plan/planned-value.ts';
+import type { Outline, OutlinedStep } from '../outline.ts';
 import {
   contextsOf,
   declarationsFor,
@@ -18,6 +19,7 @@ import {
   expressionFields,
   hasRunBefore,
   plainTexts,
+  stepNamed,
   stepsNamedIn,
 } from '../playbook-expressions.ts';
 
@@ -66,6 +68,7 @@ function checkField(outline: Outline, field: ExpressionField, scope: Scope, sour
   const isWhole = field.isBare || isWholeExpression(field.text);
   return expressions.flatMap((expression): readonly Finding[] => {
     sources.push(expression.source);
+    if (/\bsecrets\b/.test(expression.source)) return checkSecret(outline, field, expression);
     const checked = scope.check(expression.source);
     if (!checked.ok) return [describeProblem(outline, field, expression, checked.problem)];
     return [
@@ -73,6 +76,24 @@ function checkField(outline: Outline, field: ExpressionField, scope: Scope, sour
       ...checkStepsNamed(outline, field, expression, checked),
     ];
   });
+}
+
+/** A secret stands alone, where it may be: nothing can be computed with it, so that nothing tells what it is. */
+function checkSecret({ playbook }: Outline, field: ExpressionField, expression: Expression): readonly Finding[] {
+  const at = place(field, expression, 0, expression.source.length);
+  const names = Object.keys(playbook.secrets ?? {});
+  const name = secretName(expression.source);
+  if (!contextsOf(field).includes('secrets')) {
+    const message = `secrets is not available in ${field.field}`;
+    return [{ code: 'MV0207', message, hint: 'a secret goes to `env` of guest.run or `content` of guest.copy', ...at }];
+  }
+  if (name === undefined) {
+    const message = 'expected a secret alone, found an expression that computes with it';
+    return [{ code: 'MV0218', message, hint: `write \${{ secrets.${names[0] ?? 'NAME'} }}`, ...at }];
+  }
+  if (names.includes(name)) return [];
+  const hint = didYouMean(name, names) ?? 'declare it under secrets';
+  return [{ code: 'MV0203', message: `no secret ${JSON.stringify(name)} is declared`, hint, ...at }];
 }
 
 /** Only what is one expression and reads the same in YAML without quotes. */
@@ -122,11 +143,16 @@ function describeProblem(
     const hint = didYouMean(second, names) ?? 'declare it under vars';
     return { code: 'MV0203', message: `no variable ${JSON.stringify(second)} is declared`, hint, ...at };
   }
+  if (problem.kind === 'unknown-key' && root === 'params') {
+    const names = Object.keys(field.scope?.params ?? {});
+    const hint = didYouMean(second, names) ?? 'declare it under params of the fragment';
+    return { code: 'MV0203', message: `no parameter ${JSON.stringify(second)} is declared`, hint, ...at };
+  }
   if (problem.kind === 'unknown-key' && root === 'steps' && third === '')
     return unknownStep(outline, field, second, at);
   if (problem.kind === 'unknown-key' && (root === 'steps' || root === 'result')) {
     const output = root === 'steps' ? third : second;
-    const step = outline.byId.get(second);
+    const step = stepNamed(outline, field, second);
     const kind = root === 'steps' ? step?.kind : field.owner?.kind;
     const names = [
       ...Object.keys(kind?.outputs ?? {}),
@@ -146,33 +172,40 @@ function describeProblem(
 type At = Pick<Finding, 'pointer' | 'within'>;
 
 function unknownRoot(outline: Outline, field: ExpressionField, name: string, at: At): Finding {
-  const available = contextsOf(field.field);
+  const available = contextsOf(field);
   if ((ALL_CONTEXTS as readonly string[]).includes(name)) {
     const hint = available.length === 0 ? 'write a plain value' : `available here: ${available.join(', ')}`;
     return { code: 'MV0207', message: `${name} is not available in ${field.field}`, hint, ...at };
   }
   const isVariable = outline.playbook.vars?.[name] !== undefined;
-  const isStep = outline.byId.has(name);
+  const isStep = stepNamed(outline, field, name) !== undefined;
   const meant = isVariable ? `vars.${name}` : isStep ? `steps.${name}` : undefined;
   const hint = meant ? `did you mean ${meant}?` : didYouMean(name, available);
   return { code: 'MV0203', message: `nothing is called ${JSON.stringify(name)}`, hint, ...at };
 }
 
 function unknownStep(outline: Outline, field: ExpressionField, id: string, at: At): Finding {
-  const isLater = outline.byId.has(id);
-  if (isLater) {
-    const isItself = field.owner?.step.id === id;
+  const later = stepNamed(outline, field, id);
+  if (later) {
+    const isItself = field.owner === later;
     const message = isItself ? `${id} cannot use its own outputs here` : `${id} has not run yet at this point`;
     return {
       code: 'MV0205',
       message,
-      hint: isItself ? 'use result under outputs' : 'steps run in the order of the file',
+      hint: isItself ? 'use result under outputs' : laterHint(field, later),
       ...at,
     };
   }
-  const known = outline.steps.slice(0, field.position).map(({ step }) => step.id);
+  const known = outline.steps
+    .filter((step) => step.expanded.namedIn === (field.scope?.id ?? '') && hasRunBefore(outline, field, step))
+    .map(({ expanded }) => expanded.name);
   return { code: 'MV0204', message: `no step ${JSON.stringify(id)} exists`, hint: didYouMean(id, known), ...at };
 }
+
+const laterHint = ({ owner }: ExpressionField, later: OutlinedStep): string =>
+  owner?.phase === later.phase && later.index < owner.index
+    ? `it runs beside this one: add ${later.expanded.name} to needs`
+    : 'steps run in the order of the file';
 
 /**
  * A step that runs later has no outputs yet. Nor has one that did not run, unless who asks runs under the same condition or
@@ -185,18 +218,19 @@ function checkStepsNamed(
   { steps }: NamesUsed,
 ): readonly Finding[] {
   return steps.flatMap(({ id, start, end }): readonly Finding[] => {
-    const named = outline.byId.get(id);
+    const named = stepNamed(outline, field, id);
     if (!named) return [];
     const at = place(field, expression, start, end);
-    if (!hasRunBefore(field, named)) return [unknownStep(outline, field, id, at)];
+    if (!hasRunBefore(outline, field, named)) return [unknownStep(outline, field, id, at)];
     if (expression.source.includes(`has(steps.${id}`)) return [];
     const isConditional = named.step.when !== undefined && named.step.when !== field.owner?.step.when;
-    const mayHaveFailed = named.step.onFailure === 'continue';
-    if (!isConditional && !mayHaveFailed) return [];
+    const mayHaveFailed = (named.step.onFailure ?? named.phase.onFailure) === 'continue';
+    if (!isConditional && !mayHaveFailed && !named.step.doneIf) return [];
+    const what = isConditional ? 'skipped' : mayHaveFailed ? 'passed over after a failure' : 'done already';
     return [
       {
         code: 'MV0212',
-        message: `${id} may have been ${isConditional ? 'skipped' : 'passed over after a failure'}, and then has no outputs`,
+        message: `${id} may have been ${what}, and then has no outputs`,
         hint: `ask first: has(steps.${id}.<output>) && …${isConditional ? ', or use the same `when`' : ''}`,
         ...at,
       },
@@ -230,8 +264,9 @@ function checkHiddenOutputs({ steps }: Outline): readonly Finding[] {
   );
 }
 
-function checkUnused({ playbook }: Outline, sources: readonly string[]): readonly Finding[] {
-  const text = sources.join('\n');
+function checkUnused({ playbook, expanded }: Outline, sources: readonly string[]): readonly Finding[] {
+  const lists = expanded.written.phases.flatMap(({ steps }) => steps.map(({ forEach }) => forEach));
+  const text = [...sources, ...lists.filter((list) => typeof list === 'string')].join('\n');
   return Object.keys(playbook.vars ?? {})
     .filter((name) => !new RegExp(`\\bvars(?:\\.${name}\\b|\\[["']${name}["']\\])`).test(text))
     .map((name) => ({

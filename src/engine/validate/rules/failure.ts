@@ -19,13 +19,19 @@ export function checkFailureHandling({ steps }: Outline): readonly Finding[] {
 }
 
 function checkUndo(outlined: OutlinedStep): readonly Finding[] {
-  const { step, kind, pointer, isAfterCommit } = outlined;
+  const { step, kind, phase, pointer, isAfterCommit } = outlined;
   if (isAfterCommit) {
     if (step.undo === undefined) return [];
     const message = 'this undo never runs: nothing is undone after the commit';
     return [{ code: 'MV0402', message, hint: 'remove it', pointer: [...pointer, 'undo'], at: 'key', fix: 'remove' }];
   }
-  if (step.undo !== undefined || kind.undo.how !== 'ask' || goesWithItsVm(kind, givenArg(outlined, 'guest'))) return [];
+  if (
+    step.undo !== undefined ||
+    phase.undo !== undefined ||
+    kind.undo.how !== 'ask' ||
+    goesWithItsVm(kind, givenArg(outlined, 'guest'))
+  )
+    return [];
   const message = `expected an undo: what ${kind.name} does here is not taken back by itself`;
   const hint = 'add `undo:` with a step that takes it back, or `undo: none` if nothing has to be';
   return [{ code: 'MV0401', message, hint, pointer: [...pointer, 'uses'] }];

@@ -6,6 +6,7 @@ import { parseBytes } from '../../values/bytes.ts';
 import { DURATION_HINTS, parseDuration } from '../../values/duration.ts';
 import { checkVariableValue } from '../../values/variable.ts';
 import type { Outline } from '../outline.ts';
+import { phaseDurations, retryDurations } from '../playbook-expressions.ts';
 
 /** Linux takes memory up and gives it up in blocks of this size; a bank is made of whole ones. */
 const MEMORY_BLOCK_BYTES = parseBytes('128MiB')!;
@@ -27,14 +28,18 @@ function durations({ playbook, steps }: Outline): readonly Located[] {
   const found: Located[] = [
     { text: playbook.service?.interval, pointer: ['service', 'interval'] },
     { text: playbook.service?.deadline, pointer: ['service', 'deadline'] },
-    ...playbook.phases.map((phase, index) => ({ text: phase.timeout, pointer: ['phases', index, 'timeout'] })),
+    { text: playbook.budget?.downtime, pointer: ['budget', 'downtime'] },
+    { text: playbook.window?.cutoff, pointer: ['window', 'cutoff'] },
+    ...playbook.phases.flatMap((phase, index) =>
+      phaseDurations(phase).map(({ path, text }) => ({ text, pointer: ['phases', index, ...path] })),
+    ),
   ];
   for (const { step, kind, pointer } of steps) {
     found.push(
       { text: step.timeout, pointer: [...pointer, 'timeout'] },
       { text: step.expected, pointer: [...pointer, 'expected'] },
-      { text: step.retry?.delay, pointer: [...pointer, 'retry', 'delay'] },
-      { text: step.retry?.backoff?.max, pointer: [...pointer, 'retry', 'backoff', 'max'] },
+      ...retryDurations(step.retry).map(({ path, text }) => ({ text, pointer: [...pointer, 'retry', ...path] })),
+      { text: step.doneIf?.timeout, pointer: [...pointer, 'doneIf', 'timeout'] },
     );
     if (typeof step.undo === 'object') {
       found.push({ text: step.undo.timeout, pointer: [...pointer, 'undo', 'timeout'] });
@@ -54,7 +59,7 @@ function checkDuration(text: unknown, pointer: Pointer): readonly Finding[] {
   return [{ code: 'MV0115', message, hint: DURATION_HINTS[problem], pointer }];
 }
 
-function checkMemory({ node }: Playbook): readonly Finding[] {
+function checkMemory({ node }: Pick<Playbook, 'node'>): readonly Finding[] {
   const findings: Finding[] = [];
   for (const name of ['memory', 'bank'] as const) {
     const text = node?.[name];
@@ -81,7 +86,7 @@ function checkMemory({ node }: Playbook): readonly Finding[] {
   return findings;
 }
 
-function checkDefaults({ vars = {} }: Playbook): readonly Finding[] {
+function checkDefaults({ vars = {} }: Pick<Playbook, 'vars'>): readonly Finding[] {
   return Object.entries(vars).flatMap(([name, variable]): readonly Finding[] => {
     const pointer = ['vars', name, 'default'];
     const value = variable?.default;
