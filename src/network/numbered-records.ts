@@ -45,6 +45,11 @@ export class NumberedRecords {
     });
   };
 
+  /** Names of what was acknowledged so far. */
+  get acknowledged(): readonly string[] {
+    return this.#acknowledged;
+  }
+
   /** Reads back all that was acknowledged so far; undefined when the store does not answer. */
   async find(deadlineNs: number): Promise<RecordsFound | undefined> {
     const keys = [...this.#acknowledged];

@@ -119,6 +119,11 @@ export class ServiceProbe {
     return this.#log === undefined ? null : probeSeries(this.#log, fromNs, toNs);
   }
 
+  /** Names of the records that the service acknowledged. */
+  get acknowledgedRecords(): readonly string[] {
+    return this.#records?.acknowledged ?? [];
+  }
+
   /** What the prober wrote and the service acknowledged, read back; undefined when it does not answer. */
   findRecords(deadlineMs: number): Promise<RecordsFound | undefined> {
     const deadlineNs = this.stack.clock.now() + deadlineMs * NS_PER_MS;

@@ -95,7 +95,11 @@ const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes)
 
 export const checkRecords: Primitive<'service.records'> = async (node, { deadlineMs }) => {
   const found = await node.executive.drive(node.probe.findRecords(deadlineMs));
-  if (found === undefined) throw new NodeError('service-down', 'the service did not answer when its records were read');
+  if (found === undefined) {
+    // Whoever brings the service back has to look for them.
+    const acknowledged = [...node.probe.acknowledgedRecords];
+    throw new NodeError('service-down', 'the service did not answer when its records were read', { acknowledged });
+  }
   const { acknowledged, lost } = found;
   if (lost.length > 0) {
     const some = lost.slice(0, LOST_NAMED_MAX).join(', ');
