@@ -1,5 +1,7 @@
 /** `mvctl node`: a node for a person at a browser and a console, and its end. */
-import { Command } from 'commander';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command, Option } from 'commander';
 import { EXIT } from '../engine/exit-codes.ts';
 import type { NodeTop, RemoteNode } from '../node/index.ts';
 import { CommandError } from './command-error.ts';
@@ -29,9 +31,10 @@ export function nodeCommand(io: CliIo): Command {
     .command('up')
     .description('boot a node in real time, print the URL of its service and attach its console')
     .option('--state-dir <folder>', 'where the node is kept', DEFAULT_STATE_DIR)
+    .addOption(new Option('--harts <count>', 'harts of a new node').choices(['1', '2', '3', '4']).default('1'))
     .option('--no-console', 'leave the console alone')
     .addHelpText('after', UP_HELP)
-    .action((options: { stateDir: string; console: boolean }) => up(io, options));
+    .action((options: UpOptions) => up(io, options));
   node
     .command('top')
     .description('watch what each guest uses: the hart, the monitor, exits by cause')
@@ -49,8 +52,17 @@ export function nodeCommand(io: CliIo): Command {
   return node;
 }
 
-async function up(io: CliIo, options: { readonly stateDir: string; readonly console: boolean }): Promise<void> {
-  const made = { image: 'web-server', bankBytes: null, harts: null, disks: [] };
+interface UpOptions {
+  readonly stateDir: string;
+  readonly harts: string;
+  readonly console: boolean;
+}
+
+async function up(io: CliIo, options: UpOptions): Promise<void> {
+  // A node that exists keeps what it was made of.
+  const exists = existsSync(join(options.stateDir, 'node.json'));
+  const harts = exists ? null : Number(options.harts);
+  const made = { image: 'web-server', bankBytes: null, harts, disks: [] };
   const node = await openNode({ stateDir: options.stateDir, clock: 'realtime', seed: 1, node: made }, io);
   const attached = options.console && process.stdin.isTTY;
   if (options.console) node.onConsole((_side, bytes) => process.stdout.write(bytes));

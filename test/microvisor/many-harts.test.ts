@@ -104,6 +104,26 @@ describe.each([2, 3, 4] as const)('an OS on %i harts', (harts) => {
     },
   );
 
+  it('is neither virtualized nor devirtualized when something of one hart has drifted', () => {
+    const MCOUNTEREN = 0x306;
+    const node = crewNode(harts);
+    node.ask({ op: 'status' });
+    const hart = node.hartOf(last);
+    const drifted = {
+      ok: false,
+      error: { code: 'state-drifted', message: expect.stringContaining(`hart${last}.mcounteren is 0x0, not 0x7`) },
+    };
+    hart.setCsr(MCOUNTEREN, 0n);
+    expect(node.request({ op: 'virtualize' })).toMatchObject(drifted);
+    expect(node.status()).toMatchObject({ state: 'bare', stateIdentical: false });
+    hart.setCsr(MCOUNTEREN, 7n);
+    node.ask({ op: 'virtualize' });
+    hart.setCsr(MCOUNTEREN, 0n);
+    expect(node.request({ op: 'devirtualize' })).toMatchObject(drifted);
+    hart.setCsr(MCOUNTEREN, 7n);
+    expect(node.ask({ op: 'devirtualize' }).status.stateIdentical).toBe(true);
+  });
+
   it('is neither virtualized nor devirtualized while a hart is offline', () => {
     const node = crewNode(harts);
     command(node, 'A', COMMAND.stopLast);
