@@ -8,11 +8,13 @@ import type { Verification } from '../engine/verify/verify-plan.ts';
 import type { CliIo } from './io.ts';
 import { loadPlan } from './load-playbook.ts';
 import { nameValue, type Values } from './name-value.ts';
+import { wholeNumber } from './whole-number.ts';
 
 interface VerifyFlags {
   readonly var?: Values;
   readonly output: 'pretty' | 'json' | 'junit';
   readonly tests?: string;
+  readonly states: number;
 }
 
 const EXAMPLES = `
@@ -30,6 +32,7 @@ export function verifyCommand(io: CliIo): Command {
         .choices(['pretty', 'json', 'junit'])
         .default('pretty'),
     )
+    .option('--states <number>', 'give up after so many states', wholeNumber('--states'), 20_000)
     .option('--tests <file>', 'write what is found as a playbook test; of several playbooks the last one with errors')
     .addHelpText('after', EXAMPLES)
     .action((files: readonly string[], flags: VerifyFlags) => verify(files, flags, io));
@@ -48,7 +51,7 @@ async function verify(files: readonly string[], flags: VerifyFlags, io: CliIo): 
   for (const file of files.filter((name) => !name.endsWith('.test.yaml'))) {
     const plan = await loadPlan(file, flags.var ?? {}, io);
     const fromMs = io.wallNow();
-    const verification = await verifyPlan(plan);
+    const verification = await verifyPlan(plan, flags.states);
     verified.push({ file, verification, wallMs: io.wallNow() - fromMs });
   }
   io.stdout.write(await render(verified, flags, io));

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { expandPlaybook } from '../../src/engine/expand/expand-playbook.ts';
 import type { Playbook } from '../../src/engine/generated/playbook.ts';
 import { makePlan, type Plan, parseYaml, validatePlaybook } from '../../src/engine/index.ts';
-import { stepsOf } from '../../src/engine/plan/plan.ts';
+import { type PlannedBudget, type PlannedGate, type PlannedPhase, stepsOf } from '../../src/engine/plan/plan.ts';
 import { readTest } from '../../src/engine/playbook-test/read-test.ts';
 import { runTest } from '../../src/engine/playbook-test/run-test.ts';
 import { outlineOf } from '../../src/engine/validate/outline.ts';
@@ -236,5 +236,76 @@ ${phase}
     );
     expect(errorsOf(verification)).toEqual([]);
     expect(verification.worst.duration.ms).toBeGreaterThan(120_000);
+  });
+});
+
+describe('what the language has besides steps', () => {
+  const online = planOf(ONLINE, {});
+  const withPhase = (id: string, change: Partial<PlannedPhase>): Plan => ({
+    ...online,
+    phases: online.phases.map((phase) => (phase.id === id ? { ...phase, ...change } : phase)),
+  });
+  const gate: PlannedGate = {
+    approvers: ['ann', 'bob'],
+    required: 1,
+    timeoutMs: 3_600_000,
+    onFailure: 'rollback',
+    message: '',
+    line: 42,
+  };
+
+  it('a gate is approved, refused and not answered, and every way ends well', async () => {
+    const verification = await verifyPlan(withPhase('cut-over', { gate }));
+    expect(errorsOf(verification)).toEqual([]);
+    const plain = await verifyPlan(online);
+    expect(verification.states).toBeGreaterThan(plain.states);
+  });
+
+  it('a gate without a timeout is found with its line', async () => {
+    const { violations } = await verifyPlan(withPhase('cut-over', { gate: { ...gate, timeoutMs: null } }));
+    expect(violations).toContainEqual(expect.objectContaining({ property: 'no-endless-wait', line: 42 }));
+  });
+
+  it('a budget that can be exceeded is found, with the step that takes longest', async () => {
+    const budget: PlannedBudget = { downtimeMs: 60_000, errors: null, errorRate: null, action: 'pause', line: 9 };
+    const offline = planOf(OFFLINE, {});
+    const phases = offline.phases.map((phase) => (phase.id === 'reboot' ? { ...phase, budget } : phase));
+    const verification = await verifyPlan({ ...offline, phases });
+    const found = errorsOf(verification).find(({ property }) => property === 'within-budget');
+    expect(found).toMatchObject({ step: { id: 'reboot' } });
+    expect(found!.message).toBe('the service can be down for 10m in phase reboot, and its budget is 1m');
+  });
+
+  it('a budget that is spent is followed by its action', async () => {
+    const budget: PlannedBudget = { downtimeMs: 100, errors: null, errorRate: null, action: 'rollback', line: 9 };
+    const verification = await verifyPlan(withPhase('soak', { budget }));
+    expect(errorsOf(verification)).toEqual([]);
+    expect(verification.states).toBeGreaterThan((await verifyPlan(online)).states);
+  });
+
+  it('steps that run beside each other end in any order, and are taken back the other way round', async () => {
+    const step = (id: string): string =>
+      `      - { id: ${id}, uses: guest.run, with: { guest: old, argv: [x] }, undo: { uses: guest.run, with: { guest: old, argv: [y] } } }`;
+    const plan = planAnyway(`apiVersion: mvctl/v1
+kind: Playbook
+name: beside
+phases:
+  - id: work
+    steps:
+${['one', 'two', 'three'].map(step).join('\n')}
+  - id: commit
+    steps:
+      - { id: check, uses: service.check }
+      - { id: commit, uses: commit, with: { guest: old } }
+`);
+    const [work, ...others] = plan.phases;
+    const beside = { ...work!, steps: work!.steps.map((one) => ({ ...one, needs: [] })) };
+    const verification = await verifyPlan({ ...plan, phases: [beside, ...others] });
+    expect(verification.violations).toEqual([]);
+    expect(verification.states).toBeGreaterThan((await verifyPlan(plan)).states);
+  });
+
+  it('gives up where there are too many states, and says so', async () => {
+    expect(await verifyPlan(online, 100)).toMatchObject({ isComplete: false });
   });
 });

@@ -22,9 +22,10 @@ export class Choices {
 
   /** One of `options`: the first one unless this combination says otherwise. */
   choose<Option extends string>(what: string, options: readonly Option[]): Option {
+    if (options.length === 1) return options[0]!;
     const index = this.#given[this.#taken.length] ?? 0;
     const option = options[index]!;
-    if (options.length > 1) this.#taken.push({ what, option, index, of: options.length });
+    this.#taken.push({ what, option, index, of: options.length });
     return option;
   }
 

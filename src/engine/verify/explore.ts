@@ -10,7 +10,7 @@ import { stateKey } from './state-key.ts';
 import { UnknownEvaluator } from './unknown-evaluator.ts';
 
 /** A playbook with more states than this is not explored further. */
-const STATES_MAX = 50_000;
+export const STATES_MAX = 20_000;
 
 export interface Exploration {
   readonly compiled: CompiledPlan;
@@ -22,7 +22,7 @@ export interface Exploration {
   readonly isComplete: boolean;
 }
 
-export async function explore(plan: Plan, statesMax = STATES_MAX): Promise<Exploration> {
+export async function explore(plan: Plan, statesMax: number): Promise<Exploration> {
   const evaluator = new UnknownEvaluator(plan);
   const compiled = compilePlan(plan, evaluator);
   const rounds = new Rounds(compiled, evaluator);

@@ -149,17 +149,14 @@ function keptStep(path: readonly Edge[], step: PlannedStep, steps: readonly Plan
   return edge && stepOf(edge, steps);
 }
 
-/** With the same luck in everything else, a run that was taken up again is where the other one is. */
+/** A run that was taken up again is where one is that did not die and had the same luck. */
 function judgeResumption({ states, compiled }: Exploration): readonly Violation[] {
   const twin = (edge: Edge): Edge['fate'] => (edge.fate === 'fails-then-crash' ? 'fails' : 'ok');
-  const others = ({ choices }: Edge): string =>
-    JSON.stringify(choices.filter(({ what }) => what !== 'fate').map(({ what, option }) => [what, option]));
   return states.flatMap(({ edges }) =>
     edges
-      .filter(({ fate }) => fate.includes('crash'))
-      .filter((edge) =>
-        edges.every((other) => other.fate !== twin(edge) || others(other) !== others(edge) || other.to !== edge.to),
-      )
+      // Of steps that run beside others the fate may have been settled earlier; its twin begins elsewhere then.
+      .filter(({ fate, choices }) => fate.includes('crash') && choices.some(({ option }) => option === fate))
+      .filter((edge) => edges.every((other) => other.fate !== twin(edge) || other.to !== edge.to))
       .map((edge) => {
         const step = stepOf(edge, compiled.steps);
         const message = `a run that is resumed at ${step?.id ?? edge.effect?.kind} goes on otherwise than without the crash`;
@@ -205,12 +202,13 @@ function judgeWaits({ phases }: Plan): readonly Violation[] {
 function judgeBudgets({ compiled }: Exploration, { downtime, phases }: WorstCases): readonly Violation[] {
   const { plan, steps } = compiled;
   const budgets = [
-    ...plan.phases.map(({ id, budget }) => ({ of: `phase ${id}`, budget, worst: phases.get(id) })),
-    { of: 'the run', budget: plan.budget, worst: downtime },
+    ...plan.phases.map(({ id, budget }) => ({ of: `phase ${id}`, phase: id, budget, worst: phases.get(id) })),
+    { of: 'the run', phase: undefined, budget: plan.budget, worst: downtime },
   ];
-  return budgets.flatMap(({ of, budget, worst }) => {
+  return budgets.flatMap(({ of, phase, budget, worst }) => {
     if (!budget || !worst || budget.downtimeMs === null || worst.ms <= budget.downtimeMs) return [];
-    const heaviest = worst.path.reduce((a, b) => (b.downtimeMsMax > a.downtimeMsMax ? b : a));
+    const counted = worst.path.filter((edge) => phase === undefined || edge.phase === phase);
+    const heaviest = counted.reduce((a, b) => (b.downtimeMsMax > a.downtimeMsMax ? b : a));
     const step = stepOf(heaviest, steps);
     const message = `the service can be down for ${formatMs(worst.ms)} in ${of}, and its budget is ${formatMs(budget.downtimeMs)}`;
     return [violation('within-budget', message, step, worst.path.slice(0, worst.path.indexOf(heaviest) + 1))];

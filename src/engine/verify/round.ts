@@ -36,6 +36,7 @@ export interface Round {
 
 /** Where the earlier steps of a phase used up its time. */
 const LATE_FATES = ['takes-all-time', 'times-out'] as const;
+const ALONE = ['ok'] as const;
 
 export class Rounds {
   readonly #compiled: CompiledPlan;
@@ -123,7 +124,12 @@ export class Rounds {
     const interfere = (request: ActRequest, model: ModelNode): Interference | undefined => {
       const id = [...intents].find(([, { key }]) => key === request.key)?.[0] ?? '';
       const effect = spot.driver.outstanding.effects.get(id)!;
-      const fate = choices.choose('fate', isLate ? LATE_FATES : this.#fatesOf(spot, effect, request, model));
+      // Of steps that are in flight together one goes wrong at a time.
+      const isAlone = [...fates.values()].every((other) => other === 'ok');
+      const fate = choices.choose(
+        'fate',
+        !isAlone ? ALONE : isLate ? LATE_FATES : this.#fatesOf(spot, effect, request, model),
+      );
       fates.set(id, fate);
       if (endsBefore(fate)) throw new Crash();
       return interferenceOf(fate);
@@ -138,6 +144,7 @@ export class Rounds {
       end.take(record);
       if (endsAfter(fates.get(end.effectId) ?? 'ok')) throw new Crash();
     });
+    let died: Fate | undefined;
     let heir = driver;
     let heirNode = node;
     try {
@@ -145,14 +152,19 @@ export class Rounds {
     } catch (problem) {
       if (!(problem instanceof Crash)) throw problem;
       // A later process takes the run up from its journal.
-      if ([...fates.values()].some(losesPower)) node.losePower();
+      for (const [id, fate] of fates) {
+        if (!endsBefore(fate) && !endsAfter(fate)) continue;
+        died = fate;
+        fates.set(id, 'ok');
+      }
+      if (died && losesPower(died)) node.losePower();
       heirNode = this.#copy(node);
       heir = this.#driver(heirNode, { ...spot.driver, openIntents: intents }, (record) => {
         if (record.type === 'event') end.take(record);
       });
       await heir.advance();
     }
-    const fate = fates.get(end.effectId) ?? [...fates.values()].find(losesPower) ?? (end.error ? 'fails' : 'ok');
+    const fate = died ?? fates.get(end.effectId) ?? (end.error ? 'fails' : 'ok');
     const intent = intents.get(end.effectId);
     const timeoutMs = intent?.deadlineNs == null ? 0 : (intent.deadlineNs - intent.atNs) / NS_PER_MS;
     const open = new Map([...fates].filter(([id]) => heir.state.openIntents.has(id)));
@@ -182,6 +194,12 @@ export class Rounds {
     const changes = wouldDo.stages.length > 0;
     const kind = step ? stepKind(step.uses) : STEP_KINDS.find(({ name }) => name === request.primitive);
     const leavesHalf = changes && kind?.atomic !== true;
+    // What is in flight beside others multiplies the states: there only what differs for them is tried.
+    if (step && this.#branching.has(step.phase)) {
+      const again = step.retry.attempts > 1 ? (['times-out'] as const) : [];
+      const half = leavesHalf ? (['fails-half-way'] as const) : [];
+      return ['ok', 'fails', ...half, ...again, 'crash-before', 'crash-after', 'power-lost-before'];
+    }
     const { plan } = this.#compiled;
     const hasBudget = step !== undefined && openBudgets(plan, spot.driver.snapshot.context).length > 0;
     return [

@@ -18,7 +18,7 @@ export function stateKey({ driver, node, conditions, fates }: Spot): string {
     node.bootId === bootId,
     node.state.key(),
     [...openIntents.keys()],
-    [...fates],
+    [...fates].filter(([, fate]) => fate !== 'ok'),
   ]);
 }
 

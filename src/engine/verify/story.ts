@@ -17,7 +17,15 @@ export function tellStory(path: readonly Edge[], steps: readonly PlannedStep[]):
   for (const edge of path) {
     const step = stepOf(edge, steps);
     for (const { what, option } of edge.choices) {
-      if (what === 'fate' || what === 'meanwhile' || what === 'phase' || what === step?.id) continue;
+      if (
+        what === 'fate' ||
+        what === 'meanwhile' ||
+        what === 'phase' ||
+        what === 'speed' ||
+        what === 'answer' ||
+        what === step?.id
+      )
+        continue;
       sentences.push({ text: `the condition ${what} ${option}`, step: undefined });
     }
     const text = describe(edge, step);

@@ -1,6 +1,6 @@
 /** Every way a plan's run can go, judged. Reads nothing and runs nothing. */
 import type { Plan } from '../plan/plan.ts';
-import { explore } from './explore.ts';
+import { explore, STATES_MAX } from './explore.ts';
 import { judge, type Violation } from './judge.ts';
 import { type WorstCases, worstCases } from './worst-case.ts';
 
@@ -15,8 +15,8 @@ export interface Verification {
   readonly isComplete: boolean;
 }
 
-export async function verifyPlan(plan: Plan): Promise<Verification> {
-  const exploration = await explore(plan);
+export async function verifyPlan(plan: Plan, statesMax = STATES_MAX): Promise<Verification> {
+  const exploration = await explore(plan, statesMax);
   const { states, edges, crashes, isComplete } = exploration;
   const worst = worstCases(exploration);
   return {
