@@ -25,12 +25,16 @@ interface Flow {
 
 export interface HandServerOptions {
   readonly clock: NetworkClock;
+  /** Whether what has arrived is a whole request; absent: of HTTP. */
+  readonly isRequest?: (received: string) => boolean;
   readonly mac?: string;
   /** What a request is answered with, and when; undefined: never, 'reset': by a reset. `keep`: the connection stays. */
   readonly respond: (
     request: string,
   ) => { readonly text: string; readonly afterNs?: number; readonly keep?: true } | 'reset' | undefined;
 }
+
+const isHttpRequest = (received: string): boolean => received.includes('\r\n\r\n');
 
 export class HandServer extends HandPeer {
   /** Refuses connections when false; says nothing at all when undefined. */
@@ -109,7 +113,7 @@ export class HandServer extends HandPeer {
     if (segment.sequence === flow.next) {
       flow.next = (flow.next + segment.payload.length + (fin ? 1 : 0)) >>> 0;
       flow.received += Buffer.from(segment.payload).toString();
-      if (flow.received.includes('\r\n\r\n')) this.#respond(flow);
+      if ((this.#options.isRequest ?? isHttpRequest)(flow.received)) this.#respond(flow);
       if (fin && !flow.finished) this.#finish(flow, NOTHING);
     }
     this.#say(flow.remotePort, TCP_FLAG.ack, this.#end(flow), flow.next, NOTHING);
