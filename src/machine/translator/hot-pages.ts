@@ -6,10 +6,10 @@ import { PAGE_BYTES, RECORD } from '../hart/layout.ts';
 import type { Translator } from './translator.ts';
 
 /** Instructions between two looks. */
-export const SAMPLE_INSTRUCTIONS = 0x2000;
+export const SAMPLE_INSTRUCTIONS = 0x4000;
 /** Looks that find a page until it is translated. Each translation of a page makes the next one rarer. */
-const SAMPLES_UNTIL_TRANSLATED = 4;
-const SAMPLES_GROWTH = 4;
+const SAMPLES_UNTIL_TRANSLATED = 48;
+const SAMPLES_GROWTH = 2;
 /** Pages that are counted; forgotten together when there are more. */
 const PAGES_MAX = 0x1_0000;
 

@@ -24,6 +24,7 @@ import {
 } from '../hart/layout.ts';
 import { REGION_PARAMETERS } from '../hart/region-type.ts';
 import type { StateAccess } from '../hart/state-access.ts';
+import type { InstructionRow } from '../isa/instruction.ts';
 import {
   block,
   blockFor,
@@ -69,6 +70,19 @@ const successorsOf = ({ end }: BasicBlock): readonly Edge[] => {
       return [];
   }
 };
+
+type Slot = 'rd' | 'rs1' | 'rs2';
+const slotsByRow = new Map<InstructionRow, readonly Slot[]>();
+
+/** Operand slots of a row that name x registers. */
+function integerSlots(row: InstructionRow): readonly Slot[] {
+  let slots = slotsByRow.get(row);
+  if (slots === undefined) {
+    slots = [...new Set(row.operands.flatMap((o) => (o.kind === 'x' ? (o.slots as readonly Slot[]) : [])))];
+    slotsByRow.set(row, slots);
+  }
+  return slots;
+}
 
 /** Node of a block: the dispatcher is node 0. */
 const nodeOf = (blockIndex: number): number => blockIndex + 1;
@@ -136,7 +150,7 @@ class RegionWriter {
     this.#target = f.local('i64');
     this.#dataBank = f.local('i32');
     this.#state = stateOf(this.#area.get);
-    const scratch = new Map<string, Local<ValueType>>();
+    const scratch: Record<ValueType, (Local<ValueType> | undefined)[]> = { i32: [], i64: [], f32: [], f64: [] };
     this.#frame = {
       state: this.#state,
       hart: this.#area.get,
@@ -146,13 +160,8 @@ class RegionWriter {
       refill,
       register: (x) => this.#register(x),
       scratch: (type, i) => {
-        const key = `${type}${i}`;
-        let local = scratch.get(key);
-        if (local === undefined) {
-          local = f.local(type) as Local<ValueType>;
-          scratch.set(key, local);
-        }
-        return local as Local<typeof type>;
+        scratch[type][i] ??= f.local(type) as Local<ValueType>;
+        return scratch[type][i] as Local<typeof type>;
       },
     };
     const successors = [
@@ -211,14 +220,11 @@ class RegionWriter {
     for (const { instructions } of this.#code.blocks) {
       for (const { decoded } of instructions) {
         const { operands } = decoded;
-        for (const { kind, slots } of decoded.row.operands) {
-          if (kind !== 'x') continue;
-          for (const slot of slots) {
-            const register = operands[slot];
-            if (register === 0) continue;
-            used.add(register);
-            if (slot === 'rd') written.add(register);
-          }
+        for (const slot of integerSlots(decoded.row)) {
+          const register = operands[slot];
+          if (register === 0) continue;
+          used.add(register);
+          if (slot === 'rd') written.add(register);
         }
       }
     }

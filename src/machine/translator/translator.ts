@@ -43,11 +43,19 @@ interface Region {
   readonly entries: readonly { readonly record: number; readonly word: number }[];
 }
 
+interface RegionPage {
+  readonly region: Region;
+  readonly page: number;
+}
+
 export class Translator implements TranslationListener {
   readonly #memory: GuestMemory;
   readonly #view: DataView;
   readonly #harts: TranslatedHart[] = [];
+  /** By index, in the order they were made. */
   readonly #regions = new Map<number, Region>();
+  /** By address of a page's records: the regions with code of it, and which of their pages it is. */
+  readonly #regionsOf = new Map<number, readonly RegionPage[]>();
   readonly #freeIndexes: number[] = [];
   #indexesUsed = 1;
   #instructions = 0;
@@ -113,7 +121,6 @@ export class Translator implements TranslationListener {
       hart.regions.set(index, new WebAssembly.Instance(module, { env }).exports[REGION_EXPORT]);
     }
     const entries = code.entries.flatMap((block, i) => this.#enterAt(code, block, index, i));
-    for (const page of code.pages) this.#countRegions(page.records, 1);
     this.#instructions += code.instructions;
     const region = {
       index,
@@ -123,15 +130,16 @@ export class Translator implements TranslationListener {
       entries,
     };
     this.#regions.set(index, region);
+    for (const [i, { records }] of code.pages.entries()) {
+      const regions = [...(this.#regionsOf.get(records) ?? []), { region, page: i }];
+      this.#regionsOf.set(records, regions);
+      this.#view.setInt32(records + PAGE_FOOTER.regions, regions.length, true);
+    }
   }
 
   /** Whether a region has code for the instruction at `offset` of a page. */
   covers(records: number, offset: number): boolean {
-    if (this.#view.getInt32(records + PAGE_FOOTER.regions, true) === 0) return false;
-    for (const { pages, covered } of this.#regions.values()) {
-      if (pages.some((page, i) => page.records === records && covered[i]![offset >> 1] === 1)) return true;
-    }
-    return false;
+    return this.#regionsOf.get(records)?.some(({ region, page }) => region.covered[page]![offset >> 1] === 1) ?? false;
   }
 
   #enterAt(code: RegionCode, block: number, index: number, entry: number): Region['entries'] {
@@ -145,11 +153,6 @@ export class Translator implements TranslationListener {
     this.#view.setInt32(word, op | (index << ENTRY.regionShift) | (entry << ENTRY.indexShift), true);
     this.#view.setUint8(record + RECORD.op, TRANSLATED);
     return [{ record, word }];
-  }
-
-  #countRegions(records: number, change: number): void {
-    const at = records + PAGE_FOOTER.regions;
-    this.#view.setInt32(at, this.#view.getInt32(at, true) + change, true);
   }
 
   #takeIndex(): number {
@@ -176,7 +179,12 @@ export class Translator implements TranslationListener {
       }
       this.#view.setInt32(word, 0, true);
     }
-    for (const page of region.pages) this.#countRegions(page.records, -1);
+    for (const { records } of region.pages) {
+      const left = this.#regionsOf.get(records)!.filter((other) => other.region !== region);
+      if (left.length > 0) this.#regionsOf.set(records, left);
+      else this.#regionsOf.delete(records);
+      this.#view.setInt32(records + PAGE_FOOTER.regions, left.length, true);
+    }
     for (const hart of this.#harts) hart.regions.set(region.index, null);
     this.#freeIndexes.push(region.index);
   }
@@ -184,10 +192,7 @@ export class Translator implements TranslationListener {
   // ---------------------------------------------------------------------------------------------- translation listener
 
   codeWritten(records: number): void {
-    if (this.#view.getInt32(records + PAGE_FOOTER.regions, true) === 0) return;
-    for (const region of [...this.#regions.values()]) {
-      if (region.pages.some((page) => page.records === records)) this.#drop(region);
-    }
+    for (const { region } of this.#regionsOf.get(records) ?? []) this.#drop(region);
   }
 
   allDropped(): void {
