@@ -10,7 +10,6 @@ import {
   FETCH_ENTRY_SHIFT,
   FILL_LOG_ENTRIES,
   invalidTag,
-  PAGE_BYTES,
   PAGE_SHIFT,
   STATE,
   TLB_CLASSES,
@@ -79,14 +78,16 @@ export class HartArea {
     return this.base + AREA.fetchBanks + tlbClass * FETCH_BANK_BYTES;
   }
 
-  /** Records of the page that pc lies in, as the TLB has it; 0 when it does not. */
-  recordsAtPc(): number {
-    const at = STATE.pc >> 2;
-    const low = this.#words[at]!;
-    const index = (low >>> PAGE_SHIFT) & (TLB_ENTRIES - 1);
-    const entry = (this.word('fetchBank') - this.base + (index << FETCH_ENTRY_SHIFT)) >> 2;
-    const isHere = this.#words[entry] === (low & -PAGE_BYTES) && this.#words[entry + 1] === this.#words[at + 1];
-    return isHere ? this.#words[entry + (FETCH_ENTRY.records >> 2)]! : 0;
+  /** Records of the page that pc lies in, or of one at a distance from it, as the TLB has it; 0 when it does not. */
+  recordsAtPc(distance = 0): number {
+    const page = BigInt.asUintN(
+      64,
+      ((this.double('pc') >> BigInt(PAGE_SHIFT)) << BigInt(PAGE_SHIFT)) + BigInt(distance),
+    );
+    const index = Number(page >> BigInt(PAGE_SHIFT)) & (TLB_ENTRIES - 1);
+    const entry = this.word('fetchBank') + (index << FETCH_ENTRY_SHIFT);
+    const isHere = this.memory.getBigUint64(entry + FETCH_ENTRY.tag, true) === page;
+    return isHere ? this.memory.getInt32(entry + FETCH_ENTRY.records, true) : 0;
   }
 
   /** Forgets every translation. */

@@ -166,7 +166,10 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
 
   #sample(hotPages: HotPages): void {
     const records = this.#area.recordsAtPc();
-    if (records !== 0) hotPages.sample(records, this.#area.word('pc') & (PAGE_BYTES - 1));
+    if (records !== 0) {
+      const offset = this.#area.word('pc') & (PAGE_BYTES - 1);
+      hotPages.sample(records, offset, (distance) => this.#area.recordsAtPc(distance));
+    }
   }
 
   /** Runs generated code for at most `budget` instructions and returns how many retired. */

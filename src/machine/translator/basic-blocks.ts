@@ -20,6 +20,8 @@ export interface RegionInstruction {
   readonly word: number;
   /** In the page. */
   readonly offset: number;
+  /** Of a jalr right behind the auipc that computes its target: the target, as an offset like `Edge.offset`. */
+  readonly target?: number;
 }
 
 /** Where control goes: to a block, or out of the region. `offset` counts from the page of the block it comes from. */
@@ -32,7 +34,7 @@ export type BlockEnd =
   | { readonly kind: 'next'; readonly next: Edge }
   /** The last instruction is a branch. */
   | { readonly kind: 'branch'; readonly taken: Edge; readonly next: Edge }
-  /** The last instruction is jal. */
+  /** The last instruction is jal, or jalr with a known target. */
   | { readonly kind: 'jump'; readonly target: Edge }
   /** The last instruction is jalr. */
   | { readonly kind: 'indirect' }
@@ -96,6 +98,16 @@ function flowOf({ row }: Decoded): Flow {
   return row.name === 'jal' ? 'jump' : 'branch';
 }
 
+const AUIPC_BYTES = 4;
+
+/** Target of a jalr right behind an auipc for it. */
+function knownTarget(before: RegionInstruction | undefined, jump: RegionInstruction): number | undefined {
+  const { row, operands } = jump.decoded;
+  if (row.name !== 'jalr' || before?.decoded.row.name !== 'auipc') return undefined;
+  if (before.offset + AUIPC_BYTES !== jump.offset || before.decoded.operands.rd !== operands.rs1) return undefined;
+  return (before.offset + before.decoded.operands.imm + operands.imm) & ~1;
+}
+
 /** Marks of a halfword. */
 const MARK = { leader: 1, entry: 2, visited: 4, target: 8 } as const;
 
@@ -126,9 +138,11 @@ interface Place {
 
 export class RegionScan {
   readonly #source: CodeSource;
-  readonly #instructionsMax: number;
+  #instructionsMax: number;
   readonly #pages: PageScan[] = [];
   readonly #work: Place[] = [];
+  /** Places in other pages, to be taken in when the page itself is. */
+  readonly #elsewhere: Place[] = [];
   #instructions = 0;
 
   constructor(source: CodeSource, instructionsMax: number) {
@@ -161,6 +175,15 @@ export class RegionScan {
       this.addRoot(page, offset, false);
     }
     for (const offset of roots) if (!scan.has(offset, MARK.target)) scan.mark(offset, MARK.entry);
+  }
+
+  /** Takes in what the region calls and jumps to in other pages, nearest first, as far as there is room. */
+  addElsewhere(instructionsMore: number): void {
+    this.#instructionsMax += instructionsMore;
+    for (let i = 0; i < this.#elsewhere.length && this.#instructions < this.#instructionsMax; i++) {
+      const { page, offset } = this.#elsewhere[i]!;
+      this.addRoot(page, offset, false);
+    }
   }
 
   #read(scan: PageScan, offset: number): RegionInstruction | undefined {
@@ -204,6 +227,10 @@ export class RegionScan {
       }
       const links = flow !== 'branch' && decoded.operands.rd !== 0;
       if (flow !== 'indirect') this.#leadTo(page, offset + decoded.operands.imm, links, offset);
+      else {
+        const target = knownTarget(scan.instructions[(offset - AUIPC_BYTES) >> 1], instruction);
+        if (target !== undefined) this.#leadTo(page, target, links, offset);
+      }
       if (flow === 'branch') this.#leadTo(page, next, false);
       else if (links) this.#leadTo(page, next, true);
       return;
@@ -218,23 +245,27 @@ export class RegionScan {
 
   /** `outside`: it is also reached from outside the region. `from`: of a jump; loops are entered at their head. */
   #leadTo(page: number, target: number, outside: boolean, from = -1): void {
-    const place = this.#place(page, target);
+    const place = this.#place(page, target, true);
     if (place === undefined) return;
     const scan = this.#pages[place.page]!;
     if (!scan.has(place.offset, MARK.visited) && !this.#source.includes(scan.page, place.offset)) return;
     const isLoop = place.page === page && place.offset <= from;
-    scan.mark(place.offset, MARK.leader | MARK.target | (outside || isLoop ? MARK.entry : 0));
-    this.#work.push(place);
+    // What other pages hold is entered through the regions of those pages.
+    const isEntry = place.page === 0 && (outside || isLoop);
+    scan.mark(place.offset, MARK.leader | MARK.target | (isEntry ? MARK.entry : 0));
+    if (place.page === page) this.#work.push(place);
+    else this.#elsewhere.push(place);
   }
 
   /** Page and offset of a target that may lie in another page of the region. */
-  #place(page: number, target: number): Place | undefined {
+  #place(page: number, target: number, add: boolean): Place | undefined {
     if (target >= 0 && target < PAGE_BYTES) return { page, offset: target };
     const from = this.#pages[page]!.page;
     const distance = Math.floor(target / PAGE_BYTES) * PAGE_BYTES;
     const found = this.#source.pageAt(from.base + distance);
     if (found === undefined) return undefined;
     let index = this.#pages.findIndex((scan) => scan.page.records === found.records);
+    if (index < 0 && !add) return undefined;
     if (index < 0) index = this.addPage(found);
     // A page that is mapped twice is part of the region at one address only.
     else if (this.#pages[index]!.page.base !== found.base) return undefined;
@@ -258,7 +289,7 @@ export class RegionScan {
   }
 
   #edge(page: number, target: number): Edge {
-    const place = this.#place(page, target);
+    const place = this.#place(page, target, false);
     const block = place === undefined ? undefined : this.#pages[place.page]!.blockAt.get(place.offset);
     return { offset: target, block };
   }
@@ -276,8 +307,10 @@ export class RegionScan {
       if (offset !== start && scan.has(offset, MARK.leader)) {
         return ended({ kind: 'next', next: this.#edge(page, offset) });
       }
-      instructions.push(instruction);
       const { decoded } = instruction;
+      const known = knownTarget(instructions.at(-1), instruction);
+      instructions.push(known === undefined ? instruction : { ...instruction, target: known });
+      if (known !== undefined) return ended({ kind: 'jump', target: this.#edge(page, known) });
       const next = offset + decoded.bytes;
       const target = offset + decoded.operands.imm;
       switch (flowOf(decoded)) {

@@ -196,6 +196,7 @@ export class RegionSemantics implements Semantics {
 
   jumpAndLinkTo(target: Expr<'i64'>): Stmt {
     const link = this.#operands.rd === 0 ? nothing : this.rd(this.nextPc);
+    if (this.#instruction.target !== undefined) return seq(link, this.#exits.jump());
     return seq(this.#frame.target.set(i64.and(target, i64.const(-2))), link, this.#exits.indirect);
   }
 

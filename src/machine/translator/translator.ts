@@ -12,7 +12,9 @@ import type { GuestMemory, TranslationListener } from '../memory.ts';
 import { type CodePage, type CodeSource, type RegionCode, RegionScan } from './basic-blocks.ts';
 import { generateRegion, REGION_EXPORT } from './region-module.ts';
 
-const INSTRUCTIONS_PER_REGION_MAX = 1500;
+const INSTRUCTIONS_PER_PAGE_MAX = 1200;
+/** Code of other pages that a region takes in. */
+const INSTRUCTIONS_ELSEWHERE_MAX = 200;
 /** Regions of code that was not executed yet. */
 const INSTRUCTIONS_AHEAD_MAX = 200;
 /** Bounds what all regions together take; the oldest go first. */
@@ -36,8 +38,8 @@ export interface TranslatedHart {
 interface Region {
   readonly index: number;
   readonly pages: readonly CodePage[];
-  /** Per page: halfwords whose instruction is in the region. */
-  readonly covered: readonly Uint8Array[];
+  /** Halfwords of the first page whose instruction is in the region. */
+  readonly covered: Uint8Array;
   readonly instructions: number;
   /** Addresses of the entries' records, and of their entry words. */
   readonly entries: readonly { readonly record: number; readonly word: number }[];
@@ -77,12 +79,22 @@ export class Translator implements TranslationListener {
     this.#harts.push(hart);
   }
 
-  /** Makes a region of what was executed of a page. */
-  translatePage(records: number): void {
-    const page = this.#pageOf(records);
-    const scan = new RegionScan(this.#source(), INSTRUCTIONS_PER_REGION_MAX);
-    scan.addWholePage(scan.addPage(page));
-    this.codeWritten(records);
+  /**
+   * Makes a region of what was executed of a page, and of what that calls in other pages. `pageAt` gives the records of
+   * the page at a distance that may be taken in, 0 for none.
+   */
+  translatePage(records: number, pageAt: (distance: number) => number): void {
+    const source = {
+      ...this.#source(),
+      pageAt: (base: number): CodePage | undefined => {
+        const found = pageAt(base);
+        return found === 0 ? undefined : { ...this.#pageOf(found), base };
+      },
+    };
+    const scan = new RegionScan(source, INSTRUCTIONS_PER_PAGE_MAX);
+    scan.addWholePage(scan.addPage(this.#pageOf(records)));
+    scan.addElsewhere(INSTRUCTIONS_ELSEWHERE_MAX);
+    this.#dropRegionsAt(records);
     this.#add(scan.finish());
   }
 
@@ -139,7 +151,8 @@ export class Translator implements TranslationListener {
 
   /** Whether a region has code for the instruction at `offset` of a page. */
   covers(records: number, offset: number): boolean {
-    return this.#regionsOf.get(records)?.some(({ region, page }) => region.covered[page]![offset >> 1] === 1) ?? false;
+    const regions = this.#regionsOf.get(records);
+    return regions?.some(({ region, page }) => page === 0 && region.covered[offset >> 1] === 1) ?? false;
   }
 
   #enterAt(code: RegionCode, block: number, index: number, entry: number): Region['entries'] {
@@ -189,6 +202,11 @@ export class Translator implements TranslationListener {
     this.#freeIndexes.push(region.index);
   }
 
+  /** Drops the regions that are entered in a page. */
+  #dropRegionsAt(records: number): void {
+    for (const { region, page } of this.#regionsOf.get(records) ?? []) if (page === 0) this.#drop(region);
+  }
+
   // ---------------------------------------------------------------------------------------------- translation listener
 
   codeWritten(records: number): void {
@@ -200,10 +218,10 @@ export class Translator implements TranslationListener {
   }
 }
 
-function coveredBy({ pages, blocks }: RegionCode): readonly Uint8Array[] {
-  const covered = pages.map(() => new Uint8Array(PAGE_BYTES / 2));
+function coveredBy({ blocks }: RegionCode): Uint8Array {
+  const covered = new Uint8Array(PAGE_BYTES / 2);
   for (const { page, instructions } of blocks) {
-    for (const { offset } of instructions) covered[page]![offset >> 1] = 1;
+    if (page === 0) for (const { offset } of instructions) covered[offset >> 1] = 1;
   }
   return covered;
 }
