@@ -197,12 +197,7 @@ function defineTryFill(
     when(i32.eqz(inRam(ram, page.get)), returns(i32.const(0))),
     allowed.set(i32.and(allowed.get, state.load32('walkPermissions'))),
     linearPage.set(toLinear(ram, page.get)),
-    records.set(
-      i32.load(
-        i32.shl(i32.wrap(i64.shr_u(i64.sub(page.get, i64.const(ram.base)), i64.const(PAGE_SHIFT))), i32.const(2)),
-        ram.pageRecordsOffset,
-      ),
-    ),
+    records.set(recordsOf(ram, page.get)),
     state.store32('codeRecords', records.get),
     entry.set(i32.add(bank.get, i32.shl(index, i32.const(DATA_ENTRY_SHIFT)))),
     // A page that two virtual pages share an entry for loses the other one's rights.
@@ -230,6 +225,13 @@ function defineTryFill(
   );
   return f;
 }
+
+/** Records of the page of RAM at a physical address, 0 when it has none. */
+const recordsOf = (ram: GuestRam, page: Expr<'i64'>): Expr<'i32'> =>
+  i32.load(
+    i32.shl(i32.wrap(i64.shr_u(i64.sub(page, i64.const(ram.base)), i64.const(PAGE_SHIFT))), i32.const(2)),
+    ram.pageRecordsOffset,
+  );
 
 /** As `invalidTag`. */
 const invalid = (index: Expr<'i32'>): Expr<'i64'> =>
@@ -275,7 +277,8 @@ function defineFillFetch(
       i32.or(i32.eqz(i32.and(allowed.get, i32.const(PERMISSION.fetch))), i32.eqz(inRam(ram, page.get))),
       accessFault,
     ),
-    records.set(callFor(imports.recordsOfPage, toLinear(ram, page.get))),
+    records.set(recordsOf(ram, page.get)),
+    when(i32.eqz(records.get), records.set(callFor(imports.recordsOfPage, toLinear(ram, page.get)))),
     entry.set(i32.add(bank.get, i32.shl(index, i32.const(FETCH_ENTRY_SHIFT)))),
     i64.store(entry.get, i64.and(address.get, i64.const(PAGE_MASK)), FETCH_ENTRY.tag),
     i32.store(entry.get, records.get, FETCH_ENTRY.records),

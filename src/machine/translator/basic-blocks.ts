@@ -179,7 +179,7 @@ export class RegionScan {
 
   /** Takes in what the region calls and jumps to in other pages, nearest first, as far as there is room. */
   addElsewhere(instructionsMore: number): void {
-    this.#instructionsMax += instructionsMore;
+    this.#instructionsMax = this.#instructions + instructionsMore;
     for (let i = 0; i < this.#elsewhere.length && this.#instructions < this.#instructionsMax; i++) {
       const { page, offset } = this.#elsewhere[i]!;
       this.addRoot(page, offset, false);

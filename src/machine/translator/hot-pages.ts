@@ -6,15 +6,16 @@ import { PAGE_BYTES, RECORD } from '../hart/layout.ts';
 import type { Translator } from './translator.ts';
 
 /** Instructions between two looks. */
-export const SAMPLE_INSTRUCTIONS = 0x4000;
+export const SAMPLE_INSTRUCTIONS = 0x8000;
 /** Looks that find a page until it is translated. Each translation of a page makes the next one rarer. */
-const SAMPLES_UNTIL_TRANSLATED = 40;
+const SAMPLES_UNTIL_TRANSLATED = 24;
 const SAMPLES_GROWTH = 2;
+const SAMPLES_UNTIL_TRANSLATED_MAX = 1024;
 /** Pages that are counted; forgotten together when there are more. */
 const PAGES_MAX = 0x1_0000;
 
 /** Looks that find a page until other regions may take its code in. */
-const SAMPLES_UNTIL_WARM = 4;
+const SAMPLES_UNTIL_WARM = 3;
 
 interface PageHeat {
   /** All looks that found it. */
@@ -52,7 +53,7 @@ export class HotPages {
     page.missed += 1;
     if (page.missed < page.threshold) return;
     page.missed = 0;
-    page.threshold *= SAMPLES_GROWTH;
+    page.threshold = Math.min(page.threshold * SAMPLES_GROWTH, SAMPLES_UNTIL_TRANSLATED_MAX);
     if (this.#memory.getUint8(records + offset * 4 + RECORD.op) === 0) return;
     this.#translator.translatePage(records, (distance) => {
       const found = recordsAt(distance);

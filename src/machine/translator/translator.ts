@@ -14,7 +14,7 @@ import { generateRegion, REGION_EXPORT } from './region-module.ts';
 
 const INSTRUCTIONS_PER_PAGE_MAX = 1200;
 /** Code of other pages that a region takes in. */
-const INSTRUCTIONS_ELSEWHERE_MAX = 200;
+const INSTRUCTIONS_ELSEWHERE_MAX = 300;
 /** Regions of code that was not executed yet. */
 const INSTRUCTIONS_AHEAD_MAX = 200;
 /** Bounds what all regions together take; the oldest go first. */
