@@ -132,7 +132,7 @@ const MISTAKES: readonly Mistake[] = [
     what: 'a step that can never run',
     part: '      - id: soaking\n',
     instead:
-      '      - id: never\n        uses: service.check\n        when: vars.soakFor == "never"\n      - id: soaking\n',
+      '      - id: never\n        uses: service.check\n        when: vars.soakFor == "1s" && vars.soakFor == "2s"\n      - id: soaking\n',
     property: 'no-dead-step',
     step: 'never',
     story: /^$/,
@@ -307,5 +307,15 @@ ${['one', 'two', 'three'].map(step).join('\n')}
 
   it('gives up where there are too many states, and says so', async () => {
     expect(await verifyPlan(online, 100)).toMatchObject({ isComplete: false });
+  });
+});
+
+describe('a step that is switched off', () => {
+  it('by the value of a variable is not dead', async () => {
+    const text = readFileSync(ONLINE, 'utf8').replace(
+      '      - id: soaking\n',
+      '      - { id: wanted, uses: service.check, when: vars.soakFor == "1s" }\n      - id: soaking\n',
+    );
+    expect(errorsOf(await verifyPlan(planAnyway(text)))).toEqual([]);
   });
 });

@@ -253,7 +253,7 @@ export function effectOf(
 }
 
 /** Primitives that act in a guest, through its agent. */
-const IN_GUEST = ['guest.', 'memory.', 'cpu.', 'disk.clone', 'vm.reboot'] as const;
+const IN_GUEST = ['guest.', 'memory.give-up', 'memory.take-up', 'cpu.', 'disk.clone', 'vm.reboot'] as const;
 
 function refusalOf(state: ModelState, primitive: PrimitiveName, args: Args): NodeFailure | undefined {
   if (!state.isOn && primitive !== 'node.boot') return failure('guest-not-running', 'the node is off');
@@ -275,6 +275,9 @@ function refusalOf(state: ModelState, primitive: PrimitiveName, args: Args): Nod
       if (!state.isVirtualized) return undefined;
       if (state.guests.size > 1) return failure('refused', 'two guests exist');
       return [...state.guests.values()].some(({ runs }) => runs) ? undefined : failure('refused', 'no guest runs');
+    case 'memory.replace':
+      if (!state.isVirtualized) return failure('not-virtualized', 'the node is bare');
+      return state.bankIsFree ? undefined : failure('refused', 'every bank has an owner');
     case 'memory.give-up':
     case 'memory.take-up': {
       const { owner } = state.banks[name === 'old' ? 'new' : 'old'];

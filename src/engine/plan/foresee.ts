@@ -23,7 +23,7 @@ export function foresee(plan: Plan, facts: { readonly [name: string]: Json } | n
   return plan.phases.flatMap(({ steps }) =>
     steps.map((step) => ({
       step,
-      prospect: prospectOf(step, evaluator, facts),
+      prospect: prospectOf(plan, step, evaluator, facts),
       unknown: Object.entries(step.with).flatMap(([argument, value]) => {
         // A condition is what the step is there to find out.
         const sources =
@@ -38,23 +38,36 @@ export function foresee(plan: Plan, facts: { readonly [name: string]: Json } | n
 }
 
 function prospectOf(
+  plan: Plan,
   step: PlannedStep,
   evaluator: Evaluator,
   facts: { readonly [name: string]: Json } | null,
 ): Prospect {
-  const { when } = step;
-  if (when === null) return { will: 'run' };
-  const until = waitsFor(when, facts);
-  if (until.length > 0) return { will: 'depend', on: when, until: until.filter((name) => name !== BEGIN) };
+  const conditions = conditionsOf(plan, step);
+  const told = conditions.join(' and ');
+  const until = [...new Set(conditions.flatMap((source) => waitsFor(source, facts)))];
+  if (until.length > 0) return { will: 'depend', on: told, until: until.filter((name) => name !== BEGIN) };
   try {
-    return evaluator.condition(when, step, { facts: facts ?? {}, outputs: {} })
-      ? { will: 'run' }
-      : { will: 'skip', because: when };
+    const runs = evaluator.shouldRun(step, { facts: facts ?? {}, outputs: {} });
+    return runs ? { will: 'run' } : { will: 'skip', because: told };
   } catch (error) {
     // What it asks for is not there, which is settled as well: the step will fail there.
     if (error instanceof ExpressionFailure) return { will: 'run' };
     throw error;
   }
+}
+
+/** Its own, and those of the fragments that it is part of; the outermost first. */
+function conditionsOf(plan: Plan, step: PlannedStep): readonly string[] {
+  const conditions = step.when === null ? [] : [step.when];
+  for (
+    let scope = plan.scopes[step.scope];
+    scope;
+    scope = scope.parent === null ? undefined : plan.scopes[scope.parent]
+  ) {
+    if (scope.when !== null) conditions.unshift(scope.when);
+  }
+  return conditions;
 }
 
 /** Stands for the begin of the run, when the node's facts are known. */

@@ -70,7 +70,10 @@ function leftOf(state: ModelState, before: ModelState, isRolledBack: boolean): r
     const holders = [...state.guests.keys()].filter((name) => state.attached.has(`${name}:${disk}`));
     if (holders.length === 1 && holders[0] === state.serving) continue;
     const message = `disk ${disk} is attached to ${holders.join(' and ') || 'nobody'}, and ${state.serving} has the service`;
-    deviations.push({ property: 'service-stays', facet: `data:${disk}`, message });
+    // A step may take a disk away for good; after a rollback it is missed.
+    const isMissed = isRolledBack || holders.length > 0;
+    const severity = isMissed ? 'error' : 'warning';
+    deviations.push({ property: isMissed ? 'service-stays' : property, facet: `data:${disk}`, message, severity });
   }
   for (const entry of state.attached) {
     const [guest, disk = ''] = entry.split(':');

@@ -7,6 +7,7 @@ import { deviationsOf } from './deviations.ts';
 import type { Edge, State } from './edge.ts';
 import type { Exploration } from './explore.ts';
 import { PROPERTIES, type Property } from './properties.ts';
+import { couldRun } from './satisfiable.ts';
 import type { WorstCases } from './worst-case.ts';
 
 export interface Violation {
@@ -165,6 +166,10 @@ function judgeResumption({ states, compiled }: Exploration): readonly Violation[
   );
 }
 
+/** Switched off by values of variables; other values switch it on. */
+const isOff = (plan: Plan, step: PlannedStep): boolean =>
+  (step.when !== null || plan.scopes[step.scope]?.when != null) && couldRun(plan, step);
+
 function judgeDeadSteps({ states, compiled }: Exploration): readonly Violation[] {
   const done = new Set<number>();
   const tried = new Map<number, Edge>();
@@ -176,7 +181,7 @@ function judgeDeadSteps({ states, compiled }: Exploration): readonly Violation[]
     }
   }
   return compiled.steps
-    .filter(({ index }) => !done.has(index))
+    .filter((step) => !done.has(step.index) && (tried.has(step.index) || !isOff(compiled.plan, step)))
     .map((step) => {
       const edge = tried.get(step.index);
       const why = edge?.error ? `every time it fails: ${edge.error.message}` : 'no run gets to it';
