@@ -4,6 +4,7 @@ import type { NodePort, Report, RunEnd, RunOptions } from '../engine/index.ts';
 import { CommandError } from './command-error.ts';
 import type { CliIo } from './io.ts';
 import { type OutputTarget, writeReport } from './output-option.ts';
+import { readSecrets } from './read-secrets.ts';
 import { runLines } from './run-lines.ts';
 import { runSignals } from './run-signals.ts';
 import { type RunTree, runTree } from './run-tree.ts';
@@ -33,6 +34,7 @@ export async function runSession(session: RunSession, io: CliIo): Promise<void> 
       onProgress: tree?.listener ?? runLines(io),
       signal: signals.stop,
       rollBack: signals.rollBack,
+      readSecrets: (plan) => readSecrets(plan, process.env),
     });
   } finally {
     unsubscribe();

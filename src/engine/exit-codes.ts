@@ -34,6 +34,7 @@ export const EXIT = {
   noSuchRun: { code: 36, means: 'the node has no such run, or no report of it' },
   notAsked: { code: 37, means: 'no gate waits for this answer, or not from this person' },
   planStale: { code: 38, means: 'the saved plan does not hold any more; nothing was done' },
+  secretMissing: { code: 39, means: 'a secret of the playbook cannot be read; nothing was done' },
   interrupted: { code: 130, means: 'stopped by Ctrl-C (SIGINT) after a step was complete; the run can be resumed' },
   terminated: { code: 143, means: 'stopped by SIGTERM after a step was complete; the run can be resumed' },
 } as const satisfies Record<string, ExitRow>;

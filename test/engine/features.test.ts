@@ -292,8 +292,8 @@ describe('a secret', () => {
       seen.push(request);
       return stepOf(request) === 'login' ? { fails: 'exit-code', message: 'unknown token s3cr3t-value' } : undefined;
     });
-    const secrets = { token: 's3cr3t-value' };
-    const end = await runPlan(plan, { ...options(model, folders.make()), secrets });
+    const readSecrets = () => ({ token: 's3cr3t-value' });
+    const end = await runPlan(plan, { ...options(model, folders.make()), readSecrets });
     const login = seen.find((request) => stepOf(request) === 'login');
     expect(login?.args['env']).toEqual({ TOKEN: 's3cr3t-value', HEADER: 'Bearer s3cr3t-value' });
     const shown = JSON.stringify([readJournal(end.journalPath).records, reportOf(end), plan]);

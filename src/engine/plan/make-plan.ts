@@ -1,10 +1,10 @@
 /** Stage 4: a checked playbook and the values of a run to a plan. */
 import { createHash } from 'node:crypto';
-import { basename, posix } from 'node:path';
+import { posix } from 'node:path';
 import type { DiagnosticCode } from '../diagnostics/codes.ts';
 import type { Diagnostic, Pointer } from '../diagnostics/diagnostic.ts';
 import { conditionOf, expandPlaybook } from '../expand/expand-playbook.ts';
-import type { ExpandedPhase, ExpandedStep, PlainStep } from '../expand/expanded.ts';
+import type { Expanded, ExpandedPhase, ExpandedStep, PlainStep } from '../expand/expanded.ts';
 import type { Load, Undo } from '../generated/playbook.ts';
 import type { Json } from '../node-port.ts';
 import type { SourceFile } from '../parse/parse-yaml.ts';
@@ -112,9 +112,9 @@ class Planner {
     return {
       version: 1,
       name,
-      file: fileOf(expanded.source),
+      file: fileOf(this.#outline.expanded, expanded.source),
       playbookSha256: sha256(expanded.source.text),
-      files: expanded.files.map((source) => ({ file: fileOf(source), sha256: sha256(source.text) })),
+      files: expanded.files.map((source) => ({ file: fileOf(expanded, source), sha256: sha256(source.text) })),
       vars: this.#vars,
       secrets: secrets as PlanContent['secrets'],
       scopes: this.#known.scopes(),
@@ -236,7 +236,7 @@ class Planner {
       outputs: this.#values(step.outputs ?? {}, now),
       isAfterCommit,
       isHidden: expanded.isHidden,
-      file: fileOf(expanded.source),
+      file: fileOf(this.#outline.expanded, expanded.source),
       line: settings.lineOf(pointer),
     };
   }
@@ -265,7 +265,7 @@ class Planner {
       outputs: {},
       isAfterCommit: at.isAfterCommit,
       isHidden: true,
-      file: fileOf(this.#outline.expanded.source),
+      file: fileOf(this.#outline.expanded, this.#outline.expanded.source),
       line: this.#settings.lineOf(pointer),
     };
   }
@@ -399,7 +399,8 @@ class Planner {
 /** Where arguments stand: their expressions, and the files they name. */
 type ArgPlace = Pick<ExpandedStep, 'scope' | 'round' | 'folder'>;
 
-const fileOf = ({ file }: SourceFile): string => basename(file);
+/** Path of a file, relative to the playbook: the same wherever mvctl is started. */
+const fileOf = ({ source }: Expanded, { file }: SourceFile): string => posix.relative(posix.dirname(source.file), file);
 
 /** The step that a phase begins with, where the planner made one. */
 const beginOf = ([first]: readonly PlannedStep[]): readonly number[] => (first?.name === '' ? [first.index] : []);

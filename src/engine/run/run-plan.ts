@@ -38,8 +38,8 @@ export interface RunOptions {
   readonly plannedRuns?: number;
   /** What the run is expected to take, told in its report; asked before it begins. */
   readonly predict?: (plan: Plan) => Promise<ReportPrediction>;
-  /** Values of the playbook's secrets: they go to the node and nowhere else. */
-  readonly secrets?: Secrets;
+  /** Values of the playbook's secrets: they go to the node and nowhere else. Throws where one cannot be read. */
+  readonly readSecrets?: (plan: Plan) => Secrets;
   /** What was said at the gates of the run; where absent what stands beside its journal. */
   readonly answers?: () => readonly GateAnswer[];
   /** Opens the journal whose last record is number `seq`. */
@@ -79,6 +79,7 @@ export async function runPlan(plan: Plan, options: RunOptions): Promise<RunEnd> 
   return locked(plan.name, options, async (store) => {
     const open = store.unfinished();
     if (open) throw new UnfinishedRun(`run ${open.run.runId} is not finished: ${open.run.journalPath}`);
+    const secrets = options.readSecrets?.(plan) ?? {};
     const { plannedRuns = store.runs().length } = options;
     if (store.runs().length !== plannedRuns) throw new PlanStale('another run used the plan, or came before it');
     const { bootId, nowNs, clock, facts } = await options.port.status();
@@ -101,7 +102,7 @@ export async function runPlan(plan: Plan, options: RunOptions): Promise<RunEnd> 
       plan: plan as unknown as { [name: string]: unknown },
     } as const;
     await writer.append(begin);
-    return drive(plan, begin, epoch, [], run, writer, options);
+    return drive(plan, begin, epoch, [], run, writer, secrets, options);
   });
 }
 
@@ -117,10 +118,12 @@ export async function resumeRun(options: RunOptions): Promise<RunEnd> {
     const journal = readJournal(run.journalPath);
     const [begin] = journal.records;
     if (begin?.type !== 'begin') throw new JournalError(`${run.journalPath}:1: expected the begin of a run`);
+    const plan = begin.plan as unknown as Plan;
+    const secrets = options.readSecrets?.(plan) ?? {};
     takeOverJournal(run.journalPath, journal);
     const writer = await openJournal(options, run.journalPath, journal.records.length);
     await writer.append({ type: 'attach', epoch, bootId, atNs: nowNs, wallMs: options.wallNow() });
-    return drive(begin.plan as unknown as Plan, begin, epoch, journal.records, run, writer, options);
+    return drive(plan, begin, epoch, journal.records, run, writer, secrets, options);
   });
 }
 
@@ -131,9 +134,10 @@ async function drive(
   records: readonly JournalRecord[],
   run: StoredRun,
   writer: Journal,
+  secrets: Secrets,
   options: RunOptions,
 ): Promise<RunEnd> {
-  const { wallNow, onProgress = () => {}, signal, rollBack, secrets = {} } = options;
+  const { wallNow, onProgress = () => {}, signal, rollBack } = options;
   const port = redactingPort(options.port, secrets);
   const { journalPath } = run;
   try {
