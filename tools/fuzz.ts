@@ -30,9 +30,11 @@ const [count, seed, verifyEvery] = [values.count, values.seed, values['verify-ev
   number,
 ];
 
+/** Whole playbooks more often than examples of mistakes. */
+const whole = [STARTER, ...yamlIn(join(ROOT, 'playbooks'))];
 const bases = [
-  STARTER,
-  ...['playbooks', 'playbooks/fragments', 'playbooks/calendars', 'test/engine/diagnostics', 'test/engine/language']
+  ...Array(8).fill(whole).flat(),
+  ...['playbooks/fragments', 'playbooks/calendars', 'test/engine/diagnostics', 'test/engine/language']
     .flatMap((folder) => yamlIn(join(ROOT, folder)))
     .filter((text) => !text.includes('\0')),
 ];
@@ -46,6 +48,13 @@ function yamlIn(folder: string): readonly string[] {
   }
 }
 
+/** A file that a playbook names is one of the others, mostly broken as well. */
+function neighbour(path: string): Uint8Array {
+  const random = randomFrom(path.length * 31 + (path.codePointAt(path.length >> 1) ?? 0));
+  const file = random(3) === 0 ? bases[random(bases.length)]! : mutated(bases, random);
+  return typeof file === 'string' ? new TextEncoder().encode(file) : file;
+}
+
 let [findings, sound, plans, verified, slowestMs, broken] = [0, 0, 0, 0, 0, 0];
 const startedAt = process.cpuUsage();
 const [first, last] = values.only === undefined ? [0, count] : [Number(values.only), Number(values.only) + 1];
@@ -53,7 +62,7 @@ for (let number = first; number < last; number++) {
   const file = mutated(bases, randomFrom(seed * 1_000_003 + number));
   const before = process.cpuUsage();
   try {
-    const tried = tryFile(file, () => new TextEncoder().encode('hello\n'));
+    const tried = tryFile(file, neighbour);
     findings += tried.findings;
     if (tried.findings === 0) sound += 1;
     if (tried.plan) {

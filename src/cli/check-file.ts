@@ -1,5 +1,5 @@
 /** A file of a command line, checked. Imports what checks it at once: for `validate` every file to load is a millisecond. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import type { Profile } from '../engine/diagnostics/codes.ts';
 import { EXIT } from '../engine/exit-codes.ts';
 import { parseYaml } from '../engine/parse/parse-yaml.ts';
@@ -15,7 +15,11 @@ export const checkText = (path: string, content: Uint8Array | string, profile?: 
 /** Reads what a playbook names, by its path relative to the playbook. */
 export function besides(path: string): (file: string) => Uint8Array {
   const folder = path.replace(/[^/]*$/, '');
-  return (file) => readFileSync(folder + file);
+  return (file) => {
+    // A device or a pipe that a playbook names may never end.
+    if (!statSync(folder + file).isFile()) throw new Error(`${folder}${file} is no regular file`);
+    return readFileSync(folder + file);
+  };
 }
 
 function readContent(path: string): Uint8Array {

@@ -194,6 +194,43 @@ const MUTATIONS: readonly Mutation[] = [
   },
 ];
 
+/** Changes after which a playbook may well make sense, and be another one. */
+const GENTLE: readonly Mutation[] = [
+  (text, random) => text.replace(nth(/\b\d+(?:ms|s|m|h)\b/g, text, random), () => pick(DURATIONS, random)),
+  (text, random) =>
+    text.replace(nth(/^ +(?:timeout|expected|retry|onFailure|undo|name|title|when): .*\n/gm, text, random), ''),
+  (text, random) => text.replace(nth(/^ +- id: \w+\n(?: {8}.*\n)*/gm, text, random), ''),
+  (text, random) =>
+    text.replace(nth(/guest: (?:old|new)\b/g, text, random), () => `guest: ${pick(['old', 'new'], random)}`),
+  (text, random) => text.replace(nth(/^ {8}uses: .*\n/gm, text, random), (line) => line + pick(SETTINGS, random)),
+  (text, random) => text.replace(nth(/\b\d+\b/g, text, random), () => String(random(40))),
+  (text, random) => text.replace(nth(/^ {4}steps:\n/gm, text, random), (line) => pick(PHASE_SETTINGS, random) + line),
+];
+
+const DURATIONS = ['1ms', '250ms', '3s', '45s', '2m', '1h', '0s'] as const;
+
+const SETTINGS = [
+  '        onFailure: pause\n',
+  '        onFailure: continue\n',
+  '        retry: { attempts: 3, delay: 1s, jitter: 0.5 }\n',
+  '        retry: { attempts: 2, delay: 5s, backoff: { factor: 2, max: 1m }, maxDuration: 3m }\n',
+  '        when: run.id != ""\n',
+  '        unless: phase.id == "work"\n',
+  '        needs: []\n',
+  '        forEach: [a, b]\n',
+  '        timeout: 7s\n',
+  '        doneIf: { uses: service.check }\n',
+] as const;
+
+const PHASE_SETTINGS = [
+  '    gate: { approvers: [alice, bob], required: 2, timeout: 1h, onFailure: rollback }\n',
+  '    window: { timeZone: Europe/Berlin, open: [{ from: "22:00", to: "24:00" }], onClosed: wait }\n',
+  '    budget: { downtime: 1s, errors: 3, action: rollback }\n',
+  '    retry: { attempts: 2, delay: 10s }\n',
+  '    onFailure: pause\n',
+  '    timeout: 20m\n',
+] as const;
+
 const insert = (text: string, at: number, what: string): string => text.slice(0, at) + what + text.slice(at);
 
 /** One of the matches in a text; what is nowhere where there is none. */
@@ -244,6 +281,9 @@ export type FuzzFile = Uint8Array | string;
 export function mutated(bases: readonly string[], random: Random): FuzzFile {
   if (random(100) === 0) return pick(BOMBS, random)(random);
   let text = pick(bases, random);
+  const gentle = random(5) * random(2);
+  for (let round = 0; round < gentle; round++) text = pick(GENTLE, random)(text, random, bases);
+  if (gentle > 0 && random(3) > 0) return text;
   if (random(60) === 0) {
     const bomb = pick(EXPRESSION_BOMBS, random)(random);
     text = text.replace(nth(/(?:when|that): [^\n}]+/g, text, random), () => `when: ${JSON.stringify(bomb)}`);

@@ -5,7 +5,6 @@ import { renderGithub } from '../../src/engine/diagnostics/render-github.ts';
 import { renderSarif } from '../../src/engine/diagnostics/render-sarif.ts';
 import { formatYaml } from '../../src/engine/format/format-yaml.ts';
 import { makePlan, type Plan, parseYaml, validatePlaybook } from '../../src/engine/index.ts';
-import { validateFile } from '../../src/engine/validate/validate-file.ts';
 import type { FuzzFile } from './mutate.ts';
 
 export interface Tried {
@@ -13,24 +12,22 @@ export interface Tried {
   readonly plan: Plan | undefined;
 }
 
-/** Throws where a promise is broken. */
-export function tryFile(file: FuzzFile, neighbours: (path: string) => Uint8Array): Tried {
+/** Throws where a promise is broken. `readFile` gives what the file names. */
+export function tryFile(file: FuzzFile, readFile: (path: string) => Uint8Array): Tried {
   const source = parseYaml('fuzzed.yaml', file);
-  const { diagnostics, suppressed } = validateFile(source, { profile: 'production' });
+  const { diagnostics, suppressed, playbook, texts } = validatePlaybook(source, { profile: 'production', readFile });
   for (const found of diagnostics) {
     const { line, col, endLine, endCol } = found.place;
     const isPlace = line >= 1 && col >= 1 && (endLine > line || (endLine === line && endCol >= col));
     if (!isPlace) throw new Error(`${found.code} has no place: ${JSON.stringify(found.place)}`);
-    formatDiagnostic(found, source.text);
+    formatDiagnostic(found, texts.get(found.file));
   }
   renderGithub(diagnostics);
   renderSarif({ diagnostics, suppressed, version: '0' });
   applyFixes(source.text, diagnostics);
   if (source.text.length < FORMAT_CHARS_MAX) formatYaml(source.text);
-  const { playbook } = validatePlaybook(source);
-  if (!playbook) return { findings: diagnostics.length, plan: undefined };
-  const planned = makePlan(playbook, source, { vars: {}, readFile: neighbours });
-  return { findings: diagnostics.length, plan: planned.plan };
+  const plan = playbook && makePlan(playbook, { vars: {}, readFile }).plan;
+  return { findings: diagnostics.length, plan };
 }
 
 /** fmt is for files that people write. */
