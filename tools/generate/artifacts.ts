@@ -7,7 +7,7 @@ import standalone from 'ajv/dist/standalone/index.js';
 import { compile } from 'json-schema-to-typescript';
 import { FAILURE_CODES } from '../../src/engine/primitives.ts';
 import { STEP_KINDS } from '../../src/engine/steps/table.ts';
-import { checksPage, playbookPage } from './docs.ts';
+import { checksPage, exitCodesPage, playbookPage } from './docs.ts';
 import { stepRule } from './step-schemas.ts';
 
 export interface Artifact {
@@ -49,6 +49,7 @@ export async function generate(root: string): Promise<readonly Artifact[]> {
     { path: generated('validate-calendar.ts'), text: validator(calendar) },
     { path: generated('validate-playbook-test.ts'), text: validator(read('playbook-test')) },
     { path: join(root, 'docs/checks.md'), text: format(root, 'checks.md', checksPage(root)) },
+    { path: join(root, 'docs/exit-codes.md'), text: format(root, 'exit-codes.md', exitCodesPage()) },
     { path: join(root, 'docs/playbook.md'), text: format(root, 'playbook.md', playbookPage(root)) },
   ];
 }

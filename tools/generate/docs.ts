@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CODES, type Profile } from '../../src/engine/diagnostics/codes.ts';
+import { EXIT } from '../../src/engine/exit-codes.ts';
 import type { ArgSpec, StepKind } from '../../src/engine/steps/step-kind.ts';
 import { STEP_KINDS } from '../../src/engine/steps/table.ts';
 import { formatMs } from '../../src/engine/values/duration.ts';
@@ -69,6 +70,23 @@ const read = (folder: string, name: string): string => readFileSync(join(folder,
 const isShowable = (text: string): boolean =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: an example with control characters cannot be printed
   text.split('\n').length <= EXAMPLE_LINES_MAX && !/[\u0000-\u0008\ufffd]/.test(text);
+
+export function exitCodesPage(): string {
+  const rows = Object.values(EXIT)
+    .toSorted((a, b) => a.code - b.code)
+    .map(({ code, means }) => `| ${code} | ${means} |`);
+  const intro = [
+    '# Exit codes',
+    '',
+    'One number, one meaning; `mvctl explain 20` says it again. A CI job that only asks whether all went well needs no more',
+    'than zero or not. 1, 2 and 4 come before a node is touched. This page is made by `node tools/generate-types.ts` from',
+    '`src/engine/exit-codes.ts`, from where mvctl takes them as well.',
+    '',
+    '| code | meaning |',
+    '| ---: | --- |',
+  ];
+  return `${[...intro, ...rows].join('\n')}\n`;
+}
 
 /** The page with its table of steps brought up to date; the rest is written by hand. */
 export function playbookPage(root: string): string {
