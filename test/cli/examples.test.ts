@@ -16,6 +16,8 @@ const NOTHING_LEFT: readonly number[] = [EXIT.nothingToResume.code, EXIT.noSuchR
 const NEEDS_A_RUN = /^mvctl (?:resume|rollback|approve|runs|report|lock|apply --resume)\b/;
 /** Scores predictions by runs of the node, of which the model has none. */
 const NEEDS_MANY_RUNS = /--backtest/;
+/** A saved plan is refused: other examples ran on the node since it was made. */
+const SAVED_PLAN = /^mvctl apply \S+plan\.json/;
 /** What the model's new OS calls itself. */
 const MODEL = ['--var', 'expectedKernel=2.'];
 /** Where the examples keep a node; the test keeps it in its own folder. */
@@ -90,6 +92,7 @@ describe('an example of the help', () => {
       EXIT.ok.code,
       ...(NEEDS_A_RUN.test(line) ? NOTHING_LEFT : []),
       ...(NEEDS_MANY_RUNS.test(line) ? [EXIT.usage.code] : []),
+      ...(SAVED_PLAN.test(line) ? [EXIT.planStale.code] : []),
     ];
     expect(allowed, err).toContain(exitCode);
   });
