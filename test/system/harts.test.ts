@@ -37,6 +37,12 @@ describe('unmodified Debian on several harts', () => {
       expect(figures).toMatchObject({ side: 'B', failed: 0, stateIdentical: true, bareTrapsExtra: 0 });
       expect(figures.virtualizeUs).toBeLessThan(SWITCH_US_MAX);
       expect(figures.devirtualizeUs).toBeLessThan(SWITCH_US_MAX);
+      for (const { guest, account } of (await node.top()).sides) {
+        // The one that is left has the node; the other is remembered.
+        expect(['old', null]).toContain(guest);
+        expect(account.ranNs).toBeGreaterThan(0);
+        expect(account.exits['sbi']).toBeGreaterThan(0);
+      }
       const online = await node.run('nproc');
       expect(online.trim()).toBe('4');
     } finally {

@@ -4,10 +4,15 @@ import type { EmulatedNode } from '../emulated-node.ts';
 import { NodeError } from '../node-error.ts';
 
 const MV_VETO = '/usr/local/sbin/mv-veto';
+/** An agent that is there answers within a few milliseconds. */
+const ANSWER_NS_MAX = 1_000_000_000;
 /** mv-veto: a hook forbids it. */
 const VETO = 1;
 
-/** Guests that do not run are not asked. @throws NodeError `vetoed` with what the guest's hook says */
+/**
+ * Guests that do not run, or whose agent does not answer, have no say: what they need is that somebody can help them.
+ * @throws NodeError `vetoed` with what the guest's hook says
+ */
 export async function askForVeto(
   node: EmulatedNode,
   what: 'virtualize' | 'cut-over' | 'devirtualize',
@@ -16,6 +21,8 @@ export async function askForVeto(
 ): Promise<void> {
   const running = await node.runningGuests();
   for (const name of guests.filter((each) => running.includes(each))) {
+    const answerNs = Math.min(deadlineNs, node.machine.now() + ANSWER_NS_MAX);
+    if (!(await node.withAgent(name, (agent) => agent.answers({ deadlineNs: answerNs })))) continue;
     const { exitCode, stdout } = await node.run(name, [MV_VETO, what], { deadlineNs });
     if (exitCode !== VETO) continue;
     throw new NodeError('vetoed', `guest '${name}' vetoes ${what}: ${stdout.trim() || 'it gives no reason'}`);
