@@ -41,8 +41,9 @@ export interface HartModule {
   walk(address: bigint, access: number, tlbClass: number): number;
   fillFetch(address: bigint): number;
   fillData(address: bigint, access: number): number;
-  /** As `Translation.refill`; for the code of regions. */
+  /** As in `Translation`; for the code of regions. */
   readonly refill: unknown;
+  readonly refillRange: unknown;
 }
 
 export interface ImportedFunctions {

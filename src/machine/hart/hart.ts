@@ -95,6 +95,7 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
       regions,
       area: new WebAssembly.Global({ value: 'i32', mutable: false }, base),
       refill: exports.refill,
+      refillRange: exports.refillRange,
       decodeRecord: (record) => this.#fetch.decodeRecord(record),
     });
     return exports;

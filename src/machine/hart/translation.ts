@@ -63,6 +63,7 @@ export interface Translation {
    * again when the interpreter executes the access. Puts nothing out of the TLB.
    */
   readonly refill: Callable<'i32'>;
+  // `refillRange` is for regions only: see defineRefillRange.
   /**
    * (virtual address) → records of its page, or the record in state `checkedRecord` when the page has a PMP boundary;
    * 0: trapped.
@@ -81,6 +82,7 @@ export function defineTranslation(
   const tryFill = defineTryFill(module, state, ram, walk, pmpOfPage);
   const fillData = defineFillData(module, state, imports, tryFill);
   const refill = defineRefill(module, state, tryFill);
+  defineRefillRange(module, state, refill);
   const fillFetch = defineFillFetch(module, state, ram, imports, walk, pmpOfPage);
   return { walk, fillData, refill, fillFetch };
 }
@@ -149,6 +151,40 @@ function defineRefill(module: ModuleBuilder, state: StateAccess, tryFill: Callab
     returns(linear.get),
   );
   return f;
+}
+
+/**
+ * (lowest address, bytes from there, how far from there the first access is, its bytes and ACCESS, whether any access
+ * stores) → linear address of the lowest byte when the TLB allows all of the range now, else 0. Does what `refill` does
+ * for the first access.
+ */
+function defineRefillRange(module: ModuleBuilder, state: StateAccess, refill: Callable<'i32'>): void {
+  const f = module.function(['i64', 'i32', 'i32', 'i32', 'i32', 'i32'], 'i32', 'refillRange');
+  const low = f.parameter(0, 'i64');
+  const range = f.parameter(1, 'i32');
+  const first = f.parameter(2, 'i32');
+  const bytes = f.parameter(3, 'i32');
+  const access = f.parameter(4, 'i32');
+  const hasStore = f.parameter(5, 'i32');
+  const entry = f.local('i32');
+  const offset = f.local('i64');
+  const firstAddress = f.local('i64');
+  const entryOf = (address: Expr<'i64'>): Expr<'i32'> =>
+    i32.add(state.load32('dataBank'), i32.shl(indexOf(address), i32.const(DATA_ENTRY_SHIFT)));
+  const tagOf = (stores: Expr<'i32'>): Expr<'i64'> =>
+    choose(stores, i64.load(entry.get, DATA_ENTRY.storeTag), i64.load(entry.get, DATA_ENTRY.loadTag));
+  const refuse = returns(i32.const(0));
+  f.define(
+    firstAddress.set(i64.add(low.get, i64.extend_u(first.get))),
+    entry.set(entryOf(firstAddress.get)),
+    // The first access finds its page: then it must not look for it again.
+    when(i64.lt_u(i64.sub(firstAddress.get, tagOf(access.get)), i64.const(PAGE_BYTES)), refuse),
+    when(i32.eqz(callFor(refill, firstAddress.get, bytes.get, access.get)), refuse),
+    entry.set(entryOf(low.get)),
+    offset.set(i64.sub(low.get, tagOf(hasStore.get))),
+    when(i64.gt_u(offset.get, i64.extend_u(i32.sub(i32.const(PAGE_BYTES), range.get))), refuse),
+    returns(i32.add(i32.wrap(offset.get), i32.load(entry.get, DATA_ENTRY.memory))),
+  );
 }
 
 const indexOf = (address: Expr<'i64'>): Expr<'i32'> =>

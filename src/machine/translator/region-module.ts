@@ -47,6 +47,7 @@ import {
   when,
 } from '../wasm/code.ts';
 import { ModuleBuilder, type ModuleFunction } from '../wasm/module-builder.ts';
+import { groupAccesses } from './access-groups.ts';
 import type { BasicBlock, Edge, RegionCode } from './basic-blocks.ts';
 import { type ControlFlow, controlFlow, DISPATCHER } from './control-flow.ts';
 import { type RegionFrame, RegionSemantics } from './region-semantics.ts';
@@ -92,8 +93,9 @@ export function generateRegion(code: RegionCode, index: number, memoryPages: num
   const module = new ModuleBuilder({ pagesMin: memoryPages });
   const hart = module.importGlobal('hart', 'i32');
   const refill = module.importFunction('refill', ['i64', 'i32', 'i32'], 'i32');
+  const refillRange = module.importFunction('refillRange', ['i64', 'i32', 'i32', 'i32', 'i32', 'i32'], 'i32');
   const f = module.function(REGION_PARAMETERS, 'i32', REGION_EXPORT);
-  new RegionWriter(code, index, f, hart, refill).write();
+  new RegionWriter(code, index, f, hart, { refill, refillRange }).write();
   return module.build();
 }
 
@@ -137,7 +139,7 @@ class RegionWriter {
     index: number,
     f: ModuleFunction<'i32'>,
     hart: Expr<'i32'>,
-    refill: RegionFrame['refill'],
+    imports: Pick<RegionFrame, 'refill' | 'refillRange'>,
   ) {
     this.#code = code;
     this.#index = index;
@@ -157,7 +159,7 @@ class RegionWriter {
       base: this.#base,
       dataBank: this.#dataBank,
       target: this.#target,
-      refill,
+      ...imports,
       register: (x) => this.#register(x),
       scratch: (type, i) => {
         scratch[type][i] ??= f.local(type) as Local<ValueType>;
@@ -304,6 +306,7 @@ class RegionWriter {
       brWith(this.#side, i32.const(at | ((count - executed) << SIDE_COUNT_SHIFT)));
     const checkpoint = this.#checkpoints[node]!;
     const budget = this.#budget;
+    const groups = groupAccesses(instructions);
     return seq(
       checkpoint === 0
         ? nothing
@@ -324,6 +327,7 @@ class RegionWriter {
             indirect: br(this.#lookUp),
           },
           instruction,
+          groups[i] === undefined ? undefined : { group: groups[i], isFirst: groups.indexOf(groups[i]) === i },
         ).code(),
       ),
       end.kind === 'next' ? this.#follow(node, page, end.next) : nothing,

@@ -35,6 +35,7 @@ import {
   valueAfter,
   when,
 } from '../wasm/code.ts';
+import type { AccessGroup } from './access-groups.ts';
 import type { RegionInstruction } from './basic-blocks.ts';
 
 /** What the code of an instruction is written against. */
@@ -47,8 +48,9 @@ export interface RegionFrame {
   readonly dataBank: Local<'i32'>;
   /** Target of an indirect jump. */
   readonly target: Local<'i64'>;
-  /** As `Translation.refill`. */
+  /** As `Translation.refill` and `refillRange`. */
   readonly refill: Callable<'i32'>;
+  readonly refillRange: Callable<'i32'>;
   register(x: number): Local<'i64'>;
   scratch<T extends ValueType>(type: T, index: number): Local<T>;
 }
@@ -64,18 +66,27 @@ export interface RegionExits {
 }
 
 const HIGH_WORD_OFFSET = 4;
+/** Scratch locals from here on hold the addresses of access groups; no instruction needs so many. */
+const FIRST_GROUP_LOCAL = 64;
 
 export class RegionSemantics implements Semantics {
   readonly #frame: RegionFrame;
   readonly #exits: RegionExits;
   readonly #instruction: RegionInstruction;
   readonly #operands: Operands;
+  readonly #group: { readonly group: AccessGroup; readonly isFirst: boolean } | undefined;
   /** Scratch locals in use; the first of each type are the memory access's own. */
   #scratchUsed = 4;
   readonly none: Stmt = nothing;
 
-  constructor(frame: RegionFrame, exits: RegionExits, instruction: RegionInstruction) {
+  constructor(
+    frame: RegionFrame,
+    exits: RegionExits,
+    instruction: RegionInstruction,
+    group: { readonly group: AccessGroup; readonly isFirst: boolean } | undefined,
+  ) {
     this.#frame = frame;
+    this.#group = group;
     this.#exits = exits;
     this.#instruction = instruction;
     this.#operands = instruction.decoded.operands;
@@ -140,11 +151,53 @@ export class RegionSemantics implements Semantics {
   // -------------------------------------------------------------------------------------------------------- memory
 
   load(op: LoadOp, address: Expr<'i64'>): Expr<'i64'> {
+    const grouped = this.#grouped(LOAD_BYTES[op], ACCESS.load);
+    if (grouped !== undefined) return i64[op](grouped.base, grouped.offset);
     return i64[op](this.#linear(address, LOAD_BYTES[op], ACCESS.load));
   }
 
   store(op: StoreOp, address: Expr<'i64'>, value: Expr<'i64'>): Stmt {
+    const grouped = this.#grouped(STORE_BYTES[op], ACCESS.store);
+    if (grouped !== undefined) return i64[op](grouped.base, value, grouped.offset);
     return i64[op](this.#linear(address, STORE_BYTES[op], ACCESS.store), value);
+  }
+
+  /** Linear address of the lowest byte of the access's group, and where this access is from there. */
+  #grouped(bytes: number, access: number): { readonly base: Expr<'i32'>; readonly offset: number } | undefined {
+    if (this.#group === undefined) return undefined;
+    const { group, isFirst } = this.#group;
+    const { scratch } = this.#frame;
+    const linear = scratch('i32', FIRST_GROUP_LOCAL + group.index);
+    const offset = this.#operands.imm - group.low;
+    if (!isFirst) return { base: linear.get, offset };
+    const low = scratch('i64', 0);
+    const inPage = scratch('i64', 1);
+    const entry = scratch('i32', 0);
+    const range = group.high - group.low;
+    const tag = group.hasStore ? DATA_ENTRY.storeTag : DATA_ENTRY.loadTag;
+    const refilled = callFor(
+      this.#frame.refillRange,
+      low.get,
+      i32.const(range),
+      i32.const(offset),
+      i32.const(bytes),
+      i32.const(access),
+      i32.const(group.hasStore ? 1 : 0),
+    );
+    const base = valueAfter(
+      seq(
+        low.set(i64.add(this.rs1, i64.const(group.low))),
+        entry.set(this.#entry(low.get)),
+        when(
+          i64.lt_u(inPage.tee(i64.sub(low.get, i64.load(entry.get, tag))), i64.const(PAGE_BYTES + 1 - range)),
+          linear.set(i32.add(i32.wrap(inPage.get), i32.load(entry.get, DATA_ENTRY.memory))),
+          when(i32.eqz(linear.tee(refilled)), this.#exits.side, undefined, 'unlikely'),
+          'likely',
+        ),
+      ),
+      linear.get,
+    );
+    return { base, offset };
   }
 
   /** Linear address of an access; leaves the region when it is not to plain RAM inside one page. */

@@ -29,8 +29,9 @@ export interface TranslatedHart {
   readonly regions: WebAssembly.Table;
   /** Address of the hart's area. */
   readonly area: WebAssembly.Global;
-  /** As `Translation.refill`. */
-  refill: unknown;
+  /** As `Translation.refill` and `refillRange`. */
+  readonly refill: unknown;
+  readonly refillRange: unknown;
   /** Fills in a record. */
   decodeRecord(record: number): void;
 }
@@ -129,7 +130,7 @@ export class Translator implements TranslationListener {
     const memoryPages = this.#memory.wasm.buffer.byteLength / WASM_PAGE_BYTES;
     const module = new WebAssembly.Module(generateRegion(code, index, memoryPages));
     for (const hart of this.#harts) {
-      const env = { memory: this.#memory.wasm, hart: hart.area, refill: hart.refill };
+      const env = { memory: this.#memory.wasm, hart: hart.area, refill: hart.refill, refillRange: hart.refillRange };
       hart.regions.set(index, new WebAssembly.Instance(module, { env }).exports[REGION_EXPORT]);
     }
     const entries = code.entries.flatMap((block, i) => this.#enterAt(code, block, index, i));
