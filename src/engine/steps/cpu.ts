@@ -1,8 +1,7 @@
 // Harts are given up and taken up by the OS itself, by CPU hot-plug. On a node with one hart there is nothing to do.
 import { needsRunning, needsVirtualized } from './requirements.ts';
-import { guestArg, node, type StepKind } from './step-kind.ts';
+import { forGuest, GUEST, guestArg, node, type StepKind, undoneBy } from './step-kind.ts';
 
-const GUEST = { type: 'guest', summary: 'the guest', required: true } as const;
 const HARTS_MAX = 3;
 
 export const CPU_STEPS: readonly StepKind[] = [
@@ -14,17 +13,13 @@ export const CPU_STEPS: readonly StepKind[] = [
       guest: GUEST,
       harts: { type: 'int', summary: 'how many; none gives up half of them', min: 1, max: HARTS_MAX },
     },
-    does: node((args) => ({
-      primitive: 'cpu.give-up',
-      args: { guest: guestArg(args), harts: typeof args['harts'] === 'number' ? args['harts'] : null },
+    does: node('cpu.give-up', (args) => ({
+      guest: guestArg(args),
+      harts: typeof args['harts'] === 'number' ? args['harts'] : null,
     })),
     outputs: { harts: { type: 'json', summary: 'ids of the harts that no guest has now' } },
     timeoutMs: 60_000,
-    undo: {
-      how: 'default',
-      uses: 'cpu.take-up',
-      call: (args) => ({ primitive: 'cpu.take-up', args: { guest: guestArg(args) } }),
-    },
+    undo: undoneBy('cpu.take-up', forGuest),
     atomic: false,
     volatile: true,
     requires: [needsVirtualized, needsRunning()],
@@ -35,14 +30,10 @@ export const CPU_STEPS: readonly StepKind[] = [
     name: 'cpu.take-up',
     summary: 'The guest takes every hart that no guest has, and brings all it has online.',
     args: { guest: GUEST },
-    does: node((args) => ({ primitive: 'cpu.take-up', args: { guest: guestArg(args) } })),
+    does: node('cpu.take-up', forGuest),
     outputs: { harts: { type: 'json', summary: 'ids of all harts the guest has now' } },
     timeoutMs: 60_000,
-    undo: {
-      how: 'default',
-      uses: 'cpu.give-up',
-      call: (args) => ({ primitive: 'cpu.give-up', args: { guest: guestArg(args), harts: null } }),
-    },
+    undo: undoneBy('cpu.give-up', (args) => ({ guest: guestArg(args), harts: null })),
     atomic: false,
     volatile: true,
     requires: [needsRunning()],

@@ -1,9 +1,18 @@
 // Disks of the node, and devices that change hands.
 import { clears, needsDisk, needsGuest, needsRunning, needsVirtualized, sets } from './requirements.ts';
-import { guestArg, listArg, type NodeCall, node, type StepArgs, type StepKind, textArg } from './step-kind.ts';
-
-const DISK = { type: 'name', summary: 'name of a disk of the node', required: true } as const;
-const GUEST = { type: 'guest', summary: 'the guest', required: true } as const;
+import {
+  DISK,
+  GUEST,
+  guestArg,
+  leavesNothing,
+  listArg,
+  type NodeCall,
+  node,
+  type StepArgs,
+  type StepKind,
+  textArg,
+  undoneBy,
+} from './step-kind.ts';
 
 const moveDisk = (args: StepArgs, from: 'from' | 'to', to: 'from' | 'to'): NodeCall => ({
   primitive: 'disk.move',
@@ -24,20 +33,13 @@ export const DISK_STEPS: readonly StepKind[] = [
       from: { type: 'guest', summary: 'the guest whose system disk is copied', required: true },
       disk: { type: 'name', summary: 'name of the copy', required: true },
     },
-    does: node((args) => ({
-      primitive: 'disk.clone',
-      args: { from: guestArg(args, 'from'), name: textArg(args, 'disk') },
-    })),
+    does: node('disk.clone', (args) => ({ from: guestArg(args, 'from'), name: textArg(args, 'disk') })),
     outputs: {
       bytes: { type: 'int', summary: 'size of the disk' },
       frozenMs: { type: 'double', summary: 'how long the file systems were frozen, in node time' },
     },
     timeoutMs: 120_000,
-    undo: {
-      how: 'default',
-      uses: 'disk.remove',
-      call: (args) => ({ primitive: 'disk.remove', args: { name: textArg(args, 'disk') } }),
-    },
+    undo: undoneBy('disk.remove', (args) => ({ name: textArg(args, 'disk') })),
     atomic: false,
     volatile: false,
     requires: [
@@ -57,7 +59,7 @@ export const DISK_STEPS: readonly StepKind[] = [
     name: 'disk.remove',
     summary: 'Removes a disk that no guest has attached.',
     args: { disk: DISK },
-    does: node((args) => ({ primitive: 'disk.remove', args: { name: textArg(args, 'disk') } })),
+    does: node('disk.remove', (args) => ({ name: textArg(args, 'disk') })),
     outputs: {},
     timeoutMs: 60_000,
     undo: { how: 'ask' },
@@ -75,17 +77,14 @@ export const DISK_STEPS: readonly StepKind[] = [
       disk: DISK,
       readOnly: { type: 'bool', summary: 'the guest cannot write to it', default: false },
     },
-    does: node((args) => ({
-      primitive: 'disk.attach',
-      args: { guest: guestArg(args), name: textArg(args, 'disk'), readOnly: args['readOnly'] === true },
+    does: node('disk.attach', (args) => ({
+      guest: guestArg(args),
+      name: textArg(args, 'disk'),
+      readOnly: args['readOnly'] === true,
     })),
     outputs: { device: { type: 'string', summary: 'the block device in the guest, e.g. /dev/vdb' } },
     timeoutMs: 30_000,
-    undo: {
-      how: 'default',
-      uses: 'disk.detach',
-      call: (args) => ({ primitive: 'disk.detach', args: { guest: guestArg(args), name: textArg(args, 'disk') } }),
-    },
+    undo: undoneBy('disk.detach', (args) => ({ guest: guestArg(args), name: textArg(args, 'disk') })),
     atomic: false,
     volatile: true,
     requires: [needsGuest(), needsDisk()],
@@ -96,10 +95,7 @@ export const DISK_STEPS: readonly StepKind[] = [
     name: 'disk.detach',
     summary: 'Takes a disk from a guest.',
     args: { guest: GUEST, disk: DISK },
-    does: node((args) => ({
-      primitive: 'disk.detach',
-      args: { guest: guestArg(args), name: textArg(args, 'disk') },
-    })),
+    does: node('disk.detach', (args) => ({ guest: guestArg(args), name: textArg(args, 'disk') })),
     outputs: {},
     timeoutMs: 30_000,
     undo: { how: 'ask' },
@@ -113,14 +109,11 @@ export const DISK_STEPS: readonly StepKind[] = [
     name: 'disk.break',
     summary: 'Makes a disk fail: every request ends with an I/O error. For rehearsing what is done about it.',
     args: { disk: DISK },
-    does: node((args) => ({ primitive: 'disk.break', args: { name: textArg(args, 'disk') } })),
+    does: node('disk.break', (args) => ({ name: textArg(args, 'disk') })),
     outputs: {},
     timeoutMs: 10_000,
-    undo: { how: 'nothing', because: 'a broken disk stays broken' },
-    atomic: true,
-    volatile: true,
+    ...leavesNothing('a broken disk stays broken'),
     requires: [needsDisk()],
-    effects: [],
     prior: { ms: 0 },
   },
   {
@@ -133,7 +126,7 @@ export const DISK_STEPS: readonly StepKind[] = [
       release: { type: 'list<string>', summary: 'command in from that ends what uses it, and flushes it', default: [] },
       accept: { type: 'list<string>', summary: 'command in to that takes it into use', default: [] },
     },
-    does: node((args) => moveDisk(args, 'from', 'to')),
+    does: { by: 'node', call: (args) => moveDisk(args, 'from', 'to') },
     outputs: {
       releaseMs: { type: 'double', summary: 'how long ending its use and flushing it took' },
       moveMs: { type: 'double', summary: 'how long handing it over took' },
@@ -159,23 +152,13 @@ export const DISK_STEPS: readonly StepKind[] = [
       },
       to: { type: 'guest', summary: 'the guest that gets it', required: true },
     },
-    does: node((args) => ({
-      primitive: 'device.move',
-      args: { device: textArg(args, 'device'), to: guestArg(args, 'to') },
-    })),
+    does: node('device.move', (args) => ({ device: textArg(args, 'device'), to: guestArg(args, 'to') })),
     outputs: { from: { type: 'string', summary: 'the guest that had it' } },
     timeoutMs: 30_000,
-    undo: {
-      how: 'default',
-      uses: 'device.move',
-      call: (args, result) => ({
-        primitive: 'device.move',
-        args: {
-          device: textArg(args, 'device'),
-          to: result ? guestArg(result, 'from') : guestArg(args, 'to') === 'old' ? 'new' : 'old',
-        },
-      }),
-    },
+    undo: undoneBy('device.move', (args, result) => ({
+      device: textArg(args, 'device'),
+      to: result ? guestArg(result, 'from') : guestArg(args, 'to') === 'old' ? 'new' : 'old',
+    })),
     atomic: true,
     volatile: true,
     requires: [

@@ -1,8 +1,18 @@
 // What a guest is told to do through its agent.
 import { needsRunning } from './requirements.ts';
-import { guestArg, listArg, node, numberArg, type StepArgs, type StepKind, textArg } from './step-kind.ts';
+import {
+  GUEST,
+  guestArg,
+  LOOKS_ONLY,
+  leavesNothing,
+  listArg,
+  node,
+  numberArg,
+  type StepArgs,
+  type StepKind,
+  textArg,
+} from './step-kind.ts';
 
-const GUEST = { type: 'guest', summary: 'the guest', required: true } as const;
 const PACKAGES = {
   type: 'list<string>',
   summary: 'packages whose versions are asked for with dpkg-query',
@@ -24,14 +34,11 @@ export const GUEST_STEPS: readonly StepKind[] = [
       env: { type: 'map<string, string>', summary: 'environment variables', default: {}, maySecret: true },
       expectExit: { type: 'list<int>', summary: 'exit codes that mean success', default: [0] },
     },
-    does: node((args) => ({
-      primitive: 'guest.run',
-      args: {
-        guest: guestArg(args),
-        argv: argvOf(args),
-        env: args['env'] as { readonly [name: string]: string },
-        expectExit: listArg<number>(args, 'expectExit'),
-      },
+    does: node('guest.run', (args) => ({
+      guest: guestArg(args),
+      argv: argvOf(args),
+      env: args['env'] as { readonly [name: string]: string },
+      expectExit: listArg<number>(args, 'expectExit'),
     })),
     outputs: {
       stdout: { type: 'string', summary: 'standard output' },
@@ -56,17 +63,14 @@ export const GUEST_STEPS: readonly StepKind[] = [
       from: { type: 'file', summary: 'a file beside the playbook' },
       mode: { type: 'int', summary: 'permission bits, e.g. 0o644', default: 0o644, min: 0, max: 0o7777 },
     },
-    does: node((args) => ({
-      primitive: 'guest.copy',
-      args: {
-        guest: guestArg(args),
-        to: textArg(args, 'to'),
-        contentBase64:
-          args['from'] === undefined
-            ? Buffer.from(textArg(args, 'content'), 'utf8').toString('base64')
-            : textArg(args, 'from'),
-        mode: numberArg(args, 'mode'),
-      },
+    does: node('guest.copy', (args) => ({
+      guest: guestArg(args),
+      to: textArg(args, 'to'),
+      contentBase64:
+        args['from'] === undefined
+          ? Buffer.from(textArg(args, 'content'), 'utf8').toString('base64')
+          : textArg(args, 'from'),
+      mode: numberArg(args, 'mode'),
     })),
     outputs: { bytes: { type: 'int', summary: 'size of the file' } },
     timeoutMs: 60_000,
@@ -85,38 +89,30 @@ export const GUEST_STEPS: readonly StepKind[] = [
       argv: { type: 'list<string>', summary: 'the command; none waits for the agent', default: [] },
       every: { type: 'duration', summary: 'time between two attempts', default: '500ms' },
     },
-    does: node((args) => ({
-      primitive: 'guest.wait-for',
-      args: { guest: guestArg(args), argv: listArg<string>(args, 'argv'), intervalMs: numberArg(args, 'every') },
+    does: node('guest.wait-for', (args) => ({
+      guest: guestArg(args),
+      argv: listArg<string>(args, 'argv'),
+      intervalMs: numberArg(args, 'every'),
     })),
     outputs: { attempts: { type: 'int', summary: 'how often it was tried' } },
     timeoutMs: 'must',
-    undo: { how: 'nothing', because: 'it only waits' },
-    atomic: true,
-    volatile: true,
+    ...leavesNothing('it only waits'),
     requires: [needsRunning()],
-    effects: [],
     prior: { ms: 1_000 },
   },
   {
     name: 'guest.facts',
     summary: 'Asks a guest for its kernel, its OS release and versions of packages.',
     args: { guest: GUEST, packages: PACKAGES },
-    does: node((args) => ({
-      primitive: 'guest.facts',
-      args: { guest: guestArg(args), packages: listArg<string>(args, 'packages') },
-    })),
+    does: node('guest.facts', (args) => ({ guest: guestArg(args), packages: listArg<string>(args, 'packages') })),
     outputs: {
       kernel: { type: 'string', summary: '`uname -r`' },
       osRelease: { type: 'map<string, string>', summary: '/etc/os-release' },
       packages: { type: 'map<string, string>', summary: 'version by package' },
     },
     timeoutMs: 30_000,
-    undo: { how: 'nothing', because: 'it only looks' },
-    atomic: true,
-    volatile: true,
+    ...LOOKS_ONLY,
     requires: [needsRunning()],
-    effects: [],
     prior: { ms: 200 },
   },
   {
@@ -133,9 +129,10 @@ export const GUEST_STEPS: readonly StepKind[] = [
         max: 1000,
       },
     },
-    does: node((args) => ({
-      primitive: 'guest.sample-work',
-      args: { guest: guestArg(args), argv: listArg<string>(args, 'argv'), times: args['times'] as number },
+    does: node('guest.sample-work', (args) => ({
+      guest: guestArg(args),
+      argv: listArg<string>(args, 'argv'),
+      times: args['times'] as number,
     })),
     outputs: {
       virtualized: { type: 'bool', summary: 'whether the Microvisor was there' },
@@ -144,11 +141,8 @@ export const GUEST_STEPS: readonly StepKind[] = [
       traps: { type: 'json', summary: 'M-mode entries by cause' },
     },
     timeoutMs: 120_000,
-    undo: { how: 'nothing', because: 'the work leaves nothing behind' },
-    atomic: true,
-    volatile: true,
+    ...leavesNothing('the work leaves nothing behind'),
     requires: [needsRunning()],
-    effects: [],
     prior: { ms: 500 },
   },
 ];

@@ -1,22 +1,16 @@
 // Memory is given up and taken up by the OS itself, a whole bank at a time.
 import { clears, needsRunning, needsVirtualized, sets } from './requirements.ts';
-import { guestArg, node, type StepKind } from './step-kind.ts';
-
-const GUEST = { type: 'guest', summary: 'the guest', required: true } as const;
+import { forGuest, GUEST, leavesNothing, node, type StepKind, undoneBy } from './step-kind.ts';
 
 export const MEMORY_STEPS: readonly StepKind[] = [
   {
     name: 'memory.give-up',
     summary: 'The guest takes the second bank offline and gives it up.',
     args: { guest: GUEST },
-    does: node((args) => ({ primitive: 'memory.give-up', args: { guest: guestArg(args) } })),
+    does: node('memory.give-up', forGuest),
     outputs: { bytes: { type: 'int', summary: 'bytes given up' } },
     timeoutMs: 120_000,
-    undo: {
-      how: 'default',
-      uses: 'memory.take-up',
-      call: (args) => ({ primitive: 'memory.take-up', args: { guest: guestArg(args) } }),
-    },
+    undo: undoneBy('memory.take-up', forGuest),
     atomic: false,
     volatile: true,
     requires: [
@@ -37,14 +31,10 @@ export const MEMORY_STEPS: readonly StepKind[] = [
     name: 'memory.take-up',
     summary: 'The guest takes up the bank that no guest owns.',
     args: { guest: GUEST },
-    does: node((args) => ({ primitive: 'memory.take-up', args: { guest: guestArg(args) } })),
+    does: node('memory.take-up', forGuest),
     outputs: { bytes: { type: 'int', summary: 'bytes taken up' } },
     timeoutMs: 120_000,
-    undo: {
-      how: 'default',
-      uses: 'memory.give-up',
-      call: (args) => ({ primitive: 'memory.give-up', args: { guest: guestArg(args) } }),
-    },
+    undo: undoneBy('memory.give-up', forGuest),
     atomic: false,
     volatile: true,
     requires: [
@@ -64,12 +54,10 @@ export const MEMORY_STEPS: readonly StepKind[] = [
     name: 'memory.replace',
     summary: 'Takes the module of the bank that no guest owns out of the node and puts another one in.',
     args: {},
-    does: node(() => ({ primitive: 'memory.replace', args: {} })),
+    does: node('memory.replace', () => ({})),
     outputs: { bytes: { type: 'int', summary: 'bytes of the bank' } },
     timeoutMs: 30_000,
-    undo: { how: 'nothing', because: 'nobody had anything there' },
-    atomic: true,
-    volatile: true,
+    ...leavesNothing('nobody had anything there'),
     requires: [
       needsVirtualized,
       {
@@ -80,7 +68,6 @@ export const MEMORY_STEPS: readonly StepKind[] = [
         hint: 'a bank is free after memory.give-up or vm.destroy',
       },
     ],
-    effects: [],
     prior: { ms: 1 },
   },
 ];

@@ -1,23 +1,19 @@
 // Steps that slip the Microvisor beneath the running OS and take it out again.
 import { clears, needsBare, needsVirtualized, sets } from './requirements.ts';
-import { NO_ARGS, node, numberArg, type StepKind } from './step-kind.ts';
+import { LOOKS_ONLY, NO_ARGS, node, numberArg, type StepKind, undoneBy } from './step-kind.ts';
 
 export const MICROVISOR_STEPS: readonly StepKind[] = [
   {
     name: 'microvisor.virtualize',
     summary: 'Slips the Microvisor under the running OS.',
     args: NO_ARGS,
-    does: node(() => ({ primitive: 'microvisor.virtualize', args: {} })),
+    does: node('microvisor.virtualize', () => ({})),
     outputs: {
       switchNs: { type: 'int', summary: 'node time of the switch, in nanoseconds' },
       pauseNs: { type: 'int', summary: 'the longest the OS stood still, in nanoseconds' },
     },
     timeoutMs: 10_000,
-    undo: {
-      how: 'default',
-      uses: 'microvisor.devirtualize',
-      call: () => ({ primitive: 'microvisor.devirtualize', args: {} }),
-    },
+    undo: undoneBy('microvisor.devirtualize', () => ({})),
     atomic: true,
     volatile: true,
     requires: [needsBare],
@@ -28,7 +24,7 @@ export const MICROVISOR_STEPS: readonly StepKind[] = [
     name: 'microvisor.devirtualize',
     summary: 'Takes the Microvisor out again; one guest must be left.',
     args: NO_ARGS,
-    does: node(() => ({ primitive: 'microvisor.devirtualize', args: {} })),
+    does: node('microvisor.devirtualize', () => ({})),
     outputs: {
       switchNs: { type: 'int', summary: 'node time of the switch, in nanoseconds' },
       pauseNs: { type: 'int', summary: 'the longest the OS stood still, in nanoseconds' },
@@ -36,11 +32,7 @@ export const MICROVISOR_STEPS: readonly StepKind[] = [
       differences: { type: 'list<string>', summary: 'the registers that are not' },
     },
     timeoutMs: 10_000,
-    undo: {
-      how: 'default',
-      uses: 'microvisor.virtualize',
-      call: () => ({ primitive: 'microvisor.virtualize', args: {} }),
-    },
+    undo: undoneBy('microvisor.virtualize', () => ({})),
     atomic: true,
     volatile: true,
     requires: [
@@ -60,17 +52,14 @@ export const MICROVISOR_STEPS: readonly StepKind[] = [
     name: 'microvisor.audit',
     summary: 'Watches the bare node and compares its M-mode entries with those of one that never was virtualized.',
     args: { duration: { type: 'duration', summary: 'how long to watch, in node time', default: '1s' } },
-    does: node((args) => ({ primitive: 'microvisor.audit', args: { durationMs: numberArg(args, 'duration') } })),
+    does: node('microvisor.audit', (args) => ({ durationMs: numberArg(args, 'duration') })),
     outputs: {
       bareTrapsExtra: { type: 'int', summary: 'entries that a never-virtualized node would not have had' },
       stateIdentical: { type: 'bool', summary: 'CSRs and PMP entries are what they were before virtualize' },
     },
     timeoutMs: 120_000,
-    undo: { how: 'nothing', because: 'it only looks' },
-    atomic: true,
-    volatile: true,
+    ...LOOKS_ONLY,
     requires: [needsBare],
-    effects: [],
     prior: { ms: 1_000 },
   },
 ];

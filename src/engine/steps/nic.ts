@@ -1,8 +1,7 @@
 // Network cards that are put in and taken out while the OS runs.
 import { needsRunning } from './requirements.ts';
-import { guestArg, node, type StepKind, textArg } from './step-kind.ts';
+import { forGuest, GUEST, guestArg, node, type StepKind, textArg, undoneBy } from './step-kind.ts';
 
-const GUEST = { type: 'guest', summary: 'the guest', required: true } as const;
 const NAME = { type: 'name', summary: 'name of the card', required: true } as const;
 
 export const NIC_STEPS: readonly StepKind[] = [
@@ -10,17 +9,10 @@ export const NIC_STEPS: readonly StepKind[] = [
     name: 'nic.attach',
     summary: 'Puts a network card into a guest that runs.',
     args: { guest: GUEST, nic: NAME },
-    does: node((args) => ({
-      primitive: 'nic.attach',
-      args: { guest: guestArg(args), name: textArg(args, 'nic') },
-    })),
+    does: node('nic.attach', (args) => ({ guest: guestArg(args), name: textArg(args, 'nic') })),
     outputs: { interface: { type: 'string', summary: 'its name in the guest, e.g. eth1' } },
     timeoutMs: 30_000,
-    undo: {
-      how: 'default',
-      uses: 'nic.detach',
-      call: (args) => ({ primitive: 'nic.detach', args: { guest: guestArg(args), name: textArg(args, 'nic') } }),
-    },
+    undo: undoneBy('nic.detach', (args) => ({ guest: guestArg(args), name: textArg(args, 'nic') })),
     atomic: false,
     volatile: true,
     requires: [needsRunning()],
@@ -31,10 +23,7 @@ export const NIC_STEPS: readonly StepKind[] = [
     name: 'nic.detach',
     summary: 'Takes a network card out of a guest again.',
     args: { guest: GUEST, nic: NAME },
-    does: node((args) => ({
-      primitive: 'nic.detach',
-      args: { guest: guestArg(args), name: textArg(args, 'nic') },
-    })),
+    does: node('nic.detach', (args) => ({ guest: guestArg(args), name: textArg(args, 'nic') })),
     outputs: {},
     timeoutMs: 30_000,
     undo: { how: 'ask' },
@@ -48,7 +37,7 @@ export const NIC_STEPS: readonly StepKind[] = [
     name: 'nic.replace',
     summary: "Swaps a guest's own network card for another one; its addresses must have moved elsewhere before.",
     args: { guest: GUEST },
-    does: node((args) => ({ primitive: 'nic.replace', args: { guest: guestArg(args) } })),
+    does: node('nic.replace', forGuest),
     outputs: {
       interface: { type: 'string', summary: 'its name in the guest, e.g. eth0' },
       mac: { type: 'string', summary: 'hardware address of the new card' },

@@ -1,6 +1,6 @@
 // The node as a whole.
 import { clears, needsBare, sets } from './requirements.ts';
-import { guestArg, NO_ARGS, node, type StepKind } from './step-kind.ts';
+import { forGuest, NO_ARGS, node, type StepKind } from './step-kind.ts';
 
 /** Name of the step kind that is the point of no return. */
 export const COMMIT = 'commit';
@@ -10,7 +10,7 @@ export const NODE_STEPS: readonly StepKind[] = [
     name: COMMIT,
     summary: 'The point of no return: before it a failure goes back to the old OS, after it only forward.',
     args: { guest: { type: 'guest', summary: 'the OS that the node boots from now on', required: true } },
-    does: node((args) => ({ primitive: 'node.commit', args: { guest: guestArg(args) } })),
+    does: node('node.commit', forGuest),
     outputs: {},
     timeoutMs: 30_000,
     undo: { how: 'nothing', because: 'nothing is undone after it' },
@@ -39,7 +39,7 @@ export const NODE_STEPS: readonly StepKind[] = [
     name: 'node.boot',
     summary: 'Sees to it that the committed OS runs on the bare node; boots it if the node is off.',
     args: NO_ARGS,
-    does: node(() => ({ primitive: 'node.boot', args: {} })),
+    does: node('node.boot', () => ({})),
     outputs: { booted: { type: 'bool', summary: 'whether it had to be booted' } },
     timeoutMs: 300_000,
     undo: { how: 'nothing', because: 'the OS is meant to run' },

@@ -136,6 +136,36 @@ export const listArg = <Item extends Json>(args: StepArgs, name: string): readon
   return value as readonly Item[];
 };
 
-export const node = (call: (args: StepArgs) => NodeCall): StepCall => ({ by: 'node', call });
+/** The node does it: `argsOf` makes the primitive's arguments of those of the step. */
+export const node = <Name extends PrimitiveName>(primitive: Name, argsOf: ArgsOf<Name>): StepCall => ({
+  by: 'node',
+  call: (args) => ({ primitive, args: argsOf(args, undefined) }) as NodeCall,
+});
+
+/** Taken back by the step of that name, which is that of its primitive. */
+export const undoneBy = <Name extends PrimitiveName>(uses: Name, argsOf: ArgsOf<Name>): UndoRule => ({
+  how: 'default',
+  uses,
+  call: (args, result) => ({ primitive: uses, args: argsOf(args, result) }) as NodeCall,
+});
+
+type ArgsOf<Name extends PrimitiveName> = (args: StepArgs, result: StepArgs | undefined) => Primitives[Name]['args'];
+
+/** Arguments of a primitive that is for one guest. */
+export const forGuest = (args: StepArgs): { readonly guest: GuestName } => ({ guest: guestArg(args) });
+
+/** The arguments of a step in a guest. */
+export const GUEST = { type: 'guest', summary: 'the guest', required: true } as const satisfies ArgSpec;
+export const DISK = { type: 'name', summary: 'name of a disk of the node', required: true } as const satisfies ArgSpec;
+
+/** A step that leaves nothing behind. */
+export const leavesNothing = (because: string): Pick<StepKind, 'undo' | 'atomic' | 'volatile' | 'effects'> => ({
+  undo: { how: 'nothing', because },
+  atomic: true,
+  volatile: true,
+  effects: [],
+});
+
+export const LOOKS_ONLY = leavesNothing('it only looks');
 
 export const NO_ARGS = {};

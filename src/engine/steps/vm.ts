@@ -8,9 +8,8 @@ import {
   needsVirtualized,
   sets,
 } from './requirements.ts';
-import { guestArg, node, type StepKind, textArg } from './step-kind.ts';
+import { forGuest, GUEST, guestArg, node, type StepKind, textArg, undoneBy } from './step-kind.ts';
 
-const GUEST = { type: 'guest', summary: 'the guest', required: true } as const;
 const DESTROYED_WITH_ITS_VM = 'destroying the VM takes it back';
 
 export const VM_STEPS: readonly StepKind[] = [
@@ -21,17 +20,10 @@ export const VM_STEPS: readonly StepKind[] = [
       guest: GUEST,
       disk: { type: 'name', summary: 'its system disk', required: true },
     },
-    does: node((args) => ({
-      primitive: 'vm.create',
-      args: { guest: guestArg(args), disk: textArg(args, 'disk') },
-    })),
+    does: node('vm.create', (args) => ({ guest: guestArg(args), disk: textArg(args, 'disk') })),
     outputs: { memoryBytes: { type: 'int', summary: 'memory of the guest' } },
     timeoutMs: 30_000,
-    undo: {
-      how: 'default',
-      uses: 'vm.destroy',
-      call: (args) => ({ primitive: 'vm.destroy', args: { guest: guestArg(args) } }),
-    },
+    undo: undoneBy('vm.destroy', forGuest),
     atomic: true,
     volatile: true,
     requires: [
@@ -59,7 +51,7 @@ export const VM_STEPS: readonly StepKind[] = [
     name: 'vm.boot',
     summary: 'Boots a created guest and waits for its agent.',
     args: { guest: GUEST },
-    does: node((args) => ({ primitive: 'vm.boot', args: { guest: guestArg(args) } })),
+    does: node('vm.boot', forGuest),
     outputs: { bootMs: { type: 'double', summary: 'node time until the agent answered' } },
     timeoutMs: 300_000,
     undo: { how: 'nothing', because: DESTROYED_WITH_ITS_VM },
@@ -73,7 +65,7 @@ export const VM_STEPS: readonly StepKind[] = [
     name: 'vm.reboot',
     summary: 'Reboots a guest, which comes back with what it installed.',
     args: { guest: GUEST },
-    does: node((args) => ({ primitive: 'vm.reboot', args: { guest: guestArg(args) } })),
+    does: node('vm.reboot', forGuest),
     outputs: { bootMs: { type: 'double', summary: 'node time until the agent answered again' } },
     timeoutMs: 300_000,
     undo: { how: 'nothing', because: 'a reboot cannot be taken back and leaves nothing behind' },
@@ -87,7 +79,7 @@ export const VM_STEPS: readonly StepKind[] = [
     name: 'vm.destroy',
     summary: 'Destroys a guest; its memory is free and its devices have no owner.',
     args: { guest: GUEST },
-    does: node((args) => ({ primitive: 'vm.destroy', args: { guest: guestArg(args) } })),
+    does: node('vm.destroy', forGuest),
     outputs: {},
     timeoutMs: 30_000,
     undo: { how: 'ask' },
@@ -101,14 +93,10 @@ export const VM_STEPS: readonly StepKind[] = [
     name: 'guest.shutdown',
     summary: 'Asks a guest to power off and waits until it has.',
     args: { guest: GUEST },
-    does: node((args) => ({ primitive: 'guest.shutdown', args: { guest: guestArg(args) } })),
+    does: node('guest.shutdown', forGuest),
     outputs: {},
     timeoutMs: 120_000,
-    undo: {
-      how: 'default',
-      uses: 'vm.boot',
-      call: (args) => ({ primitive: 'vm.boot', args: { guest: guestArg(args) } }),
-    },
+    undo: undoneBy('vm.boot', forGuest),
     atomic: false,
     volatile: true,
     requires: [needsVirtualized, needsRunning(), needsNotServing()],
