@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { RAM_BASE } from '../../src/machine/index.ts';
+import { RAM_BASE, type Translate } from '../../src/machine/index.ts';
 import { BareNode } from './bare-node.ts';
 import { OverlayStore } from './overlay-store.ts';
 import { systemDisk } from './system-disk.ts';
@@ -16,8 +16,8 @@ beforeAll(async () => {
   disk = await systemDisk();
 });
 
-function boot(systemDisk: string | OverlayStore, bootSide: 'A' | 'B' = 'A'): BareNode {
-  const node = new BareNode({ systemDisk, bootSide });
+function boot(systemDisk: string | OverlayStore, bootSide: 'A' | 'B' = 'A', translate: Translate = 'hot'): BareNode {
+  const node = new BareNode({ systemDisk, bootSide, translate });
   expect(node.runUntilConsole(PROMPT, BOOT_LIMIT_MS), node.console).toBe(true);
   return node;
 }
@@ -68,8 +68,8 @@ describe('unmodified Debian on the bare node', () => {
       expect(node.machine.counters.machineModeEntries).toEqual(before.machineModeEntries);
     });
 
-    it('runs the same, bit for bit, when it is run again', () => {
-      const [one, other] = [boot(store()), boot(store())];
+    it('runs the same, bit for bit, when it is run again, with the translator or without', () => {
+      const [one, other] = [boot(store()), boot(store(), 'A', 'off')];
       expect(one.machine.counters).toEqual(other.machine.counters);
       expect(one.console).toBe(other.console);
       expect(digest(one)).toBe(digest(other));
