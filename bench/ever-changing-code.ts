@@ -10,6 +10,7 @@ import { createHart } from '../src/machine/hart/hart.ts';
 import type { Translate } from '../src/machine/index.ts';
 import { assemble } from '../src/machine/isa/assemble.ts';
 import { createPhysicalMemory } from '../src/machine/memory.ts';
+import { translatorOf } from '../src/machine/translator/translator.ts';
 import { describeComputer } from './engines/computer.ts';
 import { ownCpuSeconds, threadCpuSeconds } from './engines/cpu-clock.ts';
 import { median, table } from './engines/table.ts';
@@ -123,6 +124,7 @@ const { values } = parseArgs({
 });
 const total = Number(values.instructions) * 1e6;
 
+const translate = values.translate as Translate;
 const memory = createPhysicalMemory(RAM.base, RAM.bytes);
 memory.write(RAM.base, assemble(PROGRAM, { base: RAM.base }).bytes);
 const hart = createHart({
@@ -131,8 +133,9 @@ const hart = createHart({
   bus: { read: () => undefined, write: () => false },
   time: () => 0n,
   machineModeEntries: new Set(),
-  translate: values.translate as Translate,
+  translate,
 });
+const translator = translatorOf(memory, translate);
 hart.reset(RAM.base);
 
 const rows: string[][] = [];
@@ -152,6 +155,8 @@ for (let line = 1; line <= REPORT_LINES; line++) {
   rows.push([
     (hart.retired / 1e6).toFixed(0),
     ...[rss, heapUsed, external, memory.wasm.buffer.byteLength].map((bytes) => (bytes / MIB).toFixed(0)),
+    `${translator?.counts.regionsMade ?? 0}`,
+    `${translator?.counts.regions ?? 0}`,
     ((hart.retired - before) / 1e6 / (cpu - cpuBefore)).toFixed(0),
     ownCpuSeconds().toFixed(1),
   ]);
@@ -162,7 +167,20 @@ console.log(
   `${describeComputer()}: node bench/ever-changing-code.ts --instructions ${values.instructions} --translate ${values.translate}\n`,
 );
 console.log(
-  table(['M instructions', 'RSS MiB', 'JS heap', 'external', 'wasm memory', 'MIPS', 'CPU s of the process'], rows),
+  table(
+    [
+      'M instructions',
+      'RSS MiB',
+      'JS heap',
+      'external',
+      'wasm memory',
+      'regions made',
+      'alive',
+      'MIPS',
+      'CPU s of the process',
+    ],
+    rows,
+  ),
 );
 console.log(`\nchecksum ${hart.state.x(20).toString(16)}`);
 const third = Math.floor(REPORT_LINES / 3);
