@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 // Launcher. Verbs that need no node run right here, from the bundle and with V8's compile cache where there is one; the
 // others run on Node.js 24 or later, which the package brings along for machines that have an older one.
-import { spawn } from 'node:child_process';
 import module from 'node:module';
 
 const OLDEST = 24;
@@ -25,6 +24,7 @@ async function runAny() {
     );
     process.exit(3);
   }
+  const { spawn } = await import('node:child_process');
   const child = spawn(runtime, [main.pathname, ...process.argv.slice(2)], { stdio: 'inherit' });
   // A terminal sends Ctrl-C to both: the child decides what comes of it. Other signals are sent to this process alone.
   process.on('SIGINT', () => {});
