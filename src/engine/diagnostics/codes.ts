@@ -107,6 +107,10 @@ export const CODES = {
   MV0331: error('the playbook has more than one commit'),
   MV0332: judgement('the commit comes before the service was verified'),
   MV0333: error('the commit is conditional'),
+  MV0340: warning('a gate has no timeout'),
+  MV0341: error('a gate asks for more approvals than there are approvers'),
+  MV0342: error('a gate or a budget after the commit would roll back'),
+  MV0343: judgement('another step may run beside one that changes what the node is'),
 
   MV0401: error('a step needs an undo, or `undo: none`'),
   MV0402: warning('an undo after the commit never runs'),
@@ -126,6 +130,7 @@ export const CODES = {
   MV0502: warning('an mvctl-ignore ignores nothing'),
   MV0503: error('an mvctl-ignore names a check that cannot be ignored'),
 
+  MV0601: advice('no budget says what a client may notice'),
   MV0602: advice('nothing verifies what a command changed'),
   MV0603: advice('the service is not checked after the node is bare again'),
   MV0604: advice('the playbook has no description'),

@@ -23,6 +23,7 @@ import { checkIds } from './rules/ids.ts';
 import { checkOrder } from './rules/order.ts';
 import { checkPhases } from './rules/phases.ts';
 import { checkValues } from './rules/values.ts';
+import { checkWaits } from './rules/waits.ts';
 
 /** Rules see a playbook of the right shape only. */
 const RULES: readonly ((outline: Outline) => readonly Finding[])[] = [
@@ -36,6 +37,7 @@ const RULES: readonly ((outline: Outline) => readonly Finding[])[] = [
   checkDisks,
   checkCommands,
   checkPhases,
+  checkWaits,
 ];
 
 /** Of a fragment that nobody includes yet. */
