@@ -9,9 +9,14 @@ export function counterTests(plan: Plan, steps: readonly PlannedStep[], violatio
   const vars = Object.entries(plan.vars);
   if (vars.length > 0) lines.push('vars:', ...vars.map(([name, { value }]) => `  ${name}: ${JSON.stringify(value)}`));
   lines.push('tests:');
-  for (const violation of violations) if (violation.path.length > 0) lines.push(...testOf(violation, plan, steps));
+  for (const violation of violations) if (isTestable(violation)) lines.push(...testOf(violation, plan, steps));
   return `${lines.join('\n')}\n`;
 }
+
+/** In a test nobody sits at the terminal or at a gate. */
+const isTestable = ({ path }: Violation): boolean =>
+  path.length > 0 &&
+  path.every(({ fate }) => fate !== 'taken-back' && fate !== 'rejected' && fate !== 'nobody-answers');
 
 function testOf(violation: Violation, plan: Plan, steps: readonly PlannedStep[]): readonly string[] {
   const { path, message, property, line } = violation;
@@ -38,7 +43,11 @@ function testOf(violation: Violation, plan: Plan, steps: readonly PlannedStep[])
 }
 
 function faultOf({ effect, fate }: Edge, before: readonly Edge[], steps: readonly PlannedStep[]): readonly string[] {
-  if (!effect || ['ok', 'time-passes', 'resumed', 'admitted', 'rejected', 'nobody-answers'].includes(fate)) return [];
+  if (
+    !effect ||
+    ['ok', 'time-passes', 'resumed', 'taken-back', 'admitted', 'rejected', 'nobody-answers'].includes(fate)
+  )
+    return [];
   const name = (of: Edge['effect']): string => {
     if (of?.kind === 'step' || of?.kind === 'ask') return `at: ${JSON.stringify(steps[of.index]!.id)}`;
     return of?.kind === 'undo' ? `at: ${JSON.stringify(steps[of.entry.index]!.id)}, undo: true` : `at: ${of?.kind}`;

@@ -29,7 +29,7 @@ export interface Edge {
   readonly to: State;
   /** What was under way; undefined for a timer or an operator. */
   readonly effect: EffectInput | undefined;
-  readonly fate: Fate | 'time-passes' | 'resumed' | 'admitted' | 'rejected' | 'nobody-answers';
+  readonly fate: Fate | 'time-passes' | 'resumed' | 'taken-back' | 'admitted' | 'rejected' | 'nobody-answers';
   readonly choices: readonly Choice[];
   /** Code and message where the node, or the engine, said no. */
   readonly error: { readonly code: string; readonly message: string } | undefined;

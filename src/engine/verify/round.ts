@@ -112,7 +112,19 @@ export class Rounds {
     return this.#round(driver, node, { fate });
   }
 
+  /** The operator wants everything taken back. */
+  async #takeBack(spot: Spot): Promise<Round> {
+    const node = this.#copy(spot.node);
+    const driver = this.#driver(node, spot.driver, undefined, { rollBack: AbortSignal.abort() });
+    await driver.advance();
+    return this.#round(driver, node, { fate: 'taken-back' });
+  }
+
   async #bringAbout(spot: Spot, choices: Choices): Promise<Round> {
+    const canGoBack =
+      spot.driver.openIntents.size === 0 && spot.driver.snapshot.can({ type: 'run.roll-back', atNs: 0 });
+    if (canGoBack && choices.choose('operator', ['watches', 'takes the run back']) !== 'watches')
+      return this.#takeBack(spot);
     const fates = new Map(spot.fates);
     const intents = new Map<string, OpenIntent>(spot.driver.openIntents);
     const phaseEndNs = this.#phaseEndNs(spot);

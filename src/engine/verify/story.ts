@@ -17,15 +17,7 @@ export function tellStory(path: readonly Edge[], steps: readonly PlannedStep[]):
   for (const edge of path) {
     const step = stepOf(edge, steps);
     for (const { what, option } of edge.choices) {
-      if (
-        what === 'fate' ||
-        what === 'meanwhile' ||
-        what === 'phase' ||
-        what === 'speed' ||
-        what === 'answer' ||
-        what === step?.id
-      )
-        continue;
+      if (TOLD_OTHERWISE.has(what) || what === step?.id) continue;
       sentences.push({ text: `the condition ${what} ${option}`, step: undefined });
     }
     const text = describe(edge, step);
@@ -38,6 +30,9 @@ export function tellStory(path: readonly Edge[], steps: readonly PlannedStep[]):
   }
   return sentences;
 }
+
+/** Choices that the sentence of what happened tells. */
+const TOLD_OTHERWISE: ReadonlySet<string> = new Set(['fate', 'meanwhile', 'phase', 'speed', 'answer', 'operator']);
 
 const ENDS = {
   succeeded: 'has succeeded',
@@ -62,6 +57,7 @@ function describe(edge: Edge, step: PlannedStep | undefined): string | undefined
 }
 
 const ANSWERS = {
+  'taken-back': 'the operator takes the run back',
   resumed: 'the operator resumes the run',
   admitted: 'the run is let through',
   rejected: 'somebody refuses at the gate',
