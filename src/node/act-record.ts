@@ -9,7 +9,8 @@ import type { ActOutcome, ProbeAnswer } from '../engine/port.ts';
 interface ActLine {
   readonly key: string;
   readonly bootId: string;
-  readonly outcome?: ActOutcome;
+  /** How it ended. What it said is not kept: a secret may be in it. */
+  readonly ok?: boolean;
 }
 
 export class ActRecord {
@@ -40,7 +41,7 @@ export class ActRecord {
     const promise = work().then((outcome) => {
       this.#running.delete(key);
       this.#done.set(key, outcome);
-      this.#append({ key, bootId: this.#bootId, outcome });
+      this.#append({ key, bootId: this.#bootId, ok: outcome.ok });
       return outcome;
     });
     this.#running.set(key, promise);

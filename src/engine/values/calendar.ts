@@ -110,24 +110,25 @@ export function nextInstant(times: CalendarTimes, fromMs: number, wanted: 'open'
   while (lastMs - fromMs < SEARCH_MS) {
     const { minute } = localTime(times.timeZone, lastMs);
     const aheadMinutes = Math.min(...boundaries.map((at) => (at > minute ? at - minute : at + DAY_MINUTES - minute)));
-    const nextMs = lastMs + aheadMinutes * MINUTE_MS;
-    // A change of the clocks may lie between: then it changed earlier than the boundary says.
-    if (isWanted(nextMs)) return firstMinute(lastMs, nextMs, isWanted);
-    lastMs = nextMs;
+    lastMs = beforeClockChange(times.timeZone, lastMs, minute, aheadMinutes);
+    if (isWanted(lastMs)) return lastMs;
   }
   return null;
 }
 
-/** The first full minute after `beforeMs` at which it holds; it holds at `atMs`. */
-function firstMinute(beforeMs: number, atMs: number, holds: (ms: number) => boolean): number {
-  let low = beforeMs / MINUTE_MS;
-  let high = atMs / MINUTE_MS;
+/** So many minutes later; where the clocks change before, the instant at which they do. */
+function beforeClockChange(timeZone: string, fromMs: number, fromMinute: number, aheadMinutes: number): number {
+  const isAsExpected = (minutes: number): boolean =>
+    localTime(timeZone, fromMs + minutes * MINUTE_MS).minute === (fromMinute + minutes) % DAY_MINUTES;
+  if (isAsExpected(aheadMinutes)) return fromMs + aheadMinutes * MINUTE_MS;
+  let low = 0;
+  let high = aheadMinutes;
   while (high - low > 1) {
     const middle = Math.floor((low + high) / 2);
-    if (holds(middle * MINUTE_MS)) high = middle;
-    else low = middle;
+    if (isAsExpected(middle)) low = middle;
+    else high = middle;
   }
-  return high * MINUTE_MS;
+  return fromMs + high * MINUTE_MS;
 }
 
 /** Whether something may begin: it is open, and stays so for `cutoffMs` at the least. */
