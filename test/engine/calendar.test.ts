@@ -21,7 +21,7 @@ const berlin = (open: readonly OpenSpan[], closed: CalendarTimes['closed'] = [])
   closed,
 });
 const at = (text: string): number => Date.parse(text);
-const iso = (ms: number | null): string | null => ms && new Date(ms).toISOString();
+const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
 
 describe('a window', () => {
   it.each([
