@@ -1,3 +1,4 @@
+import type { Translate } from '../../../src/machine/door.ts';
 import { createHart } from '../../../src/machine/hart/hart.ts';
 import { createPhysicalMemory } from '../../../src/machine/memory.ts';
 import { PROGRAM_BASE, type RandomProgram } from './random-program.ts';
@@ -7,7 +8,7 @@ const MSTATUS_FS_INITIAL = 1n << 13n;
 const MEMORY_BYTES = 0x40_0000;
 
 /** Runs a program up to its first system call and gives its result. */
-export function runOnHart(program: RandomProgram): Uint8Array {
+export function runOnHart(program: RandomProgram, translate: Translate): Uint8Array {
   const memory = createPhysicalMemory(PROGRAM_BASE, MEMORY_BYTES);
   memory.write(PROGRAM_BASE, program.bytes);
   const hart = createHart({
@@ -16,6 +17,7 @@ export function runOnHart(program: RandomProgram): Uint8Array {
     bus: { read: () => undefined, write: () => false },
     time: () => 0n,
     machineModeEntries: new Set(),
+    translate,
   });
   hart.reset(PROGRAM_BASE);
   hart.state.setCsr(MSTATUS, hart.state.csr(MSTATUS) | MSTATUS_FS_INITIAL);
