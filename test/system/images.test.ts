@@ -56,7 +56,8 @@ describe('the disks of the web server', () => {
   afterAll(() => rmSync(other, { recursive: true, force: true }));
 
   test('are clean file systems', () => {
-    for (const image of [images.system, ...Object.values(images.disks)]) {
+    const withFileSystem = [images.system, ...Object.values(images.disks)].filter(({ label }) => label !== '');
+    for (const image of withFileSystem) {
       expect(() => output('e2fsck', '-fn', image.path), image.name).not.toThrow();
     }
   });
