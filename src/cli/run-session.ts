@@ -1,6 +1,7 @@
 /** What the verbs that work on a run share: the node, the course of the run on the terminal, signals, the end. */
 import { EXIT } from '../engine/exit-codes.ts';
 import type { NodePort, Report, RunEnd, RunOptions } from '../engine/index.ts';
+import { redactor } from '../engine/run/redact.ts';
 import { CommandError } from './command-error.ts';
 import type { CliIo } from './io.ts';
 import { type OutputTarget, writeReport } from './output-option.ts';
@@ -25,7 +26,8 @@ export async function runSession(session: RunSession, io: CliIo): Promise<void> 
   let end: RunEnd;
   using tree: RunTree | undefined = io.stderr.isTTY === true ? runTree(io) : undefined;
   using signals = runSignals(io, (exitCode) => process.exit(exitCode));
-  const unsubscribe = port.onProgress((line) => tree?.nodeSays(line));
+  let redact: (line: string) => string = (line) => line;
+  const unsubscribe = port.onProgress((line) => tree?.nodeSays(redact(line)));
   try {
     end = await session.run({
       port,
@@ -34,7 +36,11 @@ export async function runSession(session: RunSession, io: CliIo): Promise<void> 
       onProgress: tree?.listener ?? runLines(io),
       signal: signals.stop,
       rollBack: signals.rollBack,
-      readSecrets: (plan) => readSecrets(plan, process.env),
+      readSecrets(plan) {
+        const secrets = readSecrets(plan, process.env);
+        redact = redactor(secrets) ?? redact;
+        return secrets;
+      },
     });
   } finally {
     unsubscribe();

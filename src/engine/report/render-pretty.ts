@@ -1,6 +1,7 @@
 /** The report for a terminal: what happened, phase by phase, and what a client saw of it. */
 
 import type { Report, ReportGuestOs, ReportPhase, ReportStep } from '../generated/report.ts';
+import { budgetWords } from '../values/budget-words.ts';
 import { formatMs } from '../values/duration.ts';
 import { accountLines } from './guest-accounts.ts';
 import { LOAD_WORDS } from './load-words.ts';
@@ -17,12 +18,14 @@ export function renderPretty(report: Report, { color }: PrettyOptions): string {
   const parts = [
     headline(report, colors),
     failureLines(report, colors),
+    budgetLines(report, colors),
     phaseTable(report, colors),
     clientLines(report, colors),
     osLines(report),
     microvisorLines(report, colors),
     predictionLines(report, colors),
     comparison(report, colors),
+    outputLines(report),
   ];
   return `${parts
     .filter((lines) => lines.length > 0)
@@ -48,6 +51,20 @@ function failureLines({ failure, undone, leftOver }: Report, colors: Paint): str
     ...(undone.length > 0 ? [`  taken back: ${undone.join(', ')}`] : []),
     ...(leftOver.length > 0 ? [colors.bad(`  left on the node: ${leftOver.join(', ')}`)] : []),
   ];
+}
+
+/** One that ended the run is its failure already. */
+function budgetLines({ budgets, failure }: Report, colors: Paint): string[] {
+  return budgets
+    .map(budgetWords)
+    .filter((words) => words !== failure?.message)
+    .map(colors.notable);
+}
+
+function outputLines({ outputs }: Report): string[] {
+  return Object.entries(outputs ?? {}).map(
+    ([name, value]) => `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
 }
 
 const COLUMNS = ['phase', 'took', 'down', 'longest gap', 'failed', 'p99'] as const;

@@ -29,7 +29,7 @@ export function redactingPort(port: NodePort, secrets: Secrets): NodePort {
 type Redact = (text: string) => string;
 
 /** Takes out the values as they are, as base64, and as JSON would quote them; the longest first. */
-function redactor(secrets: Secrets): Redact | undefined {
+export function redactor(secrets: Secrets): Redact | undefined {
   const forms = Object.entries(secrets)
     .filter(([, value]) => value.length >= SECRET_CHARS_MIN)
     .flatMap(([name, value]) => {

@@ -8,7 +8,6 @@ import type {
   DoneStep,
   EffectError,
   EffectOutput,
-  ExceededBudget,
   PhaseLedger,
   RunContext,
   RunFailure,
@@ -159,17 +158,6 @@ export const engineFailure = (what: string, { code, message }: EffectError): Run
   file: null,
   line: 1,
 });
-
-const WHAT_IS_SPENT: Readonly<Record<ExceededBudget['what'], (value: number) => string>> = {
-  downtime: (ms) => `${ms} ms of downtime`,
-  errors: (count) => `${count} failed requests`,
-  errorRate: (share) => `${Math.round(share * 1e4) / 100} % of the requests failed`,
-};
-
-export function budgetMessage({ scope, phase, what, limit, measured }: ExceededBudget): string {
-  const tell = WHAT_IS_SPENT[what];
-  return `the budget of ${scope === 'run' ? 'the run' : phase} is spent: ${tell(measured)}, allowed are ${tell(limit)}`;
-}
 
 /** What was volatile needs no undo any more; what was under way may have left something behind. */
 export function losePower(

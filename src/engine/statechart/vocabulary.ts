@@ -10,12 +10,12 @@ import type { Outcome } from '../exit-codes.ts';
 import { ExpressionFailure } from '../expression/scope.ts';
 import type { PlannedPhase, PlannedStep } from '../plan/plan.ts';
 import type { GuestFacts } from '../primitives.ts';
+import { budgetWords } from '../values/budget-words.ts';
 import { mayBegin } from '../values/calendar.ts';
 import type { Evaluator } from './evaluator.ts';
 import { canRetry, canRunAgain, retryDelayMs } from './retrying.ts';
 import {
   beginTries,
-  budgetMessage,
   closePhase,
   conditionMessage,
   engineFailure,
@@ -203,7 +203,7 @@ export function vocabulary(evaluator: Evaluator) {
       ),
       failBudget: assign(({ context }, { step, ...params }: StepParams & BudgetParams) => {
         const spent = spentBudget(context, params);
-        return spent ? failUntried(context, step, 'budget', budgetMessage(spent)) : {};
+        return spent ? failUntried(context, step, 'budget', budgetWords(spent)) : {};
       }),
       forgetFailure: assign(({ context }, { step }: StepParams) => ({ failure: withoutFailureOf(context, step) })),
       stepIsOver: assign(({ context }, { step }: StepParams) => ({ over: [...context.over, step.index] })),
