@@ -96,7 +96,8 @@ const unsaved = (plan: Plan): SavedPlan => ({
 /** A run on the model, with the prediction that thousands of them give. */
 async function rehearse(plan: Plan, flags: ApplyFlags, io: CliIo): Promise<void> {
   const { dryRun } = await import('../engine/run/dry-run.ts');
-  const report = await dryRun(plan, runLines(io));
+  const { usualTiming } = await import('../engine/simulate/predict.ts');
+  const report = await dryRun(plan, runLines(io), usualTiming(plan, flags.stateDir));
   await finish({ ...report, predicted: await predictFor(flags.stateDir, io)(plan) }, flags, io);
 }
 

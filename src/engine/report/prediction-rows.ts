@@ -58,3 +58,9 @@ export const predictionSource = ({ predicted }: Report): string =>
   predicted === undefined || predicted.pastRuns === 0
     ? 'from priors: no earlier run of this playbook on the node'
     : `from ${predicted.pastRuns} earlier ${predicted.pastRuns === 1 ? 'run' : 'runs'} on the node`;
+
+/** Where the figures of a dry run come from. */
+export const dryRunBasis = ({ predicted }: Report): string =>
+  predicted && predicted.pastRuns > 0
+    ? `durations are those of ${predicted.pastRuns} earlier ${predicted.pastRuns === 1 ? 'run' : 'runs'}`
+    : 'durations and downtimes are priors';

@@ -7,6 +7,7 @@ import { STYLE } from './html/style.ts';
 import { comparisonTable, loadTable, phaseTable, predictionTable, stepTables, systemTable } from './html/tables.ts';
 import { timelineSvg } from './html/timeline-svg.ts';
 import { OUTCOME_COLOR, OUTCOME_WORDS } from './outcome-words.ts';
+import { dryRunBasis } from './prediction-rows.ts';
 
 /** A browser loads nothing for the page, whatever may have got into it. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
@@ -45,10 +46,11 @@ ${footer(report)}
 `.text;
 }
 
-function header({ run, clock }: Report): Markup {
+function header(report: Report): Markup {
+  const { run, clock } = report;
   return markup`<h1>${run.playbook}</h1>
 <p class="outcome ${OUTCOME_COLOR[run.outcome]}" data-figure="run.outcome">${OUTCOME_WORDS[run.outcome]}</p>
-<p class="faint">run ${run.id}, ${clock} clock, started ${run.startedAt}${run.dryRun && ', dry run: durations and downtimes are priors'}</p>`;
+<p class="faint">run ${run.id}, ${clock} clock, started ${run.startedAt}${run.dryRun && `, dry run: ${dryRunBasis(report)}`}</p>`;
 }
 
 function failureCard({ failure, undone, leftOver }: Report): Markup | null {

@@ -7,7 +7,7 @@ import { accountLines } from './guest-accounts.ts';
 import { LOAD_WORDS } from './load-words.ts';
 import { OUTCOME_COLOR, OUTCOME_WORDS } from './outcome-words.ts';
 import { type Paint, paint } from './paint.ts';
-import { predictionRows, predictionSource } from './prediction-rows.ts';
+import { dryRunBasis, predictionRows, predictionSource } from './prediction-rows.ts';
 
 export interface PrettyOptions {
   readonly color: boolean;
@@ -33,10 +33,11 @@ export function renderPretty(report: Report, { color }: PrettyOptions): string {
     .join('\n\n')}\n`;
 }
 
-function headline({ run, clock }: Report, colors: Paint): string[] {
+function headline(report: Report, colors: Paint): string[] {
+  const { run, clock } = report;
   const word = colors[OUTCOME_COLOR[run.outcome]];
   const lines = [`${colors.strong(run.playbook)} ${word(OUTCOME_WORDS[run.outcome])}`];
-  if (run.dryRun) lines.push(colors.notable('dry run: durations and downtimes are priors, nothing was measured'));
+  if (run.dryRun) lines.push(colors.notable(`dry run: ${dryRunBasis(report)}, nothing was measured`));
   const wall = run.dryRun ? '' : `, ${formatMs(run.wallMs)} on the wall`;
   lines.push(colors.dim(`run ${run.id}, ${clock} clock, ${formatMs(run.nodeMs)} of node time${wall}`));
   return lines;

@@ -1,6 +1,6 @@
 /**
- * The same statechart on a model node, in virtual time and without a journal. Durations are what the playbook expects
- * or what the step table guesses; a report made this way says so.
+ * The same statechart on a model node, in virtual time and without a journal. Durations are those of earlier runs,
+ * or what the playbook expects or the step table guesses; a report made this way says so.
  */
 import type { Report } from '../generated/report.ts';
 import { ModelNode, type ModelTiming } from '../model/model-node.ts';
@@ -16,8 +16,12 @@ import type { ProgressListener } from './run-progress.ts';
 /** What the engine does on its own account: begin, end, boot, check. */
 const ENGINE_PRIOR: ModelTiming = { ms: 200, downtimeMs: 0 };
 
-export async function dryRun(plan: Plan, onProgress: ProgressListener = () => {}): Promise<Report> {
-  const port = new ModelNode({ timing: priorTiming(plan), disks: plan.node.disks });
+export async function dryRun(
+  plan: Plan,
+  onProgress: ProgressListener = () => {},
+  timing = priorTiming(plan),
+): Promise<Report> {
+  const port = new ModelNode({ timing, disks: plan.node.disks });
   const { bootId, nowNs, clock, facts } = await port.status();
   onProgress({ type: 'run-start', plan, isResumed: false, journalPath: '' }, false);
   const driver = new RunDriver({

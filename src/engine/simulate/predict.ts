@@ -4,10 +4,15 @@ import type { Plan } from '../plan/plan.ts';
 import { pastRuns } from './history.ts';
 import type { Quantiles } from './quantiles.ts';
 import { type Simulation, simulate } from './simulate.ts';
+import { TimingModel } from './timing-model.ts';
 
 /** Enough for p10 and p90; every apply waits for it. */
 const RUNS = 400;
 const SEED = 1;
+
+/** What the steps of a plan usually take on this node. */
+export const usualTiming = (plan: Plan, stateDir: string): ReturnType<TimingModel['usual']> =>
+  new TimingModel(plan, pastRuns([stateDir])).usual();
 
 export async function predict(plan: Plan, stateDir: string, startMs: number): Promise<ReportPrediction> {
   return predictionOf(await simulate(plan, { history: pastRuns([stateDir]), runs: RUNS, seed: SEED, startMs }));

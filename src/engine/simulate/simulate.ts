@@ -61,8 +61,7 @@ export async function simulate(plan: Plan, options: SimulateOptions): Promise<Si
   const compiled = compilePlan(plan);
   const model = new TimingModel(plan, options.history);
   const random = new Random(options.seed);
-  const usual = model.draw(new Random(options.seed)).timing;
-  const way = await NominalWay.find(compiled, usual);
+  const way = await NominalWay.find(compiled, model.usual());
   const corrections = await downtimeCorrections(compiled, model, way);
   const runs: SimulatedRun[] = [];
   for (let run = 0; run < options.runs; run++) {

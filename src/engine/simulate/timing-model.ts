@@ -66,6 +66,18 @@ export class TimingModel {
     ]);
   }
 
+  /** What is known best of each step, without a spread. */
+  usual(): (request: ActRequest) => ModelTiming {
+    const prior = priorTiming(this.#plan);
+    const ids = new Set(this.steps.keys());
+    return (request) => {
+      const { at, isUndo } = occasionOf(request.key, ids);
+      const model = isUndo ? undefined : this.steps.get(at);
+      const { ms, downtimeMs } = prior(request);
+      return { ms: model?.meanMs ?? ms, downtimeMs };
+    };
+  }
+
   draw(random: Random): Draw {
     const { like } = this.#weights(random);
     const prior = priorTiming(this.#plan);
