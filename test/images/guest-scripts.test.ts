@@ -23,7 +23,9 @@ describe('guest scripts', () => {
 
   test.skipIf(findProgram('shellcheck') === undefined)('shellcheck has nothing to say about them', () => {
     const paths = scripts.map((script) => join(RECIPE, script));
-    expect(execFileSync('shellcheck', ['--severity=warning', '--exclude=SC1091', ...paths], { encoding: 'utf8' })).toBe('');
+    expect(execFileSync('shellcheck', ['--severity=warning', '--exclude=SC1091', ...paths], { encoding: 'utf8' })).toBe(
+      '',
+    );
   });
 
   const commands: readonly (readonly [name: string, args: string[]])[] = [
