@@ -16,6 +16,8 @@ export type Formatted =
   /** The file has mistakes, which validate tells, or no layout keeps what it says. */
   | { readonly ok: false; readonly problem: string };
 
+const UNKNOWN: Formatted = { ok: false, problem: 'no layout keeps every value and comment of this file' };
+
 export function formatYaml(original: string): Formatted {
   const text = original.replace(/^\ufeff/, '').replace(/\r\n?/g, '\n');
   const before = readYaml(text);
@@ -23,6 +25,7 @@ export function formatYaml(original: string): Formatted {
   let formatted = text;
   for (let pass = 0; pass < PASSES_MAX; pass++) {
     const next = layOut(formatted);
+    if (next === undefined) return UNKNOWN;
     if (next === formatted) break;
     formatted = next;
   }
@@ -30,7 +33,7 @@ export function formatYaml(original: string): Formatted {
   const isSame = after.ok && isDeepStrictEqual(toData(after.root), toData(before.root));
   const keepsComments = isDeepStrictEqual(commentsOf(formatted), commentsOf(text));
   if (!isSame || !keepsComments || layOut(formatted) !== formatted) {
-    return { ok: false, problem: 'no layout keeps every value and comment of this file' };
+    return UNKNOWN;
   }
   return { ok: true, text: formatted };
 }
@@ -43,8 +46,10 @@ interface LayoutContext {
   readonly options: ToStringOptions;
 }
 
-function layOut(text: string): string {
+/** undefined where the two readers of YAML do not agree that this is some. */
+function layOut(text: string): string | undefined {
   const document = parseDocument(text);
+  if (document.errors.length > 0) return undefined;
   visit(document, {
     Collection(_, node) {
       // The package pads both kinds of flow collections or none.
