@@ -5,6 +5,7 @@ import { InvalidArgumentError } from 'commander';
 import { formatDiagnostic, summarize } from '../engine/diagnostics/frame.ts';
 import type { CheckedFile } from '../engine/diagnostics/render-checks-junit.ts';
 import type { CliIo } from './io.ts';
+import { packageVersion } from './package-version.ts';
 
 export const CHECK_FORMATS = ['pretty', 'json', 'github', 'sarif', 'junit'] as const;
 type CheckFormat = (typeof CHECK_FORMATS)[number];
@@ -49,7 +50,6 @@ async function render(files: readonly CheckedFile[], format: CheckFormat, io: Cl
       return (await import('../engine/diagnostics/render-github.ts')).renderGithub(diagnostics);
     case 'sarif': {
       const { renderSarif } = await import('../engine/diagnostics/render-sarif.ts');
-      const { packageVersion } = await import('./package-version.ts');
       const suppressed = files.flatMap((file) => file.suppressed);
       return renderSarif({ diagnostics, suppressed, version: packageVersion() });
     }
