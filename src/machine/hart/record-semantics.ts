@@ -239,12 +239,15 @@ export class RecordSemantics implements Semantics {
     const old = this.local('i64');
     const operand = this.local('i64');
     const source = width === 'w' ? i64.extend_s(this.rs2w) : this.rs2;
+    const rdAt = this.local('i32');
     return seq(
+      // A store into this very instruction drops the record.
+      operand.set(source),
+      rdAt.set(this.#rdOffset()),
       linear.set(this.#atomicAddress(width, ACCESS.store)),
       old.set(memoryLoad(width, linear.get)),
-      operand.set(source),
       memoryStore(width, linear.get, update(old.get, operand.get)),
-      this.rd(old.get),
+      i64.store(rdAt.get, old.get, this.#x),
     );
   }
 
@@ -266,18 +269,22 @@ export class RecordSemantics implements Semantics {
     const { state } = this.#engine;
     const linear = this.local('i32');
     const failed = this.local('i32');
+    const source = this.local('i64');
+    const rdAt = this.local('i32');
     return seq(
+      source.set(this.rs2),
+      rdAt.set(this.#rdOffset()),
       linear.set(this.#atomicAddress(width, ACCESS.store)),
       failed.set(i32.const(1)),
       when(
         i32.eq(linear.get, state.load32('reservation')),
         when(
           i64.eq(memoryLoad(width, linear.get), state.load64('reservedValue')),
-          seq(memoryStore(width, linear.get, this.rs2), failed.set(i32.const(0))),
+          seq(memoryStore(width, linear.get, source.get), failed.set(i32.const(0))),
         ),
       ),
       state.store32('reservation', i32.const(0)),
-      this.rd(i64.extend_u(failed.get)),
+      i64.store(rdAt.get, i64.extend_u(failed.get), this.#x),
     );
   }
 

@@ -92,6 +92,27 @@ describe('a store to code that was executed before', () => {
   });
 });
 
+describe('an atomic that changes its own instruction', () => {
+  test.each([
+    ['amoadd.w', 'here: amoadd.w a0, a1, (t0)', (before: bigint) => before + 0x13n],
+    ['sc.w', 'lr.w a0, (t0)\n here: sc.w a2, a1, (t0)', () => 0x13n],
+  ])('does what it did before the change: %s', (_name, source, after) => {
+    const h = bareHart(`
+      ${source}
+    done:
+      j done
+    `);
+    const here = h.label('here');
+    const before = BigInt.asIntN(32, h.load64(here));
+    h.setX('t0', here);
+    h.setX('a1', 0x13);
+    h.runTo('done');
+    expect(h.hart.state.x(0)).toBe(0n);
+    expect(BigInt.asIntN(64, h.x('a0'))).toBe(before);
+    expect(BigInt.asIntN(32, h.load64(here))).toBe(BigInt.asIntN(32, after(before)));
+  });
+});
+
 describe('a four-byte instruction that crosses a page', () => {
   const START = 0x1000 - 6;
   const source = `
