@@ -1,6 +1,7 @@
 /** Against the real qemu-ga, run beside the test on a socket. It acts on this computer, so only harmless commands. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { arch, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +16,20 @@ if (!found) console.warn('the tests against the real QEMU guest agent are left o
 
 const MS = 1_000_000;
 
+/** The daemon listens some time after it was started, on a busy computer seconds after. */
+async function connected(path: string): Promise<Socket> {
+  for (let triesLeft = 500; ; triesLeft--) {
+    const socket = connect(path);
+    try {
+      await once(socket, 'connect');
+      return socket;
+    } catch (error) {
+      if (triesLeft === 0) throw error;
+      await sleep(50);
+    }
+  }
+}
+
 describe.skipIf(!found)('the real QEMU guest agent', () => {
   const clock = new RealtimeClock();
   const folder = mkdtempSync(join(tmpdir(), 'guest-agent-'));
@@ -25,8 +40,7 @@ describe.skipIf(!found)('the real QEMU guest agent', () => {
   beforeAll(async () => {
     const path = join(folder, 'agent.sock');
     daemon = spawn('qemu-ga', ['-m', 'unix-listen', '-p', path, '-t', folder, '-f', join(folder, 'pid')]);
-    for (let tries = 0; tries < 100 && !existsSync(path); tries++) await sleep(20);
-    socket = connect(path);
+    socket = await connected(path);
     const port: BytePort = { onOutput: () => {}, input: (bytes) => void socket.write(bytes) };
     socket.on('data', (bytes) => port.onOutput(Buffer.from(bytes)));
     agent = new GuestAgent(port, clock);

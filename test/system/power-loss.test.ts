@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
+import { RunStore } from '../../src/engine/index.ts';
 import { connectNode, type RemoteNode } from '../../src/node/index.ts';
 import { ROOT, start } from './mvctl-process.ts';
 
@@ -34,22 +35,24 @@ const kernelOf = (attempt: string): Promise<unknown> =>
       primitive: 'guest.facts',
       args: { guest: 'old', packages: [] },
       key: `test/${attempt}`,
-      epoch: 1e6,
+      epoch: new RunStore(stateDir).epoch,
     };
     const outcome = await node.act(request as never);
     return outcome.ok ? (outcome.result as { readonly kernel: string }).kernel : outcome.error;
   });
 
-/** The node notes an act before it begins with it. */
-async function untilBegun(step: string): Promise<void> {
-  while (!new RegExp(`/${step}/1"`).test(readFileSync(join(stateDir, 'acts.jsonl'), 'utf8'))) await sleep(LOOK_MS);
+/** The node notes an act before it begins with it. Gives up when `ended` says that nothing will begin any more. */
+async function untilBegun(step: string, ended: () => boolean): Promise<void> {
+  const hasBegun = (): boolean => new RegExp(`/${step}/1"`).test(readFileSync(join(stateDir, 'acts.jsonl'), 'utf8'));
+  while (!hasBegun() && !ended()) await sleep(LOOK_MS);
 }
 
 /** Applies until `step` is under way, and there the power goes. */
 async function losePowerIn(step: string): Promise<void> {
   const apply = start(APPLY);
   await apply.tells(`… ${step}\n`);
-  await untilBegun(step);
+  await untilBegun(step, () => apply.child.exitCode !== null);
+  if (apply.child.exitCode !== null) expect.fail(`mvctl ended too early: ${(await apply.finished).printed}`);
   process.kill(nodePid(), 'SIGKILL');
   const { exitCode, printed } = await apply.finished;
   expect(exitCode, printed).toBe(26);
