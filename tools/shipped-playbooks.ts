@@ -1,5 +1,5 @@
 /**
- * Puts every shipped playbook to the proof: validated, verified, its tests run, and applied once to a new emulated node.
+ * Puts every shipped playbook to the proof: validated, verified, simulated, its tests run, and applied once to a new emulated node.
  * Prints the table of docs/playbook-language.md.
  *
  *   node tools/shipped-playbooks.ts [--only application-upgrade,must-roll-back]
@@ -35,6 +35,7 @@ function prove(name: string): Report {
   try {
     demand('validate', EXIT.ok.code, 'validate', playbook);
     demand('verify', EXIT.ok.code, 'verify', playbook);
+    demand('simulate', EXIT.ok.code, 'simulate', playbook, '--state-dir', folder);
     const tests = `playbooks/${name}.test.yaml`;
     if (existsSync(join(ROOT, tests))) demand('test', EXIT.ok.code, 'test', tests);
     const expected = EXPECTED[name] ?? EXIT.ok.code;
