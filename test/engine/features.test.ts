@@ -102,6 +102,32 @@ ${run('first')}${run('left', ', needs: [first], expected: 1s')}${run('right', ',
     }
   });
 
+  it('leave nothing behind where the node loses its power and nobody is there to see it', async () => {
+    using folders = new TestFolders();
+    const beside = planText(
+      'p.yaml',
+      playbook(`  - id: work
+    steps:
+      - { id: under, uses: microvisor.virtualize }
+      - { id: room, uses: memory.give-up, needs: [under], with: { guest: old } }
+      - { id: clone, uses: disk.clone, needs: [under], with: { from: old, disk: copy } }
+      - { id: gone, uses: disk.remove, needs: [room, clone], with: { disk: copy }, undo: none }
+      - { id: back, uses: memory.take-up, with: { guest: old } }
+      - { id: out, uses: microvisor.devirtualize }`),
+    );
+    let resumed = 0;
+    for (let record = 2; ; record++) {
+      const model = modelFor(beside);
+      const crashed = await runUntilCrash(beside, model, record, folders);
+      if ('end' in crashed) break;
+      model.losePower();
+      await resumeRun(options(model, crashed.left));
+      expect([...model.state.disks], `power lost at record ${record}`).toEqual([]);
+      resumed += 1;
+    }
+    expect(resumed).toBeGreaterThan(15);
+  });
+
   it('go on beside one that is paused, and wait for it', async () => {
     using folders = new TestFolders();
     const stateDir = folders.make();
@@ -300,6 +326,19 @@ describe('a secret', () => {
     expect(shown).not.toContain('s3cr3t-value');
     expect(shown).not.toContain(Buffer.from('s3cr3t-value').toString('base64'));
     expect(shown).toContain('[secret token]');
+  });
+
+  it('is not in the journal of a run that was resumed, either', async () => {
+    using folders = new TestFolders();
+    const readSecrets = () => ({ token: 's3cr3t-value' });
+    for (let record = 2; ; record++) {
+      const model = modelFor(plan);
+      const crashed = await runUntilCrash(plan, model, record, folders, { readSecrets });
+      if ('end' in crashed) break;
+      const end = await resumeRun({ ...options(model, crashed.left), readSecrets });
+      const shown = JSON.stringify([readJournal(end.journalPath).records, reportOf(end)]);
+      expect(shown, `resumed at record ${record}`).not.toContain('s3cr3t-value');
+    }
   });
 });
 

@@ -92,6 +92,7 @@ export async function runUntilCrash(
   model: ModelNode,
   stopBefore: number,
   folders: TestFolders,
+  more: Partial<RunOptions> = {},
 ): Promise<{ readonly left: string } | { readonly end: RunEnd }> {
   const stateDir = folders.make();
   let crash: (() => void) | undefined;
@@ -112,7 +113,7 @@ export async function runUntilCrash(
       close: () => writer.close(),
     };
   };
-  const end = await Promise.race([crashed, runPlan(plan, { ...options(model, stateDir), openJournal })]);
+  const end = await Promise.race([crashed, runPlan(plan, { ...options(model, stateDir), ...more, openJournal })]);
   // The dead engine holds its lock in this process, so the journal moves to a folder of its own.
   return end === 'crashed' ? { left: folders.copy(stateDir) } : { end };
 }

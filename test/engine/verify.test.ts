@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { expandPlaybook } from '../../src/engine/expand/expand-playbook.ts';
 import type { Playbook } from '../../src/engine/generated/playbook.ts';
@@ -7,6 +7,7 @@ import { makePlan, type Plan, parseYaml, validatePlaybook } from '../../src/engi
 import { type PlannedBudget, type PlannedGate, type PlannedPhase, stepsOf } from '../../src/engine/plan/plan.ts';
 import { readTest } from '../../src/engine/playbook-test/read-test.ts';
 import { runTest } from '../../src/engine/playbook-test/run-test.ts';
+import { Random } from '../../src/engine/simulate/random.ts';
 import { outlineOf } from '../../src/engine/validate/outline.ts';
 import { counterTests } from '../../src/engine/verify/counter-test.ts';
 import type { Property } from '../../src/engine/verify/properties.ts';
@@ -15,10 +16,12 @@ import { tellStory } from '../../src/engine/verify/story.ts';
 import { type Verification, verifyPlan } from '../../src/engine/verify/verify-plan.ts';
 import { OFFLINE, ONLINE, planOf, TestFolders } from './model-run.ts';
 
+const QUICK = join(import.meta.dirname, '../../playbooks/quick-application-upgrade.yaml');
+
 const errorsOf = ({ violations }: Verification) => violations.filter(({ severity }) => severity === 'error');
 
 describe('the shipped playbooks', () => {
-  it.each([ONLINE, OFFLINE])('%s holds every property, whatever fails', async (file) => {
+  it.each([ONLINE, OFFLINE, QUICK])('%s holds every property, whatever fails', async (file) => {
     const verification = await verifyPlan(planOf(file, {}));
     expect(errorsOf(verification)).toEqual([]);
     expect(verification.isComplete).toBe(true);
@@ -149,9 +152,11 @@ const MISTAKES: readonly Mistake[] = [
 
 /** Of a text whose mistakes `validate` may know as well. */
 function planAnyway(text: string): Plan {
-  const validation = validatePlaybook(parseYaml(ONLINE, text));
+  const readFile = (path: string): Uint8Array => readFileSync(join(dirname(ONLINE), path));
+  const validation = validatePlaybook(parseYaml(ONLINE, text), { readFile });
   const { source } = validation;
-  const { plan } = makePlan(validation.playbook ?? outlineOf(expandPlaybook(source, source.data as Playbook)));
+  const playbook = validation.playbook ?? outlineOf(expandPlaybook(source, source.data as Playbook));
+  const { plan } = makePlan(playbook, { readFile });
   if (!plan) throw new Error('the playbook has no plan');
   return plan;
 }
@@ -305,10 +310,65 @@ ${['one', 'two', 'three'].map(step).join('\n')}
     expect(verification.states).toBeGreaterThan((await verifyPlan(plan)).states);
   });
 
+  it('an order of steps beside each other that nobody thought of is found', async () => {
+    const text = readFileSync(QUICK, 'utf8').replace('needs: [giveUpMemory, cloneDisk]', 'needs: [cloneDisk]');
+    const verification = await verifyPlan(planAnyway(text));
+    const found = errorsOf(verification).find(({ property }) => property === 'can-succeed');
+    expect(found).toMatchObject({ step: { id: 'createVm' } });
+    expect(text.split('\n')[found!.line - 1]).toContain('- id: createVm');
+    expect(found!.message).toContain('no memory was given up');
+  });
+
+  it('a run of steps beside each other goes on after a crash as without it, however they need each other', async () => {
+    for (let seed = 1; seed <= 12; seed++) {
+      const plan = planAnyway(stepsBesideEachOther(new Random(seed)));
+      const { violations, isComplete } = await verifyPlan(plan);
+      expect(isComplete, `seed ${seed}`).toBe(true);
+      const alarms = violations.filter(({ property }) => property !== 'nothing-left' && property !== 'parked-serving');
+      expect(
+        alarms.map(({ message }) => message),
+        `seed ${seed}`,
+      ).toEqual([]);
+    }
+  });
+
   it('gives up where there are too many states, and says so', async () => {
     expect(await verifyPlan(online, 100)).toMatchObject({ isComplete: false });
   });
 });
+
+/** A phase of two to four steps that need some of those before them. */
+function stepsBesideEachOther(random: Random): string {
+  const below = (limit: number): number => Math.floor(random.uniform() * limit);
+  const oneOf = (texts: readonly string[]): string => texts[below(texts.length)]!;
+  const command = (index: number): string =>
+    `uses: guest.run, with: { guest: old, argv: [do${index}] }, undo: { uses: guest.run, with: { guest: old, argv: [undo${index}] } }`;
+  const steps = Array.from({ length: 2 + below(3) }, (_, index) => {
+    const needs = Array.from({ length: index }, (_, before) => `s${before}`).filter(() => random.uniform() < 0.4);
+    const what = oneOf([
+      command(index),
+      `${command(index)}, retry: { attempts: 2, delay: 3s }`,
+      `${command(index)}, onFailure: pause`,
+      `${command(index)}, doneIf: { uses: guest.run, with: { guest: old, argv: [ask] } }`,
+      'uses: guest.facts, with: { guest: old }, onFailure: continue',
+      'uses: pause, with: { for: 5s }',
+      `uses: disk.clone, with: { from: old, disk: d${index} }`,
+    ]);
+    return `      - { id: s${index}, ${what}, needs: [${needs.join(', ')}] }`;
+  });
+  return `apiVersion: mvctl/v1
+kind: Playbook
+name: beside
+phases:
+  - id: work
+${oneOf(['', '    timeout: 20m\n', '    retry: { attempts: 2, delay: 5s }\n'])}    steps:
+${steps.join('\n')}
+  - id: commit
+    steps:
+      - { id: checked, uses: service.check }
+      - { id: commit, uses: commit, with: { guest: old } }
+`;
+}
 
 describe('a step that is switched off', () => {
   it('by the value of a variable is not dead', async () => {

@@ -34,8 +34,13 @@ export interface ModelOptions {
   readonly timing: (request: ActRequest, nowNs: number) => ModelTiming;
   /** Disks the node has besides the system disk. */
   readonly disks: readonly ModelDisk[];
-  /** Called before a primitive takes effect; what it returns is what the world does instead. */
+  /** Called when a primitive begins; what it returns is what the world does instead. */
   readonly interfere?: (request: ActRequest, model: ModelNode) => Interference | undefined;
+  /**
+   * Which of the acts under way ends, and how; undefined where the time until which to go on comes first. Absent: the one
+   * that is over first.
+   */
+  readonly settle?: (running: readonly RunningAct[], untilNs: number | null) => RunningAct | undefined;
   /** What a primitive says in place of the model's result. */
   readonly answer?: (request: ActRequest, result: Json) => Json;
 }
@@ -46,7 +51,7 @@ export type Interference =
   | { readonly hangs: true };
 
 /** An act that has begun: what it will come to is settled when it ends. */
-interface RunningAct {
+export interface RunningAct {
   readonly request: ActRequest;
   readonly interference: Interference | undefined;
   readonly startNs: number;
@@ -130,7 +135,8 @@ export class ModelNode implements NodePort {
     const hangs = running.interference !== undefined && 'hangs' in running.interference;
     if (isNew && hangs) return new Promise(() => {});
     // Whoever asks again is told, and the node had no time to go on meanwhile.
-    return this.#end(hangs ? this.#begin(request, running.interference) : running);
+    const act = hangs ? this.#begin(request, running.interference) : running;
+    return this.#end(this.#firstOf([act], null) ?? act);
   }
 
   async actAny(requests: readonly ActRequest[], untilNs: number | null): Promise<FirstEnd | null> {
@@ -139,12 +145,16 @@ export class ModelNode implements NodePort {
       if (outcome) return { key: request.key, outcome };
     }
     const running = requests.map((request) => this.#start(request));
-    const [first] = running.toSorted((a, b) => a.endNs - b.endNs);
-    if (first && (untilNs === null || first.endNs <= untilNs)) {
-      return { key: first.request.key, outcome: this.#end(first) };
-    }
+    const first = this.#firstOf(running, untilNs);
+    if (first) return { key: first.request.key, outcome: this.#end(first) };
     if (untilNs !== null) this.nowNs = Math.max(this.nowNs, untilNs);
     return null;
+  }
+
+  #firstOf(running: readonly RunningAct[], untilNs: number | null): RunningAct | undefined {
+    if (this.#options.settle) return this.#options.settle(running, untilNs);
+    const [first] = running.toSorted((a, b) => a.endNs - b.endNs);
+    return first && (untilNs === null || first.endNs <= untilNs) ? first : undefined;
   }
 
   #answerAtOnce(request: ActRequest): ActOutcome | undefined {

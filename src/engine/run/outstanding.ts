@@ -32,6 +32,10 @@ export class Outstanding {
     this.timers = new Map(from?.timers);
   }
 
+  get isEmpty(): boolean {
+    return this.effects.size === 0 && this.timers.size === 0;
+  }
+
   /** Takes in the actions of a transition made at `atNs`; gives back those that are not bookkeeping, in order. */
   apply(actions: readonly ActionDescriptor[], atNs: number): readonly Announcement[] {
     const announcements: Announcement[] = [];

@@ -205,7 +205,8 @@ export class RunDriver {
     if (this.#begun.size > 0) return this.#firstEnd(timer);
     if (timer) return this.#wait(timer);
     if (this.#snapshot.hasTag('waiting')) return this.#admission();
-    if (this.isPaused) return 'paused';
+    // What went on beside the step that failed may have ended with the node's power.
+    if (this.isPaused) return (await this.#lostPower()) ?? 'paused';
     throw new Error(`the statechart waits for nothing in ${JSON.stringify(this.#snapshot.value)}`);
   }
 
@@ -300,10 +301,13 @@ export class RunDriver {
     return exceeded.map((budget) => ({ type: 'budget.exceeded', ...budget }));
   }
 
+  #inPlanOrder(): readonly (readonly [string, EffectInput])[] {
+    return [...this.#outstanding.effects].sort(([, a], [, b]) => positionOf(a) - positionOf(b));
+  }
+
   /** Begins every effect that is outstanding, in the order of the plan; the event of one that ended at once, or that could not begin. */
   async #begin(): Promise<Happening | undefined> {
-    const effects = [...this.#outstanding.effects].sort(([, a], [, b]) => positionOf(a) - positionOf(b));
-    for (const [id, effect] of effects) {
+    for (const [id, effect] of this.#inPlanOrder()) {
       if (this.#begun.has(id)) continue;
       const open = this.#openIntents.get(id);
       const event = open ? await this.#takeUp(id, effect, open) : await this.#bringAbout(id, effect);
@@ -322,8 +326,8 @@ export class RunDriver {
     let shown: EffectRequest;
     let request: EffectRequest;
     try {
-      shown = effectRequest(effect, this.context, this.#requestContext(secretShown));
-      request = effectRequest(effect, this.context, this.#requestContext(this.#secret));
+      shown = this.#shown(effect);
+      request = this.#request(effect);
     } catch (error) {
       if (error instanceof ExpressionFailure) return failed(effectId, notBegun(error.message, nowNs));
       throw error;
@@ -353,7 +357,8 @@ export class RunDriver {
   async #takeUp(effectId: string, effect: EffectInput, intent: OpenIntent): Promise<Happening | undefined> {
     const { port } = this.#options;
     this.#teller.effectStarts(effect, intent.atNs, false);
-    const { args, call } = effectRequest(effect, this.context, this.#requestContext(this.#secret));
+    const { call } = this.#request(effect);
+    const { args } = this.#shown(effect);
     const answer = await port.probe(intent.key);
     const begun: Begun = { effect, args, request: toActRequest(call, intent.key, intent.deadlineNs) };
     if (answer.state === 'done') return this.#outcome(effectId, begun, answer.outcome);
@@ -439,20 +444,29 @@ export class RunDriver {
     return this.#powerLoss(nowNs, bootId);
   }
 
+  /** What an earlier process had under way beside others and this one has not come to yet was under way, too. */
   #powerLoss(atNs: number, bootId: string): Happening {
-    const begun = [...this.#begun.values()];
-    const doing = begun.flatMap(({ effect }) => (effect.kind === 'step' ? [effect.index] : []));
-    return { type: 'node.lost-power', atNs, bootId, doing, inFlight: this.#inFlight() };
+    const underWay = this.#inPlanOrder().flatMap(([id, effect]) =>
+      effect.kind === 'step' && (this.#begun.has(id) || this.#openIntents.has(id)) ? [{ id, effect }] : [],
+    );
+    const inFlight = underWay.flatMap(({ id, effect }): readonly DoneStep[] => {
+      const { index, attempt } = effect;
+      const { undo, isAfterCommit, uses } = this.#steps[index]!;
+      if (stepKind(uses).atomic || undo === 'none' || isAfterCommit) return [];
+      const { args } = this.#begun.get(id) ?? this.#shown(effect);
+      return [{ index, attempt, args, result: null }];
+    });
+    return { type: 'node.lost-power', atNs, bootId, doing: underWay.map(({ effect }) => effect.index), inFlight };
   }
 
-  /** What was under way and may have left something to take back. */
-  #inFlight(): readonly DoneStep[] {
-    return [...this.#begun.values()].flatMap(({ effect, args }): readonly DoneStep[] => {
-      if (effect.kind !== 'step' || stepKind(this.#steps[effect.index]!.uses).atomic) return [];
-      const { undo, isAfterCommit } = this.#steps[effect.index]!;
-      if (undo === 'none' || isAfterCommit) return [];
-      return [{ index: effect.index, attempt: effect.attempt, args, result: null }];
-    });
+  /** As the node gets it. */
+  #request(effect: EffectInput): EffectRequest {
+    return effectRequest(effect, this.context, this.#requestContext(this.#secret));
+  }
+
+  /** As the journal and the report get it: without secrets. */
+  #shown(effect: EffectInput): EffectRequest {
+    return effectRequest(effect, this.context, this.#requestContext(secretShown));
   }
 
   #requestContext(secret: (name: string) => string): RequestContext {

@@ -51,22 +51,30 @@ const NS_PER_MS = 1e6;
 export async function runOnModel(compiled: CompiledPlan, options: ModelRunOptions): Promise<ModelRun> {
   const { plan, steps } = compiled;
   const ids = new Set(steps.map(({ id }) => id));
-  let fate: Fate = 'ok';
+  /** Of the requests that have begun, by their keys. */
+  const fates = new Map<string, Fate>();
+  /** Keys of the requests of effects, by their names in the statechart. */
+  const keys = new Map<string, string>();
   let lostPower = false;
   const node = new ModelNode({
     disks: plan.node.disks,
     timing: (request, nowNs) => {
       const timing = options.timing(request, nowNs);
       const leftMs = ((request.deadlineNs ?? Number.POSITIVE_INFINITY) - nowNs) / NS_PER_MS;
-      return usesAllTime(fate) && Number.isFinite(leftMs) ? { ...timing, ms: Math.max(0, leftMs) } : timing;
+      return usesAllTime(fates.get(request.key) ?? 'ok') && Number.isFinite(leftMs)
+        ? { ...timing, ms: Math.max(0, leftMs) }
+        : timing;
     },
     interfere: (request) => {
       const ordered = options.fateOf?.(occasionOf(request.key, ids));
-      fate = ordered?.fate ?? 'ok';
       if (!ordered) return undefined;
-      lostPower = losesPower(fate);
-      if (endsBefore(fate)) throw new Crash();
-      return interferenceOf(fate, ordered.code, ordered.message);
+      const { fate, code, message } = ordered;
+      if (endsBefore(fate)) {
+        lostPower = losesPower(fate);
+        throw new Crash();
+      }
+      fates.set(request.key, fate);
+      return interferenceOf(fate, code, message);
     },
     ...(options.answer
       ? { answer: (request: ActRequest, result: Json) => options.answer!(occasionOf(request.key, ids), result) }
@@ -74,8 +82,12 @@ export async function runOnModel(compiled: CompiledPlan, options: ModelRunOption
   });
   const records: JournalRecord[] = [];
   const append = async (record: NewRecord): Promise<void> => {
-    if (record.type === 'event' && endsAfter(fate)) {
-      fate = 'ok';
+    if (record.type === 'intent') keys.set(record.effect, record.key);
+    const key = record.type === 'event' ? keys.get(String(record.event['actorId'])) : undefined;
+    const fate = (key !== undefined && fates.get(key)) || 'ok';
+    if (key !== undefined && endsAfter(fate)) {
+      fates.delete(key);
+      lostPower = losesPower(fate);
       throw new Crash();
     }
     records.push({

@@ -11,8 +11,6 @@ export interface Spot {
   readonly driver: DriverState;
   readonly node: ModelNode;
   readonly conditions: ReadonlyMap<string, boolean>;
-  /** Of the effects under way, by their names in the statechart. */
-  readonly fates: ReadonlyMap<string, Fate>;
 }
 
 export interface State {

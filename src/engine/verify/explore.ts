@@ -5,7 +5,7 @@ import type { EffectInput } from '../statechart/run-context.ts';
 import { stepKind } from '../steps/table.ts';
 import { type Choices, forEachChoice } from './choices.ts';
 import type { Edge, State } from './edge.ts';
-import { type Round, Rounds } from './round.ts';
+import { isParked, type Round, Rounds } from './round.ts';
 import { stateKey } from './state-key.ts';
 import { UnknownEvaluator } from './unknown-evaluator.ts';
 
@@ -36,9 +36,8 @@ export async function explore(plan: Plan, statesMax: number): Promise<Exploratio
     const known = byKey.get(key);
     if (known) return known;
     const { snapshot } = spot.driver;
-    const isPaused = snapshot.hasTag('paused');
     const outcome =
-      snapshot.status === 'done' ? (snapshot.context.outcome ?? undefined) : isPaused ? 'paused' : undefined;
+      snapshot.status === 'done' ? (snapshot.context.outcome ?? undefined) : isParked(spot) ? 'paused' : undefined;
     const state: State = { id: states.length, spot, outcome, reachedBy: undefined, edges: [] };
     state.reachedBy = reachedBy(state);
     byKey.set(key, state);

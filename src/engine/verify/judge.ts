@@ -3,6 +3,7 @@ import type { Severity } from '../diagnostics/diagnostic.ts';
 import type { Plan, PlannedStep } from '../plan/plan.ts';
 import { formatMs } from '../values/duration.ts';
 import { blame, changesNode, stepOf } from './blame.ts';
+import type { Choice } from './choices.ts';
 import { deviationsOf } from './deviations.ts';
 import type { Edge, State } from './edge.ts';
 import type { Exploration } from './explore.ts';
@@ -61,8 +62,10 @@ const violation = (
 ): Violation => ({ property, severity, message, step, line: step?.line ?? 1, file: step?.file ?? null, path });
 
 /** The way on which nothing fails, as far as it goes. */
-function judgeSuccess({ states, compiled }: Exploration): readonly Violation[] {
-  if (states.some(({ outcome }) => outcome === 'succeeded')) return [];
+function judgeSuccess(exploration: Exploration): readonly Violation[] {
+  const { states, compiled } = exploration;
+  const success = states.find(({ outcome }) => outcome === 'succeeded');
+  if (success) return judgeOrders(exploration, success);
   for (let state = states[0]!; ; ) {
     const edge = state.edges.find(({ fate }) => fate === 'ok' || fate === 'time-passes');
     if (!edge || (state.outcome !== undefined && state.outcome !== 'paused')) {
@@ -76,6 +79,42 @@ function judgeSuccess({ states, compiled }: Exploration): readonly Violation[] {
     state = edge.to;
   }
 }
+
+/**
+ * Steps that run beside each other end in any order: as long as nothing fails and conditions are what they were on the way
+ * to `success`, every order has to come there.
+ */
+function judgeOrders({ states, compiled }: Exploration, success: State): readonly Violation[] {
+  const decided = new Map(
+    pathTo(success).flatMap(({ choices }) =>
+      choices.filter(isCondition).map(({ what, option }): [string, string] => [what, option]),
+    ),
+  );
+  const goesWell = ({ fate, choices }: Edge): boolean =>
+    (fate === 'ok' || fate === 'time-passes') &&
+    choices.every((choice) => !isCondition(choice) || (decided.get(choice.what) ?? choice.option) === choice.option);
+  const reached = new Map<State, readonly Edge[]>([[states[0]!, []]]);
+  for (const [state, path] of reached) {
+    for (const edge of state.edges.filter(goesWell)) if (!reached.has(edge.to)) reached.set(edge.to, [...path, edge]);
+  }
+  const succeeding = new Set([...reached.keys()].filter(({ outcome }) => outcome === 'succeeded'));
+  for (let before = -1; before < succeeding.size; ) {
+    before = succeeding.size;
+    for (const state of reached.keys()) {
+      if (state.edges.some((edge) => goesWell(edge) && succeeding.has(edge.to))) succeeding.add(state);
+    }
+  }
+  for (const [state, path] of reached) {
+    const refused = state.edges.find((edge) => edge.error && goesWell(edge) && !succeeding.has(edge.to));
+    if (!refused?.error || !path.concat(refused).some(({ from }) => succeeding.has(from))) continue;
+    const step = stepOf(refused, compiled.steps);
+    const message = `${step?.id} cannot work where steps beside each other end in this order: ${refused.error.message}`;
+    return [violation('can-succeed', message, step, [...path, refused])];
+  }
+  return [];
+}
+
+const isCondition = ({ option }: Choice): boolean => option === 'holds' || option === 'does not hold';
 
 function judgeEnds(exploration: Exploration): readonly Violation[] {
   const { states, compiled } = exploration;
@@ -152,12 +191,11 @@ function keptStep(path: readonly Edge[], step: PlannedStep, steps: readonly Plan
 
 /** A run that was taken up again is where one is that did not die and had the same luck. */
 function judgeResumption({ states, compiled }: Exploration): readonly Violation[] {
-  const twin = (edge: Edge): Edge['fate'] => (edge.fate === 'fails-then-crash' ? 'fails' : 'ok');
+  const isTwin = (edge: Edge, { fate, to }: Edge): boolean =>
+    to === edge.to && (edge.fate === 'fails-then-crash' ? fate === 'fails' : fate === 'ok' || fate === 'time-passes');
   return states.flatMap(({ edges }) =>
     edges
-      // Of steps that run beside others the fate may have been settled earlier; its twin begins elsewhere then.
-      .filter(({ fate, choices }) => fate.includes('crash') && choices.some(({ option }) => option === fate))
-      .filter((edge) => edges.every((other) => other.fate !== twin(edge) || other.to !== edge.to))
+      .filter((edge) => edge.fate.includes('crash') && !edges.some((other) => isTwin(edge, other)))
       .map((edge) => {
         const step = stepOf(edge, compiled.steps);
         const message = `a run that is resumed at ${step?.id ?? edge.effect?.kind} goes on otherwise than without the crash`;
@@ -175,9 +213,10 @@ function judgeDeadSteps({ states, compiled }: Exploration): readonly Violation[]
   const tried = new Map<number, Edge>();
   for (const { edges } of states) {
     for (const edge of edges) {
-      if (edge.effect?.kind !== 'step') continue;
+      // What is resumed after a crash may be another step that was under way.
+      if (edge.effect?.kind !== 'step' || /crash|power/.test(edge.fate)) continue;
       if (edge.error) tried.set(edge.effect.index, tried.get(edge.effect.index) ?? edge);
-      else if (!edge.fate.startsWith('power')) done.add(edge.effect.index);
+      else done.add(edge.effect.index);
     }
   }
   return compiled.steps

@@ -4,18 +4,16 @@
  */
 import type { NewRecord } from '../journal/record-line.ts';
 import { Crash, endsAfter, endsBefore, type Fate, interferenceOf, losesPower, usesAllTime } from '../model/fate.ts';
-import { effectOf } from '../model/model-effects.ts';
-import { type Interference, ModelNode, type ModelTiming } from '../model/model-node.ts';
+import { ModelNode, type ModelTiming, type RunningAct } from '../model/model-node.ts';
 import type { ActRequest } from '../node-port.ts';
 import type { PlannedPhase } from '../plan/plan.ts';
-import { openBudgets } from '../run/budgets.ts';
 import { priorTiming } from '../run/dry-run.ts';
 import { type DriverOptions, type DriverState, type OpenIntent, RunDriver } from '../run/run-driver.ts';
 import type { CompiledPlan } from '../statechart/compiled-plan.ts';
 import type { EffectInput, Waiting } from '../statechart/run-context.ts';
-import { STEP_KINDS, stepKind } from '../steps/table.ts';
 import type { Choices } from './choices.ts';
 import type { Edge, Spot } from './edge.ts';
+import { PossibleFates } from './possible-fates.ts';
 import type { UnknownEvaluator } from './unknown-evaluator.ts';
 
 const EPOCH = 1;
@@ -36,14 +34,20 @@ export interface Round {
 
 /** Where the earlier steps of a phase used up its time. */
 const LATE_FATES = ['takes-all-time', 'times-out'] as const;
-const ALONE = ['ok'] as const;
+const BEGINS = ['ok'] as const;
+/** What comes first where no act does. */
+const TIME = 'time';
+
+/** Somebody paused the run, and nothing is under way any more. */
+export const isParked = ({ driver: { snapshot, outstanding } }: Spot): boolean =>
+  snapshot.hasTag('paused') && outstanding.isEmpty;
 
 export class Rounds {
   readonly #compiled: CompiledPlan;
   readonly #evaluator: UnknownEvaluator;
   readonly #disks: CompiledPlan['plan']['node']['disks'];
-  readonly #timing: (request: ActRequest) => ModelTiming;
-  readonly #branching: ReadonlySet<string>;
+  readonly #timing: (request: ActRequest, nowNs: number) => ModelTiming;
+  readonly #fates: PossibleFates;
 
   /** `compiled` has `evaluator` for its expressions. */
   constructor(compiled: CompiledPlan, evaluator: UnknownEvaluator) {
@@ -51,13 +55,17 @@ export class Rounds {
     this.#compiled = compiled;
     this.#evaluator = evaluator;
     this.#disks = plan.node.disks;
-    this.#timing = priorTiming(plan);
-    this.#branching = new Set(plan.phases.filter(hasBranches).map(({ id }) => id));
+    const prior = priorTiming(plan);
+    this.#timing = (request, nowNs) => {
+      const { ms, downtimeMs } = prior(request);
+      return { ms: Math.min(ms, ((request.deadlineNs ?? Number.POSITIVE_INFINITY) - nowNs) / NS_PER_MS), downtimeMs };
+    };
+    this.#fates = new PossibleFates(compiled);
   }
 
   start(): Spot {
     const node = new ModelNode({ timing: this.#timing, disks: this.#disks });
-    return { driver: this.#driver(node, undefined).state, node, conditions: new Map(), fates: new Map() };
+    return { driver: this.#driver(node, undefined).state, node, conditions: new Map() };
   }
 
   /** What happens next, as the choices have it. */
@@ -65,7 +73,11 @@ export class Rounds {
     this.#evaluator.conditions = new Map(spot.conditions);
     this.#evaluator.choices = choices;
     const { snapshot, outstanding } = spot.driver;
-    if (snapshot.hasTag('paused')) return this.#resume(spot);
+    if (snapshot.hasTag('paused')) {
+      // Beside a branch that is paused others go on; mvctl may be ended and the run resumed before they have come to their end.
+      const isResumed = isParked(spot) || choices.choose('operator', ['watches', 'resumes']) === 'resumes';
+      if (isResumed) return this.#resume(spot);
+    }
     if (outstanding.effects.size > 0) return this.#bringAbout(spot, choices);
     if (outstanding.timers.size > 0) return this.#passTime(spot, choices);
     return this.#wait(spot, snapshot.context.waiting!, choices);
@@ -125,38 +137,40 @@ export class Rounds {
       spot.driver.openIntents.size === 0 && spot.driver.snapshot.can({ type: 'run.roll-back', atNs: 0 });
     if (canGoBack && choices.choose('operator', ['watches', 'takes the run back']) !== 'watches')
       return this.#takeBack(spot);
-    const fates = new Map(spot.fates);
-    const intents = new Map<string, OpenIntent>(spot.driver.openIntents);
-    const phaseEndNs = this.#phaseEndNs(spot);
+    const phaseEndNs = spot.driver.outstanding.timers.size > 0 ? undefined : this.#phaseEndNs(spot);
     const isLate = phaseEndNs !== undefined && choices.choose('phase', ['in time', 'late']) === 'late';
-    const fateFor = (request: ActRequest): Fate => {
-      const id = [...intents].find(([, { key }]) => key === request.key)?.[0] ?? '';
-      return fates.get(id) ?? 'ok';
+    const intents = new Map<string, OpenIntent>(spot.driver.openIntents);
+    const idOf = ({ key }: ActRequest): string => [...intents].find(([, intent]) => intent.key === key)?.[0] ?? '';
+    const effectOf = (request: ActRequest): EffectInput => spot.driver.outstanding.effects.get(idOf(request))!;
+    /** What befell the effect that ends, or the one with which the engine or the node does. */
+    let struck: { readonly id: string; readonly fate: Fate } | undefined;
+    let begun = 0;
+    const interfere = (request: ActRequest, { state }: ModelNode): undefined => {
+      const fates = isLate ? BEGINS : this.#fates.ofBegin(effectOf(request), request, state, begun === 0);
+      begun += 1;
+      const fate = choices.choose('fate', fates);
+      if (!endsBefore(fate)) return;
+      struck = { id: idOf(request), fate };
+      throw new Crash();
     };
-    const interfere = (request: ActRequest, model: ModelNode): Interference | undefined => {
-      const id = [...intents].find(([, { key }]) => key === request.key)?.[0] ?? '';
-      const effect = spot.driver.outstanding.effects.get(id)!;
-      // Of steps that are in flight together one goes wrong at a time.
-      const isAlone = [...fates.values()].every((other) => other === 'ok');
-      const fate = choices.choose(
-        'fate',
-        !isAlone ? ALONE : isLate ? LATE_FATES : this.#fatesOf(spot, effect, request, model),
-      );
-      fates.set(id, fate);
-      if (endsBefore(fate)) throw new Crash();
-      return interferenceOf(fate);
+    const settle = (running: readonly RunningAct[], untilNs: number | null): RunningAct | undefined => {
+      const act = firstOf(running, untilNs, choices, idOf);
+      if (!act) return undefined;
+      const { request } = act;
+      const fates = isLate ? LATE_FATES : this.#fates.ofEnd(spot, effectOf(request), request, node.state, untilNs);
+      const fate = choices.choose('fate', fates);
+      struck = { id: idOf(request), fate };
+      return settled(act, fate, node.nowNs, untilNs);
     };
-    const timing = (request: ActRequest): ModelTiming => this.#timingFor(request, fateFor(request), spot, choices);
-    const node = new ModelNode({ timing, disks: this.#disks, interfere }, spot.node);
+    const node = new ModelNode({ timing: this.#timing, disks: this.#disks, interfere, settle }, spot.node);
     if (isLate) node.nowNs = Math.max(node.nowNs, phaseEndNs - NS_PER_MS);
-    const end = new RoundEnd(spot);
+    const end = new RoundEnd();
     const driver = this.#driver(node, spot.driver, (record) => {
       if (record.type === 'intent') intents.set(record.effect, JSON.parse(JSON.stringify(record)) as OpenIntent);
       if (record.type !== 'event') return;
       end.take(record);
-      if (endsAfter(fates.get(end.effectId) ?? 'ok')) throw new Crash();
+      if (struck?.id === end.effectId && endsAfter(struck.fate)) throw new Crash();
     });
-    let died: Fate | undefined;
     let heir = driver;
     let heirNode = node;
     try {
@@ -164,68 +178,24 @@ export class Rounds {
     } catch (problem) {
       if (!(problem instanceof Crash)) throw problem;
       // A later process takes the run up from its journal.
-      for (const [id, fate] of fates) {
-        if (!endsBefore(fate) && !endsAfter(fate)) continue;
-        died = fate;
-        fates.set(id, 'ok');
-      }
-      if (died && losesPower(died)) node.losePower();
+      if (struck && losesPower(struck.fate)) node.losePower();
       heirNode = this.#copy(node);
       heir = this.#driver(heirNode, { ...spot.driver, openIntents: intents }, (record) => {
         if (record.type === 'event') end.take(record);
       });
       await heir.advance();
     }
-    const fate = died ?? fates.get(end.effectId) ?? (end.error ? 'fails' : 'ok');
-    const intent = intents.get(end.effectId);
+    const { effects, timers } = spot.driver.outstanding;
+    const timer = struck ? undefined : [...timers.values()].find(({ event }) => event.type === end.type);
+    if (timer) return this.#round(heir, heirNode, { fate: 'time-passes', timeoutMs: timer.delayMs });
+    const id = struck?.id ?? end.effectId;
+    const intent = intents.get(id);
     const timeoutMs = intent?.deadlineNs == null ? 0 : (intent.deadlineNs - intent.atNs) / NS_PER_MS;
-    const open = new Map([...fates].filter(([id]) => heir.state.openIntents.has(id)));
-    return this.#round(heir, heirNode, { fate, effect: end.effect, error: end.error, timeoutMs, fates: open });
-  }
-
-  /** How long it takes: usually what the table says; as long as it may, where the fate says so. */
-  #timingFor(request: ActRequest, fate: Fate, spot: Spot, choices: Choices): ModelTiming {
-    const { ms, downtimeMs } = this.#timing(request);
-    const limitMs = ((request.deadlineNs ?? 0) - spot.node.nowNs) / NS_PER_MS;
-    if (fate === 'too-much-downtime') return { ms: limitMs, downtimeMs: limitMs };
-    if (usesAllTime(fate)) return { ms: limitMs, downtimeMs };
-    // Beside other steps it may end before them or after them.
-    const phase = spot.driver.snapshot.context.phases.at(-1)?.id ?? '';
-    const isSlow = this.#branching.has(phase) && choices.choose('speed', ['quick', 'slow']) === 'slow';
-    return { ms: isSlow ? limitMs : Math.min(ms, limitMs), downtimeMs };
-  }
-
-  /** Only what can make a difference: to whom it happens, and whether anything was done by then. */
-  #fatesOf(spot: Spot, effect: EffectInput, request: ActRequest, model: ModelNode): readonly Fate[] {
-    const wouldDo = effectOf(model.state, request.primitive, request.args, 0);
-    if ('code' in wouldDo) return ['ok', 'power-lost-before'];
-    // The engine's own check after a boot: of its many attempts only the number differs.
-    if (effect.kind === 'check' && effect.attempt > 1) return ['ok', 'fails'];
-    if (effect.kind === 'ask') return ['ok', 'fails', 'crash-before', 'crash-after', 'power-lost-before'];
-    const step = effect.kind === 'step' ? this.#compiled.steps[effect.index]! : undefined;
-    const changes = wouldDo.stages.length > 0;
-    const kind = step ? stepKind(step.uses) : STEP_KINDS.find(({ name }) => name === request.primitive);
-    const leavesHalf = changes && kind?.atomic !== true;
-    // What is in flight beside others multiplies the states: there only what differs for them is tried.
-    if (step && this.#branching.has(step.phase)) {
-      const again = step.retry.attempts > 1 ? (['times-out'] as const) : [];
-      const half = leavesHalf ? (['fails-half-way'] as const) : [];
-      return ['ok', 'fails', ...half, ...again, 'crash-before', 'crash-after', 'power-lost-before'];
-    }
-    const { plan } = this.#compiled;
-    const hasBudget = step !== undefined && openBudgets(plan, spot.driver.snapshot.context).length > 0;
-    return [
-      'ok',
-      'fails',
-      'times-out',
-      ...(leavesHalf ? (['fails-half-way', 'times-out-half-way'] as const) : []),
-      ...(hasBudget ? (['too-much-downtime'] as const) : []),
-      'crash-before',
-      'crash-after',
-      'fails-then-crash',
-      'power-lost-before',
-      ...(changes ? (['power-lost-after'] as const) : []),
-    ];
+    const { error } = end;
+    // Before a driver says that the run pauses it looks whether the node is still there.
+    if (heir.isPaused && heir.state.outstanding.isEmpty) await heir.advance();
+    const fate = struck?.fate ?? (error ? 'fails' : 'ok');
+    return this.#round(heir, heirNode, { fate, effect: effects.get(id), error, timeoutMs });
   }
 
   /** When the time of the phase of the steps under way is over, in node time. */
@@ -273,40 +243,51 @@ export class Rounds {
     return Object.fromEntries(Object.keys(this.#compiled.plan.secrets).map((name) => [name, '']));
   }
 
-  #round(
-    driver: RunDriver,
-    node: ModelNode,
-    told: Partial<Omit<Round, 'spot'>> & Pick<Round, 'fate'> & Partial<Pick<Spot, 'fates'>>,
-  ): Round {
+  #round(driver: RunDriver, node: ModelNode, told: Partial<Omit<Round, 'spot'>> & Pick<Round, 'fate'>): Round {
     this.#evaluator.choices = undefined;
-    const { fates = new Map(), effect, error, fate, timeoutMs = 0 } = told;
-    const spot = { driver: driver.state, node, conditions: this.#evaluator.conditions, fates };
+    const { effect, error, fate, timeoutMs = 0 } = told;
+    const spot = { driver: driver.state, node, conditions: this.#evaluator.conditions };
     return { spot, fate, effect, error, timeoutMs };
   }
 }
 
 /** The event that ends a round; the last one told. */
 class RoundEnd {
-  readonly #spot: Spot;
+  type = '';
+  /** Empty where no effect has ended. */
   effectId = '';
   error: Edge['error'];
 
-  constructor(spot: Spot) {
-    this.#spot = spot;
-  }
-
-  get effect(): EffectInput | undefined {
-    const { effects } = this.#spot.driver.outstanding;
-    return effects.get(this.effectId) ?? [...effects.values()][0];
-  }
-
   take({ event }: { readonly event: unknown }): void {
-    const { actorId, error } = event as { readonly actorId?: string; readonly error?: Edge['error'] };
+    const { type, actorId, error } = event as {
+      readonly type: string;
+      readonly actorId?: string;
+      readonly error?: Edge['error'];
+    };
+    this.type = type;
     this.effectId = actorId ?? '';
     this.error = error;
   }
 }
 
-/** Some of its steps run at the same time. */
-const hasBranches = ({ steps }: PlannedPhase): boolean =>
-  steps.some(({ needs }, position) => position > 0 && !(needs.length === 1 && needs[0] === steps[position - 1]!.index));
+/** Of acts under way any can be over first, and where the run waits for a time as well, that can come before all of them. */
+function firstOf(
+  running: readonly RunningAct[],
+  untilNs: number | null,
+  choices: Choices,
+  nameOf: (request: ActRequest) => string,
+): RunningAct | undefined {
+  const names = running.map(({ request }) => nameOf(request));
+  const first = choices.choose('first', untilNs === null ? names : [...names, TIME]);
+  return running[names.indexOf(first)];
+}
+
+/** The act as the fate has it end, at `nowNs` or later, but not later than `untilNs`. */
+function settled(act: RunningAct, fate: Fate, nowNs: number, untilNs: number | null): RunningAct {
+  const { request, startNs } = act;
+  const isLong = usesAllTime(fate) || fate === 'too-much-downtime';
+  const wantedNs = isLong ? (request.deadlineNs ?? act.endNs) : act.endNs;
+  const endNs = Math.max(nowNs, Math.min(wantedNs, untilNs ?? Number.POSITIVE_INFINITY));
+  const downtimeMs = fate === 'too-much-downtime' ? (endNs - startNs) / NS_PER_MS : act.downtimeMs;
+  return { ...act, interference: interferenceOf(fate), endNs, downtimeMs };
+}

@@ -2,7 +2,7 @@
 import type { RunContext } from '../statechart/run-context.ts';
 import type { Spot } from './edge.ts';
 
-export function stateKey({ driver, node, conditions, fates }: Spot): string {
+export function stateKey({ driver, node, conditions }: Spot): string {
   const { snapshot, openIntents, bootId } = driver;
   const { value, context, status } = snapshot;
   const { isCommitted, attempts, done, outcome, leftOver } = context;
@@ -18,7 +18,6 @@ export function stateKey({ driver, node, conditions, fates }: Spot): string {
     node.bootId === bootId,
     node.state.key(),
     [...openIntents.keys()],
-    [...fates].filter(([, fate]) => fate !== 'ok'),
   ]);
 }
 
@@ -39,7 +38,7 @@ function forward({
     Object.entries(tries).flatMap(([index, { attempts, attemptsBefore }]) =>
       isOpen(index) ? [[index, attempts - attemptsBefore]] : [],
     ),
-    Object.keys(outputs),
+    Object.keys(outputs).sort(),
     [...over].sort(),
     stopping,
     exceeded.map(({ scope, phase }) => [scope, phase]),

@@ -32,7 +32,7 @@ export function tellStory(path: readonly Edge[], steps: readonly PlannedStep[]):
 }
 
 /** Choices that the sentence of what happened tells. */
-const TOLD_OTHERWISE: ReadonlySet<string> = new Set(['fate', 'meanwhile', 'phase', 'speed', 'answer', 'operator']);
+const TOLD_OTHERWISE: ReadonlySet<string> = new Set(['fate', 'first', 'meanwhile', 'phase', 'answer', 'operator']);
 
 const ENDS = {
   succeeded: 'has succeeded',
