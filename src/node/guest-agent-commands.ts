@@ -151,8 +151,13 @@ function* openFile(path: string, mode: 'r' | 'w'): AgentScript<number> {
 // -------------------------------------------------------------------------------------------------- file systems
 
 /** @returns how many file systems are frozen; from here to `thaw` the agent takes almost no other command. */
+/**
+ * Until they are thawed the agent refuses nearly every other command ([QGA] "guest-fsfreeze-freeze"): those of other
+ * scripts wait.
+ */
 export function* freeze(): AgentScript<number> {
-  return asInteger('guest-fsfreeze-freeze', yield* call('guest-fsfreeze-freeze'));
+  const command = 'guest-fsfreeze-freeze';
+  return asInteger(command, yield { kind: 'call', command, alone: true });
 }
 
 /** @returns how many file systems were thawed */

@@ -8,7 +8,8 @@
  * 2. Before the first call, and after one whose answer was not waited for, the stream is synchronised anew, so that a late
  *    answer is never taken for another's ([QGA] "guest-sync-delimited": "It must be issued upon initial connection, and
  *    after any client-side timeouts").
- * 3. A script ends by the machine's output or by node time, never by a wall clock.
+ * 3. A script that asked to be alone with the agent is, until it has had the answer to its next call or is over.
+ * 4. A script ends by the machine's output or by node time, never by a wall clock.
  */
 import type { BytePort, NodeTimeNs, Scheduler } from '../machine/index.ts';
 import { AgentLineReader, type AgentValue, answerOf, GuestAgentError } from './guest-agent-messages.ts';
@@ -28,6 +29,8 @@ export interface AgentCall {
   readonly args?: { readonly [name: string]: unknown };
   /** For a command that answers only when it fails: taken for done when nothing was said for so long. */
   readonly silentSuccessNs?: number;
+  /** From now until the answer to the script's next call the agent serves nobody else; other scripts wait. */
+  readonly alone?: true;
 }
 
 export interface AgentPause {
@@ -73,6 +76,8 @@ export class GuestAgentSession {
   #tasks = new Set<Task>();
   #queue: WaitingCall[] = [];
   #current: WaitingCall | undefined;
+  /** The script that is alone with the agent. */
+  #alone: Task | undefined;
   #synchronized = false;
   #sync: { readonly id: number; readonly cancelRetry: () => void } | undefined;
   #nextSyncId = 1;
@@ -112,6 +117,7 @@ export class GuestAgentSession {
     this.#synchronized = false;
     this.#current?.cancelSilence();
     this.#current = undefined;
+    this.#alone = undefined;
     this.#queue = [];
     this.#reader.reset();
   }
@@ -122,6 +128,7 @@ export class GuestAgentSession {
     this.#withdraw(task);
     if (task.settled) {
       this.#end(task, error); // its tidying up took too long
+      this.#pump();
       return;
     }
     this.#settle(task, () => task.reject(error));
@@ -151,8 +158,13 @@ export class GuestAgentSession {
     task.cancelDeadline();
     task.cancelPause();
     this.#withdraw(task);
-    this.#tasks.delete(task);
+    this.#forget(task);
     this.#settle(task, () => task.reject(error));
+  }
+
+  #forget(task: Task): void {
+    this.#tasks.delete(task);
+    if (this.#alone === task) this.#alone = undefined;
   }
 
   #advance(task: Task, resume: () => IteratorResult<AgentCall | AgentPause, unknown>): void {
@@ -165,7 +177,7 @@ export class GuestAgentSession {
     }
     if (step.done === true) {
       task.cancelDeadline();
-      this.#tasks.delete(task);
+      this.#forget(task);
       this.#settle(task, () => task.resolve(step.value));
     } else if (step.value.kind === 'pause') {
       const { clock } = this.#options;
@@ -192,10 +204,13 @@ export class GuestAgentSession {
       this.#synchronize(SYNC_RETRY_FIRST_NS);
       return;
     }
-    const waiting = this.#queue.shift();
+    const alone = this.#alone;
+    const next = alone === undefined ? 0 : this.#queue.findIndex(({ task }) => task === alone);
+    const [waiting] = next < 0 ? [] : this.#queue.splice(next, 1);
     if (waiting === undefined) return;
     const { call, task } = waiting;
     this.#current = waiting;
+    if (call.alone === true) this.#alone = task;
     if (call.silentSuccessNs !== undefined) {
       const { clock } = this.#options;
       waiting.cancelSilence = clock.at(clock.now() + call.silentSuccessNs, () => {
@@ -257,6 +272,7 @@ export class GuestAgentSession {
     const { current } = this.#takeCurrent();
     if (current === undefined) return;
     const { task, call } = current;
+    if (this.#alone === task && call.alone !== true) this.#alone = undefined;
     this.#advance(task, () => {
       let answer: AgentValue;
       try {

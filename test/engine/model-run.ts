@@ -50,8 +50,7 @@ export function modelFor(
   interfere?: (request: ActRequest, model: ModelNode) => Interference | undefined,
   timing: ModelOptions['timing'] = priorTiming(plan),
 ): ModelNode {
-  const { disks } = plan.node;
-  return new ModelNode({ timing, disks, ...(interfere ? { interfere } : {}) });
+  return new ModelNode({ timing, hardware: plan.node, ...(interfere ? { interfere } : {}) });
 }
 
 /** Folders that go away with the test. */

@@ -24,7 +24,7 @@ function unsteady(plan: Plan, random: Random): ModelNode {
     const { ms, downtimeMs } = prior(request);
     return { ms: ms * Math.max(0.2, 1 + common + random.normal() * 0.1), downtimeMs };
   };
-  return new ModelNode({ timing, disks: plan.node.disks });
+  return new ModelNode({ timing, hardware: plan.node });
 }
 
 /** Runs that really happened, on such a node, with journal and report. */
@@ -156,7 +156,7 @@ describe('a report', () => {
   it('has predicted beside measured, also where a later process ends the run', async () => {
     using folders = new TestFolders();
     const stateDir = folders.make();
-    const node = new ModelNode({ timing: priorTiming(offline), disks: offline.node.disks });
+    const node = new ModelNode({ timing: priorTiming(offline), hardware: offline.node });
     const controller = new AbortController();
     const options: RunOptions = {
       port: node,

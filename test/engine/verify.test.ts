@@ -16,6 +16,7 @@ import { tellStory } from '../../src/engine/verify/story.ts';
 import { type Verification, verifyPlan } from '../../src/engine/verify/verify-plan.ts';
 import { OFFLINE, ONLINE, planOf, TestFolders } from './model-run.ts';
 
+const RESTART = join(import.meta.dirname, '../../playbooks/online-os-restart.yaml');
 const QUICK = join(import.meta.dirname, '../../playbooks/quick-application-upgrade.yaml');
 
 const errorsOf = ({ violations }: Verification) => violations.filter(({ severity }) => severity === 'error');
@@ -196,6 +197,38 @@ describe('a mistake in a playbook', () => {
       for (const one of test!.tests) expect((await runTest(plan, one, test!.mocks)).mismatches).not.toEqual([]);
     },
   );
+});
+
+describe('harts that a playbook gives up', () => {
+  const restart = readFileSync(RESTART, 'utf8');
+  const without = (part: string, instead = ''): string => {
+    expect(restart).toContain(part);
+    return restart.replace(part, instead);
+  };
+
+  it('and takes up again are no matter, whatever fails', async () => {
+    expect(errorsOf(await verifyPlan(planOf(RESTART, {})))).toEqual([]);
+  });
+
+  it('and forgets to take up keep the Microvisor in the node', async () => {
+    const takesUp = '      - id: takeUpHarts\n        uses: cpu.take-up\n        with: { guest: new }\n';
+    const plan = planAnyway(without(takesUp));
+    const [found] = errorsOf(await verifyPlan(plan));
+    expect(found).toMatchObject({ property: 'can-succeed', step: { id: 'slipOut' } });
+    const story = tellStory(found!.path, stepsOf(plan)).map(({ text }) => text);
+    expect(story).toContainEqual('giveUpHarts (cpu.give-up) is done');
+    expect(story).toContainEqual(
+      'slipOut (microvisor.devirtualize) is refused: every hart has to be online in the one OS there is; hart 0 is not',
+    );
+  });
+
+  it('and does not take back are found where the run is rolled back, with the step that gave them up', async () => {
+    const uses = '        uses: cpu.give-up\n';
+    const text = without(uses, `${uses}        undo: none\n`);
+    const found = errorsOf(await verifyPlan(planAnyway(text))).find(({ property }) => property === 'undo-works');
+    expect(found).toMatchObject({ step: { id: 'giveUpHarts' } });
+    expect(found!.message).toContain('hart 1 is not');
+  });
 });
 
 describe('the language beyond steps in a row', () => {

@@ -133,6 +133,36 @@ describe('a guest agent', () => {
     expect(requests.map(({ atNs }) => atNs / MS)).toEqual([1, 2, 3]);
   });
 
+  test('what others ask while file systems are frozen waits until they are thawed', async () => {
+    let isFrozen = false;
+    const { agent, clock, commands } = agentThat(({ execute }) => {
+      if (execute === 'guest-fsfreeze-freeze') isFrozen = true;
+      if (execute === 'guest-fsfreeze-thaw') isFrozen = false;
+      if (execute.startsWith('guest-fsfreeze')) return { return: 1 };
+      return isFrozen ? { error: { class: 'CommandNotFound', desc: 'disabled' } } : { return: { version: '1' } };
+    });
+    const deadline = { deadlineNs: 100 * MS };
+    const all = Promise.all([
+      agent.version(deadline),
+      agent.whileFrozen(() => 'copied', deadline),
+      agent.version(deadline),
+    ]);
+    clock.run(100 * MS);
+    expect(await all).toEqual(['1', 'copied', '1']);
+    expect(commands()).toEqual(['guest-info', 'guest-fsfreeze-freeze', 'guest-fsfreeze-thaw', 'guest-info']);
+  });
+
+  test('a freeze that is not answered holds nobody up for ever', async () => {
+    const { agent, clock } = agentThat(({ execute }) =>
+      execute.startsWith('guest-fsfreeze') ? 'silence' : { return: { version: '1' } },
+    );
+    const frozen = agent.whileFrozen(() => 'copied', { deadlineNs: 50 * MS });
+    const version = agent.version({ deadlineNs: 20_000 * MS });
+    clock.run(20_000 * MS);
+    expect(await outcome(frozen)).toBe('timeout');
+    expect(await version).toBe('1');
+  });
+
   test('a dropped conversation rejects what is under way', async () => {
     const { agent, clock } = agentThat(() => 'silence');
     const version = agent.version({ deadlineNs: 100 * MS });

@@ -34,8 +34,7 @@ interface Served {
 const nodes = new Map<string, Served>();
 
 async function start({ stateDir, plan, hold }: ModelCommand & { op: 'start' }): Promise<void> {
-  const { disks } = plan.node;
-  const model = new ModelNode({ timing: priorTiming(plan), disks });
+  const model = new ModelNode({ timing: priorTiming(plan), hardware: plan.node });
   let letGo = (): void => {};
   const gone = new Promise<void>((resolve) => {
     letGo = resolve;

@@ -95,6 +95,7 @@ export const CODES = {
   MV0314: error('the guest that has the service is stopped or destroyed'),
   MV0315: error('memory is taken up that nobody gave up'),
   MV0316: error('memory is replaced that somebody owns'),
+  MV0317: error('the node is devirtualized while harts are offline'),
   MV0320: error('the playbook ends with the node virtualized'),
   MV0321: warning('the playbook ends with memory that no guest owns'),
   MV0322: error('the memory does not add up'),

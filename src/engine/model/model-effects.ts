@@ -5,7 +5,7 @@
  */
 import type { Json, NodeFailure } from '../node-port.ts';
 import { FAILURE_CODES, type FailureCode, type GuestName, type PrimitiveName } from '../primitives.ts';
-import type { ModelGuest, ModelState } from './model-state.ts';
+import type { ModelGuest, ModelHart, ModelState } from './model-state.ts';
 
 export interface ModelEffect {
   /** Applied in order; each changes the state it was made for. */
@@ -112,11 +112,26 @@ export function effectOf(
         result: () => ({ bytes: BANK_BYTES }),
       };
     }
-    // A model has one hart, which its guests share.
-    case 'cpu.give-up':
-      return looks(() => ({ harts: [] }));
-    case 'cpu.take-up':
-      return looks(() => ({ harts: [0] }));
+    // As with memory: the OS lets go before the Microvisor takes, and gets before it uses. The last ones go first.
+    case 'cpu.give-up': {
+      const count = hartsToGiveUp(state, args);
+      const harts = count === 0 ? [] : state.harts.slice(-count);
+      return {
+        stages: count === 0 ? [] : [() => change(harts, { isOnline: false }), () => change(harts, { owner: null })],
+        result: () => ({ harts: numbersOf(state, null) }),
+      };
+    }
+    case 'cpu.take-up': {
+      const ofOwner = (owner: GuestName | null): readonly ModelHart[] =>
+        state.harts.filter((hart) => hart.owner === owner);
+      return {
+        stages:
+          state.harts.length === 1
+            ? []
+            : [() => change(ofOwner(null), { owner: name! }), () => change(ofOwner(name!), { isOnline: true })],
+        result: () => ({ harts: numbersOf(state, name!) }),
+      };
+    }
     case 'disk.clone':
       return once(
         () => {
@@ -179,6 +194,8 @@ export function effectOf(
         () => {
           state.guests.set(name!, { runs: false, serviceRuns: false, installed, booted: installed, disk });
           state.banks[name!] = { owner: name!, isOnline: true };
+          for (const hart of state.harts)
+            if (hart.owner === null) Object.assign(hart, { owner: name!, isOnline: true });
         },
         () => ({ memoryBytes: BANK_BYTES }),
       );
@@ -274,7 +291,15 @@ function refusalOf(state: ModelState, primitive: PrimitiveName, args: Args): Nod
     case 'microvisor.devirtualize':
       if (!state.isVirtualized) return undefined;
       if (state.guests.size > 1) return failure('refused', 'two guests exist');
-      return [...state.guests.values()].some(({ runs }) => runs) ? undefined : failure('refused', 'no guest runs');
+      if (![...state.guests.values()].some(({ runs }) => runs)) return failure('refused', 'no guest runs');
+      if (state.idleHarts.length === 0) return undefined;
+      return failure(
+        'refused',
+        `every hart has to be online in the one OS there is; hart ${state.idleHarts.join(', ')} is not`,
+      );
+    case 'cpu.give-up':
+      if (state.harts.length === 1 || hartsToGiveUp(state, args) < state.harts.length) return undefined;
+      return failure('refused', `the node has ${state.harts.length} harts: a guest cannot give up all of them`);
     case 'memory.replace':
       if (!state.isVirtualized) return failure('not-virtualized', 'the node is bare');
       return state.bankIsFree ? undefined : failure('refused', 'every bank has an owner');
@@ -322,6 +347,20 @@ function refusalOf(state: ModelState, primitive: PrimitiveName, args: Args): Nod
       return undefined;
   }
 }
+
+function change(harts: readonly ModelHart[], what: Partial<ModelHart>): void {
+  for (const hart of harts) Object.assign(hart, what);
+}
+
+/** None of a node that has one. */
+function hartsToGiveUp({ harts }: ModelState, args: Args): number {
+  const asked = args['harts'];
+  if (harts.length === 1) return 0;
+  return typeof asked === 'number' ? asked : Math.floor(harts.length / 2);
+}
+
+const numbersOf = ({ harts }: ModelState, owner: GuestName | null): number[] =>
+  harts.flatMap((hart, number) => (hart.owner === owner ? [number] : []));
 
 const notRunning = (name: GuestName): NodeFailure => failure('guest-not-running', `${name} does not run`);
 

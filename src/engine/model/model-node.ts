@@ -18,7 +18,7 @@ import type {
 import { OwnerSpans } from '../owner-spans.ts';
 import type { FailureCode, ServiceSpec } from '../primitives.ts';
 import { effectOf, failure } from './model-effects.ts';
-import { type ModelDisk, ModelState } from './model-state.ts';
+import { type ModelHardware, ModelState } from './model-state.ts';
 
 export interface ModelTiming {
   readonly ms: number;
@@ -32,8 +32,7 @@ export interface ModelTiming {
 export interface ModelOptions {
   /** Asked when the primitive begins, at `nowNs`. */
   readonly timing: (request: ActRequest, nowNs: number) => ModelTiming;
-  /** Disks the node has besides the system disk. */
-  readonly disks: readonly ModelDisk[];
+  readonly hardware: ModelHardware;
   /** Called when a primitive begins; what it returns is what the world does instead. */
   readonly interfere?: (request: ActRequest, model: ModelNode) => Interference | undefined;
   /**
@@ -89,7 +88,7 @@ export class ModelNode implements NodePort {
   /** `from`: a node that this one begins as a copy of. */
   constructor(options: ModelOptions, from?: ModelNode) {
     this.#options = options;
-    this.state = from ? from.state.copy() : new ModelState(options.disks);
+    this.state = from ? from.state.copy() : new ModelState(options.hardware);
     if (!from) return;
     this.nowNs = from.nowNs;
     this.boots = from.boots;

@@ -21,14 +21,22 @@ export interface ModelBank {
   isOnline: boolean;
 }
 
+/** A hart of the node. */
+export interface ModelHart {
+  owner: GuestName | null;
+  /** The owner's OS uses it. */
+  isOnline: boolean;
+}
+
 /** Disk of the OS that owns the node when a run begins. */
 const SYSTEM_DISK = 'system';
 
-/** A disk of the node besides the system disk. */
-export interface ModelDisk {
-  readonly name: string;
-  /** The OS that boots has it, whichever that is. */
-  readonly attached: boolean;
+/** What the node is made of. */
+export interface ModelHardware {
+  /** Besides the system disk. `attached`: the OS that boots has it, whichever that is. */
+  readonly disks: readonly { readonly name: string; readonly attached: boolean }[];
+  /** How many; null: one. */
+  readonly harts: number | null;
 }
 
 export class ModelState {
@@ -43,6 +51,8 @@ export class ModelState {
     old: { owner: 'old', isOnline: true },
     new: { owner: 'old', isOnline: true },
   };
+  /** With one hart, or when it was given none, a second guest shares the first. */
+  readonly harts: ModelHart[];
   /** Disks besides the system disk that the node came with. */
   readonly disks: Set<string>;
   /** `<guest>:<disk>` */
@@ -53,9 +63,10 @@ export class ModelState {
   /** Disks that whichever OS boots has. */
   readonly #data: readonly string[];
 
-  constructor(disks: readonly ModelDisk[]) {
+  constructor({ disks, harts }: ModelHardware) {
     this.disks = new Set(disks.map(({ name }) => name));
     this.#data = disks.filter(({ attached }) => attached).map(({ name }) => name);
+    this.harts = Array.from({ length: harts ?? 1 }, () => ({ owner: 'old', isOnline: true }));
     this.#bare(1);
   }
 
@@ -79,6 +90,11 @@ export class ModelState {
     return GUEST_NAMES.some((side) => this.banks[side].owner === null || !this.banks[side].isOnline);
   }
 
+  /** Numbers of the harts that no OS uses. */
+  get idleHarts(): readonly number[] {
+    return this.harts.flatMap(({ owner, isOnline }, number) => (owner === null || !isOnline ? [number] : []));
+  }
+
   ownerOf(device: string): GuestName | null {
     const moved = this.devices.get(device);
     if (moved !== undefined) return moved;
@@ -98,6 +114,11 @@ export class ModelState {
     this.holders.delete(name);
     for (const side of GUEST_NAMES)
       if (this.banks[side].owner === name) this.banks[side] = { owner: null, isOnline: false };
+    for (const hart of this.harts) if (hart.owner === name) this.#giveUp(hart);
+    const [heir] = this.guests.keys();
+    const [first] = this.harts;
+    if (heir && first && !this.harts.some(({ owner }) => owner === heir))
+      Object.assign(first, { owner: heir, isOnline: true });
     for (const entry of this.attached) if (entry.startsWith(`${name}:`)) this.attached.delete(entry);
     for (const [device, owner] of this.devices) if (owner === name) this.devices.set(device, null);
   }
@@ -113,6 +134,12 @@ export class ModelState {
     this.guests.clear();
     this.guests.set(this.committed, { runs: false, serviceRuns: false, installed, booted: 0, disk });
     for (const side of GUEST_NAMES) this.banks[side] = { owner: null, isOnline: false };
+    for (const hart of this.harts) this.#giveUp(hart);
+  }
+
+  #giveUp(hart: ModelHart): void {
+    hart.owner = null;
+    hart.isOnline = false;
   }
 
   /** The committed OS on the bare node; the run calls it `old` from now on. */
@@ -129,10 +156,12 @@ export class ModelState {
     this.holders.add('old');
     for (const disk of this.#data) this.attached.add(`old:${disk}`);
     for (const side of GUEST_NAMES) this.banks[side] = { owner: 'old', isOnline: true };
+    for (const hart of this.harts) Object.assign(hart, { owner: 'old', isOnline: true });
   }
 
   copy(): ModelState {
-    const copy = new ModelState(this.#data.map((name) => ({ name, attached: true })));
+    const disks = this.#data.map((name) => ({ name, attached: true }));
+    const copy = new ModelState({ disks, harts: this.harts.length });
     copy.disks.clear();
     for (const disk of this.disks) copy.disks.add(disk);
     copy.isOn = this.isOn;
@@ -143,6 +172,7 @@ export class ModelState {
     copy.holders.clear();
     for (const holder of this.holders) copy.holders.add(holder);
     for (const side of GUEST_NAMES) copy.banks[side] = { ...this.banks[side] };
+    for (const [number, hart] of this.harts.entries()) copy.harts[number] = { ...hart };
     copy.attached.clear();
     for (const entry of this.attached) copy.attached.add(entry);
     for (const [device, owner] of this.devices) copy.devices.set(device, owner);
@@ -166,6 +196,7 @@ export class ModelState {
       +old.isOnline,
       other.owner,
       +other.isOnline,
+      this.harts.map(({ owner, isOnline }) => `${owner}${+isOnline}`),
       [...this.disks].sort(),
       [...this.attached].sort(),
       [...this.devices].map(String).sort(),

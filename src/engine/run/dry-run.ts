@@ -21,7 +21,7 @@ export async function dryRun(
   onProgress: ProgressListener = () => {},
   timing = priorTiming(plan),
 ): Promise<Report> {
-  const port = new ModelNode({ timing, disks: plan.node.disks });
+  const port = new ModelNode({ timing, hardware: plan.node });
   const { bootId, nowNs, clock, facts } = await port.status();
   onProgress({ type: 'run-start', plan, isResumed: false, journalPath: '' }, false);
   const driver = new RunDriver({

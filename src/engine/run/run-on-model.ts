@@ -57,7 +57,7 @@ export async function runOnModel(compiled: CompiledPlan, options: ModelRunOption
   const keys = new Map<string, string>();
   let lostPower = false;
   const node = new ModelNode({
-    disks: plan.node.disks,
+    hardware: plan.node,
     timing: (request, nowNs) => {
       const timing = options.timing(request, nowNs);
       const leftMs = ((request.deadlineNs ?? Number.POSITIVE_INFINITY) - nowNs) / NS_PER_MS;

@@ -59,7 +59,7 @@ export class NominalWay {
   /** The figures of a run with these times, or undefined where it would not go this way. */
   async figures(timing: (request: ActRequest) => ModelTiming): Promise<readonly PhaseFigures[] | undefined> {
     const { plan } = this.#compiled;
-    const node = new ModelNode({ timing, disks: plan.node.disks });
+    const node = new ModelNode({ timing, hardware: plan.node });
     const spans = new Map<string, { fromNs: number; toNs: number }>();
     for (const leg of this.#legs) {
       const fromNs = node.nowNs;

@@ -1,5 +1,5 @@
 // Harts are given up and taken up by the OS itself, by CPU hot-plug. On a node with one hart there is nothing to do.
-import { needsRunning, needsVirtualized } from './requirements.ts';
+import { clears, needsRunning, needsVirtualized, sets } from './requirements.ts';
 import { forGuest, GUEST, guestArg, node, type StepKind, undoneBy } from './step-kind.ts';
 
 const HARTS_MAX = 3;
@@ -23,7 +23,7 @@ export const CPU_STEPS: readonly StepKind[] = [
     atomic: false,
     volatile: true,
     requires: [needsVirtualized, needsRunning()],
-    effects: [],
+    effects: [sets('harts-offline')],
     prior: { ms: 100 },
   },
   {
@@ -37,7 +37,7 @@ export const CPU_STEPS: readonly StepKind[] = [
     atomic: false,
     volatile: true,
     requires: [needsRunning()],
-    effects: [],
+    effects: [clears('harts-offline')],
     prior: { ms: 100 },
   },
 ];

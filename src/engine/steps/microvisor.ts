@@ -44,6 +44,13 @@ export const MICROVISOR_STEPS: readonly StepKind[] = [
         message: 'expected one guest, but two exist at this point',
         hint: 'vm.destroy the one that does not have the service before',
       },
+      {
+        fact: 'harts-offline',
+        is: false,
+        code: 'MV0317',
+        message: 'expected every hart to be online, but some were given up and not taken up by this point',
+        hint: 'let the guest that stays take them up before: cpu.take-up',
+      },
     ],
     effects: [clears('virtualized')],
     prior: { ms: 1 },

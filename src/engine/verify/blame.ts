@@ -76,6 +76,8 @@ function aspect({ spot }: State, facet: string): string {
       return String(state.guests.has(name === 'old' ? 'old' : 'new'));
     case 'bank':
       return GUEST_NAMES.map((side) => JSON.stringify(state.banks[side])).join();
+    case 'hart':
+      return JSON.stringify(state.harts[Number(name)]);
     case 'disk':
       return String(state.disks.has(name));
     case 'data':

@@ -45,6 +45,10 @@ function ownersOf(state: ModelState): readonly Deviation[] {
     const message = owner === null ? 'a bank of memory has no owner' : `a bank of memory is not in use by ${owner}`;
     if (owner === null || !isOnline) deviations.push({ property: 'nothing-left', facet: `bank:${side}`, message });
   }
+  for (const hart of state.idleHarts) {
+    const message = `hart ${hart} is offline`;
+    deviations.push({ property: 'nothing-left', facet: `hart:${hart}`, message });
+  }
   if (state.holders.size === 1 && state.committed !== state.serving) {
     const message = `after a loss of power the node would boot ${state.committed}, but ${state.serving} has the service`;
     deviations.push({ property: 'boots-what-serves', facet: 'committed', message });

@@ -5,6 +5,7 @@
 import type { NewRecord } from '../journal/record-line.ts';
 import { Crash, endsAfter, endsBefore, type Fate, interferenceOf, losesPower, usesAllTime } from '../model/fate.ts';
 import { ModelNode, type ModelTiming, type RunningAct } from '../model/model-node.ts';
+import type { ModelHardware } from '../model/model-state.ts';
 import type { ActRequest } from '../node-port.ts';
 import type { PlannedPhase } from '../plan/plan.ts';
 import { priorTiming } from '../run/dry-run.ts';
@@ -45,7 +46,7 @@ export const isParked = ({ driver: { snapshot, outstanding } }: Spot): boolean =
 export class Rounds {
   readonly #compiled: CompiledPlan;
   readonly #evaluator: UnknownEvaluator;
-  readonly #disks: CompiledPlan['plan']['node']['disks'];
+  readonly #hardware: ModelHardware;
   readonly #timing: (request: ActRequest, nowNs: number) => ModelTiming;
   readonly #fates: PossibleFates;
 
@@ -54,7 +55,7 @@ export class Rounds {
     const { plan } = compiled;
     this.#compiled = compiled;
     this.#evaluator = evaluator;
-    this.#disks = plan.node.disks;
+    this.#hardware = { ...plan.node, harts: plan.node.harts ?? hartsMin(compiled) };
     const prior = priorTiming(plan);
     this.#timing = (request, nowNs) => {
       const { ms, downtimeMs } = prior(request);
@@ -64,7 +65,7 @@ export class Rounds {
   }
 
   start(): Spot {
-    const node = new ModelNode({ timing: this.#timing, disks: this.#disks });
+    const node = new ModelNode({ timing: this.#timing, hardware: this.#hardware });
     return { driver: this.#driver(node, undefined).state, node, conditions: new Map() };
   }
 
@@ -162,7 +163,7 @@ export class Rounds {
       struck = { id: idOf(request), fate };
       return settled(act, fate, node.nowNs, untilNs);
     };
-    const node = new ModelNode({ timing: this.#timing, disks: this.#disks, interfere, settle }, spot.node);
+    const node = new ModelNode({ timing: this.#timing, hardware: this.#hardware, interfere, settle }, spot.node);
     if (isLate) node.nowNs = Math.max(node.nowNs, phaseEndNs - NS_PER_MS);
     const end = new RoundEnd();
     const driver = this.#driver(node, spot.driver, (record) => {
@@ -211,7 +212,7 @@ export class Rounds {
   }
 
   #copy(node: ModelNode): ModelNode {
-    return new ModelNode({ timing: this.#timing, disks: this.#disks }, node);
+    return new ModelNode({ timing: this.#timing, hardware: this.#hardware }, node);
   }
 
   #driver(
@@ -269,6 +270,9 @@ class RoundEnd {
     this.error = error;
   }
 }
+
+/** A playbook that has harts change hands has to do so right on a node that has several. */
+const hartsMin = ({ steps }: CompiledPlan): number => (steps.some(({ uses }) => uses.startsWith('cpu.')) ? 2 : 1);
 
 /** Of acts under way any can be over first, and where the run waits for a time as well, that can come before all of them. */
 function firstOf(
