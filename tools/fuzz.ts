@@ -1,39 +1,49 @@
 /**
  * Mutated playbooks, fragments, calendars and tests through validate (with its outputs and fixes), fmt, plan and verify:
- * no exception, no hang. `node tools/fuzz.ts [--count 100000] [--seed 1] [--verify-every 20]`; a file that breaks a promise
- * is written to reports/fuzz and made again by its number: `--only NUMBER`.
+ * no exception, no hang. `node tools/fuzz.ts [--count 100000] [--seed 1] [--states 200] [--whole-every 100]`: verify looks at
+ * so many states of each plan, and at all of them now and then. A file that breaks a promise is written to reports/fuzz
+ * and made again by its number: `--only NUMBER`.
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { STARTER } from '../src/cli/starter-playbook.ts';
-import { verifyPlan } from '../src/engine/verify/verify-plan.ts';
+import { stepsOf } from '../src/engine/plan/plan.ts';
+import { counterTests } from '../src/engine/verify/counter-test.ts';
+import { STATES_MAX } from '../src/engine/verify/explore.ts';
+import { renderVerification } from '../src/engine/verify/render-verification.ts';
+import { type Verification, verifyPlan } from '../src/engine/verify/verify-plan.ts';
 import { mutated, randomFrom } from './fuzz/mutate.ts';
+import { smallPlaybook } from './fuzz/small-playbook.ts';
 import { tryFile } from './fuzz/try-file.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const OUT = join(ROOT, 'reports/fuzz');
 /** Whatever is written in a file of at most a mebibyte, it is judged within this. */
 const CPU_MS_MAX = 5_000;
+/** A playbook whose every state is seen. */
+const WHOLE_CPU_MS_MAX = 60_000;
 
 const { values } = parseArgs({
   options: {
     count: { type: 'string', default: '100000' },
     seed: { type: 'string', default: '1' },
-    'verify-every': { type: 'string', default: '20' },
+    states: { type: 'string', default: '200' },
+    'whole-every': { type: 'string', default: '100' },
     only: { type: 'string' },
   },
 });
-const [count, seed, verifyEvery] = [values.count, values.seed, values['verify-every']].map(Number) as [
-  number,
-  number,
-  number,
-];
+const [count, seed, statesMax, wholeEvery] = [values.count, values.seed, values.states, values['whole-every']].map(
+  Number,
+) as [number, number, number, number];
+/** Playbooks that can be seen whole. */
+const SMALL = 100;
 
-/** Whole playbooks more often than examples of mistakes. */
-const whole = [STARTER, ...yamlIn(join(ROOT, 'playbooks'))];
+/** Playbooks that make sense more often than examples of mistakes. */
+const sensible = [STARTER, ...yamlIn(join(ROOT, 'playbooks'))];
 const bases = [
-  ...Array(8).fill(whole).flat(),
+  ...Array(8).fill(sensible).flat(),
+  ...Array.from({ length: SMALL }, (_, number) => smallPlaybook(randomFrom(number))),
   ...['playbooks/fragments', 'playbooks/calendars', 'test/engine/diagnostics', 'test/engine/language']
     .flatMap((folder) => yamlIn(join(ROOT, folder)))
     .filter((text) => !text.includes('\0')),
@@ -55,7 +65,7 @@ function neighbour(path: string): Uint8Array {
   return typeof file === 'string' ? new TextEncoder().encode(file) : file;
 }
 
-let [findings, sound, plans, verified, slowestMs, broken] = [0, 0, 0, 0, 0, 0];
+let [findings, sound, plans, whole, violations, slowestMs, broken] = [0, 0, 0, 0, 0, 0, 0];
 const startedAt = process.cpuUsage();
 const [first, last] = values.only === undefined ? [0, count] : [Number(values.only), Number(values.only) + 1];
 for (let number = first; number < last; number++) {
@@ -67,10 +77,10 @@ for (let number = first; number < last; number++) {
     if (tried.findings === 0) sound += 1;
     if (tried.plan) {
       plans += 1;
-      if (plans % verifyEvery === 0) {
-        await verifyPlan(tried.plan);
-        verified += 1;
-      }
+      const verification = await verifyPlan(tried.plan, plans % wholeEvery === 0 ? STATES_MAX : statesMax);
+      violations += verification.violations.length;
+      if (verification.isComplete) whole += 1;
+      tellStories(verification);
     }
   } catch (error) {
     tell(number, file, String((error as Error).stack ?? error));
@@ -78,7 +88,14 @@ for (let number = first; number < last; number++) {
   const { user, system } = process.cpuUsage(before);
   const ms = (user + system) / 1e3;
   slowestMs = Math.max(slowestMs, ms);
-  if (ms > CPU_MS_MAX) tell(number, file, `took ${Math.round(ms)} ms of CPU time`);
+  if (ms > (plans % wholeEvery === 0 ? WHOLE_CPU_MS_MAX : CPU_MS_MAX))
+    tell(number, file, `took ${Math.round(ms)} ms of CPU time`);
+}
+
+/** As verify prints them, and writes them as tests. */
+function tellStories(verification: Verification): void {
+  renderVerification(verification, { color: false, file: verification.plan.file });
+  counterTests(verification.plan, stepsOf(verification.plan), verification.violations);
 }
 
 function tell(number: number, file: Uint8Array | string, what: string): void {
@@ -91,6 +108,6 @@ function tell(number: number, file: Uint8Array | string, what: string): void {
 const { user, system } = process.cpuUsage(startedAt);
 console.log(
   `${last - first} files, seed ${seed}: ${broken} broke a promise; ${findings} findings, ${sound} files without any, ` +
-    `${plans} planned, ${verified} verified; slowest ${Math.round(slowestMs)} ms, ${((user + system) / 1e6).toFixed(1)} s of CPU time`,
+    `${plans} planned and verified, ${whole} of them whole, with ${violations} violations; slowest ${Math.round(slowestMs)} ms, ${((user + system) / 1e6).toFixed(1)} s of CPU time`,
 );
 if (broken > 0) process.exitCode = 1;

@@ -7,13 +7,14 @@ import { makePlan, type Plan, parseYaml, validatePlaybook } from '../../src/engi
 import { type PlannedBudget, type PlannedGate, type PlannedPhase, stepsOf } from '../../src/engine/plan/plan.ts';
 import { readTest } from '../../src/engine/playbook-test/read-test.ts';
 import { runTest } from '../../src/engine/playbook-test/run-test.ts';
-import { Random } from '../../src/engine/simulate/random.ts';
 import { outlineOf } from '../../src/engine/validate/outline.ts';
 import { counterTests } from '../../src/engine/verify/counter-test.ts';
 import type { Property } from '../../src/engine/verify/properties.ts';
 import { renderVerification } from '../../src/engine/verify/render-verification.ts';
 import { tellStory } from '../../src/engine/verify/story.ts';
 import { type Verification, verifyPlan } from '../../src/engine/verify/verify-plan.ts';
+import { randomFrom } from '../../tools/fuzz/mutate.ts';
+import { smallPlaybook } from '../../tools/fuzz/small-playbook.ts';
 import { OFFLINE, ONLINE, planOf, TestFolders } from './model-run.ts';
 
 const RESTART = join(import.meta.dirname, '../../playbooks/online-os-restart.yaml');
@@ -354,7 +355,7 @@ ${['one', 'two', 'three'].map(step).join('\n')}
 
   it('a run of steps beside each other goes on after a crash as without it, however they need each other', async () => {
     for (let seed = 1; seed <= 12; seed++) {
-      const plan = planAnyway(stepsBesideEachOther(new Random(seed)));
+      const plan = planAnyway(smallPlaybook(randomFrom(seed)));
       const { violations, isComplete } = await verifyPlan(plan);
       expect(isComplete, `seed ${seed}`).toBe(true);
       const alarms = violations.filter(({ property }) => property !== 'nothing-left' && property !== 'parked-serving');
@@ -369,39 +370,6 @@ ${['one', 'two', 'three'].map(step).join('\n')}
     expect(await verifyPlan(online, 100)).toMatchObject({ isComplete: false });
   });
 });
-
-/** A phase of two to four steps that need some of those before them. */
-function stepsBesideEachOther(random: Random): string {
-  const below = (limit: number): number => Math.floor(random.uniform() * limit);
-  const oneOf = (texts: readonly string[]): string => texts[below(texts.length)]!;
-  const command = (index: number): string =>
-    `uses: guest.run, with: { guest: old, argv: [do${index}] }, undo: { uses: guest.run, with: { guest: old, argv: [undo${index}] } }`;
-  const steps = Array.from({ length: 2 + below(3) }, (_, index) => {
-    const needs = Array.from({ length: index }, (_, before) => `s${before}`).filter(() => random.uniform() < 0.4);
-    const what = oneOf([
-      command(index),
-      `${command(index)}, retry: { attempts: 2, delay: 3s }`,
-      `${command(index)}, onFailure: pause`,
-      `${command(index)}, doneIf: { uses: guest.run, with: { guest: old, argv: [ask] } }`,
-      'uses: guest.facts, with: { guest: old }, onFailure: continue',
-      'uses: pause, with: { for: 5s }',
-      `uses: disk.clone, with: { from: old, disk: d${index} }`,
-    ]);
-    return `      - { id: s${index}, ${what}, needs: [${needs.join(', ')}] }`;
-  });
-  return `apiVersion: mvctl/v1
-kind: Playbook
-name: beside
-phases:
-  - id: work
-${oneOf(['', '    timeout: 20m\n', '    retry: { attempts: 2, delay: 5s }\n'])}    steps:
-${steps.join('\n')}
-  - id: commit
-    steps:
-      - { id: checked, uses: service.check }
-      - { id: commit, uses: commit, with: { guest: old } }
-`;
-}
 
 describe('a step that is switched off', () => {
   it('by the value of a variable is not dead', async () => {
