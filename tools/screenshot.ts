@@ -19,10 +19,11 @@ try {
   await using browser = await startBrowser();
   for (const scheme of ['light', 'dark'] as const) {
     const { page: opened } = await browser.open(page, scheme);
-    // Down to the end of the picture: the tables below it are text.
-    const box = await opened.locator('svg').boundingBox();
+    // Down to what the guests used, or to the end of the picture: what is below is text.
+    const accounts = opened.locator('.card:has([data-exits])');
+    const box = await ((await accounts.count()) > 0 ? accounts : opened.locator('svg')).boundingBox();
     const { width } = opened.viewportSize()!;
-    const clip = { x: 0, y: 0, width, height: Math.ceil(box!.y + box!.height + 40) };
+    const clip = { x: 0, y: 0, width, height: Math.ceil(box!.y + box!.height + 6) };
     await opened.screenshot({ path: `${target}-${scheme}.png`, fullPage: true, clip });
   }
 } finally {

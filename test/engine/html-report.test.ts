@@ -21,6 +21,11 @@ async function modelReport(file: string, failing?: string): Promise<Report> {
   return reportOf(await runPlan(plan, options(modelFor(plan, fails), folders.make())));
 }
 
+const accountOf = (
+  exits: { readonly [cause: string]: number },
+  spent: { readonly ranMs: number; readonly waitedMs: number; readonly monitorMs: number; readonly idleMs: number },
+) => ({ exits, ...spent, switches: 7, wakeUsMax: 30 });
+
 if (CHROMIUM === undefined)
   console.warn('no Chromium here: install the Debian package chromium, or set MVCTL_CHROMIUM');
 
@@ -33,13 +38,18 @@ describe.skipIf(CHROMIUM === undefined)('the HTML report in Chromium', { timeout
     const measured = compareReports(await modelReport(ONLINE), await modelReport(OFFLINE));
     // A model has no traps of its own.
     const phases = measured.phases.map((phase, index) => ({ ...phase, traps: { '0x9': 7 * index, '0x80000007': 3 } }));
+    const guests = {
+      old: accountOf({ wfi: 1_200, timer: 300 }, { ranMs: 1_500, waitedMs: 250, monitorMs: 50, idleMs: 3_200 }),
+      new: accountOf({ wfi: 40, external: 600 }, { ranMs: 4_500, waitedMs: 0, monitorMs: 500, idleMs: 0 }),
+    };
     const latencyMs = { p50: 0.5, p99: 2, max: 40 };
     const load = {
       short: { requests: 900, failed: 2, failures: { reset: 2 }, latencyMs },
       keepAlive: { requests: 80, failed: 0, failures: {}, latencyMs },
       download: { requests: 3, failed: 0, failures: {}, latencyMs: null },
     };
-    report = { ...measured, phases, service: { ...measured.service!, load } };
+    const microvisor = { ...measured.microvisor!, guests };
+    report = { ...measured, phases, microvisor, service: { ...measured.service!, load } };
   }, 120_000);
   afterAll(async () => {
     await browser[Symbol.asyncDispose]();
@@ -96,6 +106,27 @@ describe.skipIf(CHROMIUM === undefined)('the HTML report in Chromium', { timeout
       ['requests on kept connections', '80', '0', '', '0.5ms', '2ms', '40ms'],
       ['downloads', '3', '0', '', '-', '-', '-'],
     ]);
+  });
+
+  it('tells what each guest used, with bars to scale', async () => {
+    const { page } = await show(report, 'dark');
+    const [, , ...old] = await texts(page, '[data-guest="guest:old"] td');
+    expect(old).toEqual(['1.5s', '250ms', '50ms', '3.2s', '7', '0.03ms']);
+    const widths = (of: string): Promise<number[]> =>
+      page.locator(of).evaluateAll((found) => found.map((part) => part.getBoundingClientRect().width));
+    const time = await widths('[data-guest="guest:old"] .bar i');
+    const whole = sum(time.map(String));
+    expect(time.map((width) => width / whole)).toEqual(
+      [0.3, 0.05, 0.01, 0.64].map((share) => expect.closeTo(share, 2)),
+    );
+    const exits = ['old:wfi', 'new:external', 'old:timer', 'new:wfi', 'new:timer', 'old:all', 'new:all'];
+    const told = exits.map(async (of) => (await texts(page, `[data-exits="${of}"]`)).join());
+    expect(await Promise.all(told)).toEqual(['1,200', '600', '300', '40', '0', '1,500', '640']);
+    const [most, half] = [
+      await widths('[data-exits="old:wfi"] + td i'),
+      await widths('[data-exits="new:external"] + td i'),
+    ];
+    expect(half[0]! / most[0]!).toBeCloseTo(0.5, 1);
   });
 
   it('draws phases, M-mode entries and owners to scale', async () => {

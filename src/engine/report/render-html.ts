@@ -2,6 +2,7 @@
 import type { Report } from '../generated/report.ts';
 import { formatMs } from '../values/duration.ts';
 import { figures } from './html/figures.ts';
+import { guestTables } from './html/guest-tables.ts';
 import { Markup, markup } from './html/markup.ts';
 import { STYLE } from './html/style.ts';
 import { comparisonTable, loadTable, phaseTable, predictionTable, stepTables, systemTable } from './html/tables.ts';
@@ -33,6 +34,7 @@ ${failureCard(report)}
 <div class="card">${timelineSvg(report)}</div>
 <h2>Phases</h2>
 <div class="card">${phaseTable(report)}</div>
+${guestTables(report)}
 ${loadTable(report)}
 ${predictionTable(report)}
 ${comparisonTable(report)}

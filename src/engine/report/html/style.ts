@@ -46,6 +46,15 @@ th { text-align: right; color: var(--faint); font-weight: 500; font-size: 13px; 
 td { text-align: right; } th:first-child, td:first-child, .text { text-align: left; }
 th, td { padding: 5px 10px; border-bottom: 1px solid var(--line); white-space: nowrap; }
 tbody tr:last-child td { border-bottom: 0; }
+.bar { display: flex; height: 12px; min-width: 180px; background: var(--track); border-radius: 3px; overflow: hidden; }
+.bar i { background: var(--other); } .bar .old { background: var(--old); } .bar .new { background: var(--new); }
+.bar .ran, .legend .ran::before { background: var(--good); } .bar .waited, .legend .waited::before { background: var(--bad); }
+.bar .monitor, .legend .monitor::before { background: var(--microvisor); }
+.bar .idle, .legend .idle::before { background: var(--line); }
+.legend { color: var(--faint); font-size: 13px; margin-top: 8px; }
+.legend span { margin-right: 14px; }
+.legend span::before { content: ""; display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 5px; }
+.card + .card { margin-top: 12px; }
 .wrap { white-space: normal; }
 details { margin: 6px 0; } summary { cursor: pointer; }
 footer { margin-top: 28px; color: var(--faint); font-size: 13px; }
