@@ -21,8 +21,8 @@ import type { DeviceTreeNode, DeviceTreeValue, SideMemory } from '../door.ts';
 
 /** Single-letter extensions and their suffixes in the order of [Unpriv] "ISA Extension Naming Conventions". */
 const ISA_BASE = 'rv64i';
-const ISA_EXTENSIONS = ['i', 'm', 'a', 'f', 'd', 'c', 'zicntr', 'zicsr', 'zifencei', 'sstc'] as const;
-const ISA = 'rv64imafdc_zicntr_zicsr_zifencei_sstc';
+const ISA_EXTENSIONS = ['i', 'm', 'a', 'f', 'd', 'c', 'zicntr', 'zicsr', 'zifencei', 'sstc', 'svvptc'] as const;
+const ISA = 'rv64imafdc_zicntr_zicsr_zifencei_sstc_svvptc';
 
 /** Interrupt numbers of a hart's local controller. [Priv] "Supervisor cause register values". */
 const IRQ_S_EXT = 9;

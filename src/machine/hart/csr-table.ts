@@ -50,8 +50,9 @@ const FIOM = 1n;
 const COUNTERS = 7n; // CY, TM, IR
 const TM = 2n;
 const MODE_SV39 = 8n;
-const SATP_PPN = (1n << 44n) - 1n;
 const SATP_MODE_SHIFT = 60n;
+/** ASID (ASIDLEN is 16) and PPN. */
+const SATP_ASID_PPN = (1n << SATP_MODE_SHIFT) - 1n;
 export const satpIsSv39 = (satp: bigint): boolean => satp >> SATP_MODE_SHIFT === MODE_SV39;
 
 const bit = (n: number): number => 1 << n;
@@ -91,10 +92,10 @@ const trapVector = (value: bigint): bigint => value & ~2n;
 /** IALIGN is 16. */
 const instructionAddress = (value: bigint): bigint => value & ~1n;
 const interruptsChanged = (t: CsrTarget): void => t.interruptsChanged();
-/** "If satp is written with an unsupported MODE, the entire write has no effect". ASIDLEN is 0. */
+/** "If satp is written with an unsupported MODE, the entire write has no effect". */
 const satp = (value: bigint, old: bigint): bigint => {
   const mode = value >> SATP_MODE_SHIFT;
-  return mode === 0n || mode === MODE_SV39 ? (mode << SATP_MODE_SHIFT) | (value & SATP_PPN) : old;
+  return mode === 0n || mode === MODE_SV39 ? (mode << SATP_MODE_SHIFT) | (value & SATP_ASID_PPN) : old;
 };
 const satpPermitted = (t: CsrTarget): boolean => t.privilege === 3 || (t.mstatus & MSTATUS.TVM) === 0;
 
