@@ -74,6 +74,11 @@ export class Firmware implements MachineModeProgram {
     this.#guest = this.#bareGuest();
   }
 
+  /** Of a machine that was restored: its OS has been booted, and has all harts. */
+  osRuns(): void {
+    for (const id of this.#hartIds) this.harts.setState(id, HART_STATE.started);
+  }
+
   enter(hart: MachineModeHart, why: MachineModeEntry): MachineModeReturn {
     const charged = chargedHart(hart);
     if (why === 'resume') return this.#continue(charged);
@@ -107,7 +112,8 @@ export class Firmware implements MachineModeProgram {
     const state = bareState(side, this.#map);
     applyBareBoard(hart, state, this.harts.hartIds);
     steer(hart, side, hart.hartId, STEER.meip);
-    const load = loadOs(hart, { side, memory: sideMemory(this.#map, side), service: true }, this.#rom);
+    const os = { side, memory: sideMemory(this.#map, side), service: true, takesUp: true };
+    const load = loadOs(hart, os, this.#rom);
     try {
       let step = load.next();
       while (step.done !== true) {

@@ -111,6 +111,14 @@ export interface BytePort {
   input(bytes: Uint8Array): void;
 }
 
+/** A named port of a virtio console. */
+export interface ConsolePort extends BytePort {
+  /** A program in the guest has opened it since its device was reset last. */
+  readonly wasOpened: boolean;
+  /** Its device was reset after it had been opened: the OS that had it is gone, or on its way. Called during a run. */
+  onReset: () => void;
+}
+
 // ------------------------------------------------------------------------------------------------------- M-mode
 
 /** Why M-mode software is entered. `resume`: after a `wfi` it asked for. */
@@ -230,7 +238,7 @@ export interface PluggedDevice {
   /** For `net`. */
   readonly ethernet?: EthernetPort;
   /** For `console`: by port name. */
-  readonly ports?: ReadonlyMap<string, BytePort>;
+  readonly ports?: ReadonlyMap<string, ConsolePort>;
   /** Requests the device has taken from a ring and not completed. */
   inFlight(): number;
 }

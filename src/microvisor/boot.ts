@@ -1,18 +1,19 @@
 /** Loading a guest's OS, a step at a time, while another guest runs. */
 import { BootError, HART_STATE, loadOs, sideMemory, type Waiting } from '../firmware/index.ts';
-import type { MachineModeHart } from '../machine/index.ts';
+import type { MachineModeHart, MemoryRegion, Side } from '../machine/index.ts';
 import { onHarts, virtualizedCalls } from './cross-hart.ts';
 import type { Guest } from './guest.ts';
 import { freshContext } from './hart-context.ts';
-import { ownsMemory } from './partition.ts';
+import { ownsMemory, type Partition } from './partition.ts';
 import type { Virtualized } from './virtualized.ts';
 
 /** Whether the guest owns the memory its OS is told of at boot. */
 export function ownsBootMemory({ partition }: Virtualized, guest: Guest): boolean {
-  return sideMemory(partition.board, guest.side).own.every(({ base, bytes }) =>
-    ownsMemory(partition, guest.side, base, bytes),
-  );
+  return ownsAll(partition, guest.side, sideMemory(partition.board, guest.side).own);
 }
+
+const ownsAll = (partition: Partition, side: Side, regions: readonly MemoryRegion[]): boolean =>
+  regions.every(({ base, bytes }) => ownsMemory(partition, side, base, bytes));
 
 /**
  * The guest's OS is loaded from its disk from now on, on its boot hart. What it was before is gone; its devices have been
@@ -24,8 +25,11 @@ export function* beginBoot(hart: MachineModeHart, node: Virtualized, guest: Gues
 }
 
 function load(hart: MachineModeHart, node: Virtualized, guest: Guest): void {
-  const memory = sideMemory(node.partition.board, guest.side);
-  const os = { side: guest.side, memory, service: guest.side === node.production };
+  const { side } = guest;
+  const memory = sideMemory(node.partition.board, side);
+  // What it has given up, or never had, is not there to be taken up.
+  const takesUp = side === node.production && ownsAll(node.partition, side, memory.takeUp);
+  const os = { side, memory, service: side === node.production, takesUp };
   guest.phase = { kind: 'booting', hartId: hart.hartId, loader: loadOs(hart, os, node.rom), waits: false };
   guest.bootError = undefined;
 }

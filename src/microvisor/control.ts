@@ -48,6 +48,8 @@ export class Control {
         return yield* this.#createVm(hart, request);
       case 'bootVm':
         return yield* this.#bootVm(hart, request.side);
+      case 'stopVm':
+        return yield* this.#stopVm(hart, request.side);
       case 'destroyVm':
         return yield* this.#destroyVm(hart, request.side, request.force);
       case 'moveSlot':
@@ -90,6 +92,13 @@ export class Control {
       throw new Refusal('not-owner', `guest ${side} does not own the memory its OS would be told of`);
     }
     yield* beginBoot(hart, this.#node, guest);
+  }
+
+  /** The only OS there is has the node's power switch, as on a bare node. */
+  *#stopVm(hart: MeteredHart, side: Side): Waiting<void> {
+    const guest = this.#guest(side);
+    if (this.#node.guests.size === 1) throw new Refusal('last-guest', `guest ${side} is the only one`);
+    if (guest.isAlive) yield* stopGuest(this.#node, hart, guest);
   }
 
   *#destroyVm(hart: MeteredHart, side: Side, force: boolean): Waiting<void> {

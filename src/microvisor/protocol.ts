@@ -26,6 +26,8 @@ export type ControlRequest =
     }
   /** Starts loading the guest's OS from its boot disk; `status` tells when it runs. */
   | { readonly op: 'bootVm'; readonly side: Side }
+  /** Takes the power from a guest, which keeps what it owns and can be booted again. */
+  | { readonly op: 'stopVm'; readonly side: Side }
   /** Ends a guest, resets its devices, frees all it owned. A guest that runs is ended only with `force`. */
   | { readonly op: 'destroyVm'; readonly side: Side; readonly force: boolean }
   /** Hands a device whose driver has let it go to another guest, or to nobody. */
@@ -127,6 +129,7 @@ export function decodeRequest(bytes: Uint8Array): ControlRequest {
         slots: fields.list('slots', slot),
       };
     case 'bootVm':
+    case 'stopVm':
     case 'setProduction':
       return { op, side: fields.side('side') };
     case 'destroyVm':

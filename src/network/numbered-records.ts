@@ -50,13 +50,13 @@ export class NumberedRecords {
     return this.#acknowledged;
   }
 
-  /** Reads back all that was acknowledged so far; undefined when the store does not answer. */
-  async find(deadlineNs: number): Promise<RecordsFound | undefined> {
+  /** Reads back all that was acknowledged so far; undefined when the store does not answer a reading within `limitNs`. */
+  async find(limitNs: number): Promise<RecordsFound | undefined> {
     const keys = [...this.#acknowledged];
     const lost: string[] = [];
     for (let from = 0; from < keys.length; from += BATCH) {
       const batch = keys.slice(from, from + BATCH);
-      const values = await this.#values(batch, deadlineNs);
+      const values = await this.#values(batch, this.#options.stack.clock.now() + limitNs);
       if (values === undefined) return undefined;
       lost.push(...batch.filter((key, index) => values[index] !== recordValue(key)));
     }

@@ -51,6 +51,11 @@ export class Disks {
     this.#broken.add(this.#disk(name));
   }
 
+  /** Its requests succeed again. */
+  mend(name: string): void {
+    this.#broken.delete(this.#disk(name));
+  }
+
   close(name: string): void {
     this.#open.get(name)?.close();
     this.#open.delete(name);

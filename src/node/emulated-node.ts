@@ -18,6 +18,7 @@ import {
   type Side,
   SLOTS_PER_SIDE,
   type Slot,
+  type SnapshotValue,
   TIMING,
   type Translate,
 } from '../machine/index.ts';
@@ -81,6 +82,8 @@ export class EmulatedNode {
   #made = new Map<GuestName, Side>();
   #powered = false;
   #spareCards = 0;
+  /** Told of the side of a guest that goes down. */
+  readonly #fallen = new Set<(side: Side) => void>();
   /** How to take a network card off the switch. */
   readonly #cables = new Map<Slot, () => void>();
 
@@ -118,6 +121,13 @@ export class EmulatedNode {
   /** Boots the committed OS of a node that is off and waits for its agent; false when it was on already. */
   async powerOn(deadlineNs: number): Promise<boolean> {
     if (this.#powered) return false;
+    this.#plugBootSide();
+    this.machine.reset(FIRMWARE_ENTRY);
+    await this.agentAnswers('old', deadlineNs);
+    return true;
+  }
+
+  #plugBootSide(): void {
     this.#powered = true;
     const side = this.bootSide;
     const disk = this.#config.systemDisk[side];
@@ -125,10 +135,23 @@ export class EmulatedNode {
     const guest = this.plugGuest(side, disk);
     for (const name of this.#config.attachedDisks ?? []) this.plugDisk(guest, this.freeSlot(side), name, false);
     this.#guests.set(side, guest);
-    this.machine.reset(FIRMWARE_ENTRY);
     this.beginNames();
-    await this.agentAnswers('old', deadlineNs);
-    return true;
+  }
+
+  /**
+   * A bare node that nobody has asked for anything but its boot, to go on from in another process (`wake`). Its disks are
+   * files of their own: close them before they are copied.
+   */
+  save(): SnapshotValue {
+    if (this.virtualized) throw new Error('a virtualized node cannot be saved: the Microvisor is not in the snapshot');
+    return this.machine.save();
+  }
+
+  /** In place of `powerOn`: the OS goes on where it was saved, with the disks it had then. */
+  wake(saved: SnapshotValue): void {
+    this.#plugBootSide();
+    this.#firmware.osRuns();
+    this.machine.restore(saved);
   }
 
   commitTo(side: Side): void {
@@ -234,9 +257,16 @@ export class EmulatedNode {
     const rng = machine.slot(side, SLOT.rng).plug({ kind: 'rng' });
     const port = console.ports?.get(AGENT_PORT);
     if (port === undefined) throw new Error(`a console has the ports it was made with, not ${AGENT_PORT}`);
+    const agent = new GuestAgent(port, machine.scheduler, () => machine.pause());
+    port.onReset = () => {
+      agent.drop('the guest went down');
+      for (const wentDown of this.#fallen) wentDown(side);
+      machine.pause();
+    };
     return {
       side,
-      agent: new GuestAgent(port, machine.scheduler, () => machine.pause()),
+      agent,
+      agentPort: port,
       devices: { system, net, console, rng },
       systemDisk: disk,
       extraDisks: new Map(),
@@ -366,8 +396,39 @@ export class EmulatedNode {
     return this.virtualized ? (await this.guestState(side)) === 'running' : side === this.bootSide;
   }
 
+  /** Whether there is an OS whose agent has come up: false of one that is off, crashed or still boots. */
+  isUp(name: GuestName): boolean {
+    return this.findGuest(name)?.agentPort.wasOpened === true;
+  }
+
+  /**
+   * What `work` gives, unless the guest of the side goes down over it: that is known at once, however long the work would
+   * wait. To be driven as a whole, so that nothing goes on when it is over. @throws NodeError `guest-not-running`
+   */
+  async unlessDown<T>(side: Side, work: Promise<T>): Promise<T> {
+    let fall: (side: Side) => void = () => {};
+    const down = new Promise<never>((_resolve, reject) => {
+      fall = (fallen) => {
+        if (fallen === side) reject(new NodeError('guest-not-running', `the guest of side ${side} went down`));
+      };
+    });
+    this.#fallen.add(fall);
+    try {
+      return await Promise.race([work, down]);
+    } finally {
+      this.#fallen.delete(fall);
+    }
+  }
+
+  /** Takes the power from a guest that is not up, so that it cannot come back to what is now another's. */
+  async keepDown(name: GuestName): Promise<void> {
+    if (!this.virtualized || this.findGuest(name) === undefined || this.isUp(name)) return;
+    await this.monitor.request({ op: 'stopVm', side: this.guest(name).side });
+  }
+
   /** Boots a guest that went off, and waits until its agent answers: what follows needs it. */
   async awake(name: GuestName, deadlineNs: number): Promise<void> {
+    if (this.isUp(name)) return;
     const { side } = this.guest(name);
     if (this.virtualized && (await this.guestState(side)) === 'off') {
       const before = await this.guestBoots(side);
@@ -400,13 +461,6 @@ export class EmulatedNode {
     }
   }
 
-  /** Guests with an OS that runs. */
-  async runningGuests(): Promise<GuestName[]> {
-    const running: GuestName[] = [];
-    for (const [name, side] of this.#names) if (await this.guestRuns(side)) running.push(name);
-    return running;
-  }
-
   // ------------------------------------------------------------------------------------------------------ agents
 
   /** Uses a guest's agent; the machine runs until `use` is done. @throws NodeError for what the agent reports */
@@ -420,6 +474,7 @@ export class EmulatedNode {
     }
   }
 
+  /** @throws NodeError `guest-not-running`, `timeout` and what else the agent reports */
   run(name: GuestName, argv: readonly string[], options: ExecOptions): Promise<ExecResult> {
     return this.withAgent(name, (agent) => agent.exec(argv, { env: {}, ...options }));
   }
@@ -463,8 +518,10 @@ export class EmulatedNode {
     try {
       await this.withAgent(name, (agent) => agent.shutdown(mode, { deadlineNs }));
     } catch (error) {
-      // `shutdown` ends with an error where there is no logind, and does it all the same: the caller looks at the effect.
-      if (!(error instanceof NodeError && error.code === 'refused')) throw error;
+      // `shutdown` ends with an error where there is no logind, and does it all the same; or the guest is down before it has
+      // answered. The caller looks at the effect.
+      if (!(error instanceof NodeError && (error.code === 'refused' || error.code === 'guest-not-running')))
+        throw error;
     }
     this.guest(name).agent.drop(`the guest was asked to ${mode}`);
   }

@@ -25,6 +25,8 @@ export interface WaitClock {
 
 export class Executive {
   readonly clock: WaitClock;
+  /** The node has powered itself off; called before those who wait are told. */
+  onOff: () => void = () => {};
   readonly #machine: Machine;
   readonly #realtime: boolean;
   #waiting = 0;
@@ -122,6 +124,7 @@ export class Executive {
       while (!this.#closed && !this.#held && (this.#realtime || this.#waiting > 0)) {
         const stop = machine.run(machine.now() + (this.#realtime ? REALTIME_SLICE_NS : SLICE_NS));
         if (stop === 'off') {
+          this.onOff();
           for (const reject of this.#off) reject(new NodeOffError('the node has been powered off'));
           await nextTurn();
           break;

@@ -1,5 +1,5 @@
 /** One OS instance as the node sees it: its side, its devices' far ends, and the agent inside it. */
-import type { PluggedDevice, Side } from '../machine/index.ts';
+import type { ConsolePort, PluggedDevice, Side } from '../machine/index.ts';
 import type { GuestAgent } from './guest-agent.ts';
 
 /** Which slot of its side holds what; the images are made for this order. */
@@ -32,6 +32,7 @@ export interface GuestDevices {
 export interface Guest {
   readonly side: Side;
   readonly agent: GuestAgent;
+  readonly agentPort: ConsolePort;
   readonly devices: GuestDevices;
   readonly systemDisk: string;
   /** Disks attached beyond the system disk: name to slot. */

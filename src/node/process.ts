@@ -33,6 +33,8 @@ async function main(path: string): Promise<void> {
       port?.console(side, bytes);
     },
   });
+  // The OS that has the node switched it off. What is in the write caches goes with the power.
+  node.executive.onOff = () => process.exit(0);
   const port: LocalNode = new LocalNode({ node, bootId: `boot-${config.powerOns}`, actsPath: state.acts });
   const server = await serveNode(port, state.socket, () => {
     server.close();

@@ -126,8 +126,7 @@ export class ServiceProbe {
 
   /** What the prober wrote and the service acknowledged, read back; undefined when it does not answer. */
   findRecords(deadlineMs: number): Promise<RecordsFound | undefined> {
-    const deadlineNs = this.stack.clock.now() + deadlineMs * NS_PER_MS;
-    return this.#records?.find(deadlineNs) ?? Promise.resolve({ acknowledged: 0, lost: [] });
+    return this.#records?.find(deadlineMs * NS_PER_MS) ?? Promise.resolve({ acknowledged: 0, lost: [] });
   }
 
   /** Whether a store answers a greeting. */

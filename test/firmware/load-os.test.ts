@@ -90,7 +90,12 @@ function boot(
   }
 }
 
-const osOf = (side: Side, service = true): OsToLoad => ({ side, memory: sideMemory(map, side), service });
+const osOf = (side: Side, service = true): OsToLoad => ({
+  side,
+  memory: sideMemory(map, side),
+  service,
+  takesUp: service,
+});
 
 describe.skipIf(!hasTool('mkfs.ext4'))('loading an OS from the disk of its side', () => {
   const image = makeExt4(GOOD);

@@ -28,11 +28,10 @@ export interface OsToLoad {
   readonly side: Side;
   /** `own`: the lowest region first. Kernel and initrd go to the largest; the loader works in the lowest. */
   readonly memory: SideMemory;
-  /**
-   * Whether this OS has the service and takes up the memory it can (`mv.service=1 mv.memory=1` on its command line), or is
-   * there for maintenance.
-   */
+  /** Whether this OS has the service (`mv.service=1` on its command line), or is there for maintenance. */
   readonly service: boolean;
+  /** Whether it takes up the memory it can (`mv.memory=1`): somebody else may have it. */
+  readonly takesUp: boolean;
 }
 
 export interface LoadedOs {
@@ -106,8 +105,8 @@ function* loadEntry(
   const bank = largestRegion(os.memory);
   const place = placeOs(bank, Math.max(imageBytes, kernel.bytes), initrd?.bytes ?? 0);
 
-  const service = os.service ? 1 : 0;
-  const bootargs = `${entry.append} mv.side=${os.side} mv.service=${service} mv.memory=${service}`.trim();
+  const [service, memory] = [os.service ? 1 : 0, os.takesUp ? 1 : 0];
+  const bootargs = `${entry.append} mv.side=${os.side} mv.service=${service} mv.memory=${memory}`.trim();
   consoleLine(hart, os.side, `firmware: side ${os.side} boots ${entry.label}: ${entry.linux}`);
   yield* loadFile(hart, kernel, place.kernel);
   if (initrd !== undefined) yield* loadFile(hart, initrd, place.initrd);

@@ -52,19 +52,24 @@ export const detachDisk: Primitive<'disk.detach'> = async (node, args, { deadlin
 
 /**
  * The giver lets go of the disk, which flushes it; the storage gives it to the receiver, which recovers what is on it. Each
- * part is passed over where it has been done.
+ * part is passed over where it has been done. The receiver is up before the giver lets go.
  */
 export const moveDisk: Primitive<'disk.move'> = async (node, args, context) => {
   const { deadlineNs } = context;
   if (!node.disks.has(args.name)) throw new NodeError('no-such-disk', `the node has no disk ${args.name}`);
-  const began = node.machine.now();
-  const giver = node.findGuest(args.from);
-  const holds = giver?.extraDisks.has(args.name) === true;
-  // A guest that went off uses nothing; what it had written and not flushed is lost, as with any loss of power.
-  if (holds && (await node.guestRuns(giver.side))) await command(node, args.from, args.release, deadlineNs);
-  const released = node.machine.now();
-  await detachDisk(node, { guest: args.from, name: args.name }, context);
   await node.awake(args.to, deadlineNs);
+  const began = node.machine.now();
+  let released = began;
+  if (node.findGuest(args.from)?.extraDisks.has(args.name) === true) {
+    released = await unlessItFalls(node, args.from, async () => {
+      await command(node, args.from, args.release, deadlineNs);
+      const at = node.machine.now();
+      await detachDisk(node, { guest: args.from, name: args.name }, context);
+      return at;
+    });
+    // What a guest that fell had written and not flushed is lost, as with any loss of power.
+    await detachDisk(node, { guest: args.from, name: args.name }, context);
+  }
   await attachDisk(node, { guest: args.to, name: args.name, readOnly: false }, context);
   const moved = node.machine.now();
   await command(node, args.to, args.accept, deadlineNs);
@@ -72,6 +77,20 @@ export const moveDisk: Primitive<'disk.move'> = async (node, args, context) => {
   const ms = (fromNs: number, toNs: number): number => (toNs - fromNs) / 1e6;
   return { releaseMs: ms(began, released), moveMs: ms(released, moved), acceptMs: ms(moved, accepted) };
 };
+
+/**
+ * A guest lets go of something: `work`. One that is not up, or goes down over it, has let go; it is kept down, since its OS
+ * would take up again what is another's by then. Gives when it had let go.
+ */
+async function unlessItFalls(node: EmulatedNode, giver: GuestName, work: () => Promise<number>): Promise<number> {
+  try {
+    if (node.isUp(giver)) return await work();
+  } catch (error) {
+    if (node.isUp(giver)) throw error;
+  }
+  await node.keepDown(giver);
+  return node.machine.now();
+}
 
 async function command(
   node: EmulatedNode,
@@ -97,6 +116,7 @@ export const moveDevice: Primitive<'device.move'> = async (node, args, { deadlin
   if (node.machine.slot(slot.side, slot.index).device === undefined) {
     throw new NodeError('no-such-device', `${args.device} is not in its slot any more`);
   }
+  await node.awake(args.to, deadlineNs);
   const holder = await node.slotOwner(slot);
   const from = holder === null ? owner : node.nameOf(holder);
   if (from === args.to) return { from };

@@ -121,8 +121,12 @@ export const shutDownGuest: Primitive<'guest.shutdown'> = async (node, args, { d
   const { side } = node.guest(args.guest);
   if (!node.virtualized)
     throw new NodeError('not-virtualized', 'a bare node has one OS; shutting it down ends the node');
-  if ((await node.guestState(side)) === 'off') return {};
-  await node.askToShutDown(args.guest, 'powerdown', deadlineNs);
-  await node.waitUntilGuest(side, 'is off', deadlineNs, (guest) => guest.state === 'off');
+  const before = await node.guestBoots(side);
+  if (node.isUp(args.guest)) {
+    await node.askToShutDown(args.guest, 'powerdown', deadlineNs);
+    await node.waitUntilGuest(side, 'is off', deadlineNs, (guest) => guest.state === 'off' || guest.boots > before);
+  }
+  // One that crashed has nothing left to end in good order.
+  await node.keepDown(args.guest);
   return {};
 };

@@ -13,10 +13,11 @@ export function otherBank(node: EmulatedNode, side: Side): MemoryRegion {
   return { base, bytes: map.bank[other].base + map.bank[other].bytes - base };
 }
 
-/** In the guest first, then in the Microvisor: from then on an access of the guest there is a fault. */
+/** In the guest first, then in the Microvisor: from then on an access of the guest there is a fault. A guest that is off is booted: its memory changes hands by its own means only. */
 export const giveUpMemory: Primitive<'memory.give-up'> = async (node, args, context) => {
   const guest = node.guest(args.guest);
   const region = otherBank(node, guest.side);
+  await node.awake(args.guest, context.deadlineNs);
   await memoryCommand(node, args.guest, 'give-up', context.deadlineNs);
   if (node.virtualized) await node.monitor.request({ op: 'setMemory', region, owner: null });
   return { bytes: region.bytes };
@@ -25,6 +26,7 @@ export const giveUpMemory: Primitive<'memory.give-up'> = async (node, args, cont
 export const takeUpMemory: Primitive<'memory.take-up'> = async (node, args, context) => {
   const guest = node.guest(args.guest);
   const region = otherBank(node, guest.side);
+  await node.awake(args.guest, context.deadlineNs);
   if (node.virtualized) await node.monitor.request({ op: 'setMemory', region, owner: guest.side });
   await memoryCommand(node, args.guest, 'take-up', context.deadlineNs);
   return { bytes: region.bytes };

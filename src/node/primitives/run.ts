@@ -21,6 +21,7 @@ export const beginRun: Primitive<'run.begin'> = async (node, args, { deadlineNs 
 
 export const endRun: Primitive<'run.end'> = async (node, args, { deadlineNs }) => {
   const guest = node.nameOf(node.bootSide);
+  await node.awake(guest, deadlineNs);
   const os = await readGuestFacts(node, guest, args.packages, deadlineNs);
   const { settledAtNs } = node.probe.stop();
   await node.executive.drive(node.executive.until(settledAtNs));

@@ -1,28 +1,39 @@
 /** The service: asked for like a client would, and handed over. */
 import { createHash } from 'node:crypto';
-import type { PrimitiveArgs, ServiceSpec } from '../../engine/port.ts';
+import type { GuestName, PrimitiveArgs, ServiceSpec } from '../../engine/port.ts';
+import type { Side } from '../../machine/index.ts';
 import type { HttpResult } from '../../network/index.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
 import { NETWORK } from '../guest.ts';
+import type { ExecResult } from '../guest-agent.ts';
 import { NodeError } from '../node-error.ts';
 import type { Primitive } from './table.ts';
 import { askForVeto } from './veto.ts';
 
 export const checkService: Primitive<'service.check'> = async (node, args, context) => {
   const address = args.guest === null ? NETWORK.service : NETWORK.management[node.guest(args.guest).side];
+  const drive = whileUp(node, args.guest === null ? node.serves() : node.guest(args.guest).side);
   let latencyMsMax = 0;
   let last: Said = { status: 0, bodySha256: '', body: '' };
   for (let request = 0; request < args.times; request++) {
-    if (request > 0) await node.executive.drive(node.executive.sleep(args.intervalMs * 1e6));
+    if (request > 0) await drive(node.executive.sleep(args.intervalMs * 1e6));
     if (node.machine.now() >= context.deadlineNs) {
       throw new NodeError('timeout', `the deadline passed after ${request} of ${args.times} requests`);
     }
-    const answer = await ASK[node.service.protocol](node, address, args);
+    const answer = await ASK[node.service.protocol](node, address, args, drive);
     latencyMsMax = Math.max(latencyMsMax, answer.latencyMs);
     last = answer.said;
   }
   return { ...last, latencyMsMax };
 };
+
+type Drive = <T>(work: Promise<T>) => Promise<T>;
+
+/** Lets the node run until the work is done, or the guest of the side that is asked has gone down: it will not answer. */
+const whileUp =
+  (node: EmulatedNode, side: Side | undefined): Drive =>
+  (work) =>
+    node.executive.drive(side === undefined ? work : node.unlessDown(side, work));
 
 /** Whether the service answers at its address as `service` expects. */
 export async function serves(node: EmulatedNode, service: ServiceSpec): Promise<boolean> {
@@ -48,14 +59,20 @@ type AskOnce = (
   node: EmulatedNode,
   address: string,
   args: PrimitiveArgs<'service.check'>,
+  drive: Drive,
 ) => Promise<{ readonly said: Said; readonly latencyMs: number }>;
 
 const ASK: Readonly<Record<ServiceSpec['protocol'], AskOnce>> = { http: getPage, valkey: greetStore };
 
-async function getPage(node: EmulatedNode, address: string, args: PrimitiveArgs<'service.check'>): ReturnType<AskOnce> {
+async function getPage(
+  node: EmulatedNode,
+  address: string,
+  args: PrimitiveArgs<'service.check'>,
+  drive: Drive,
+): ReturnType<AskOnce> {
   const { path, deadlineMs } = args;
   const { port } = node.service;
-  const result = await node.executive.drive(
+  const result = await drive(
     new Promise<HttpResult>((resolve) => {
       node.probe.get({ address, port, path, deadlineMs }, node.executive.pausing(resolve));
     }),
@@ -75,9 +92,10 @@ async function greetStore(
   node: EmulatedNode,
   address: string,
   { deadlineMs }: PrimitiveArgs<'service.check'>,
+  drive: Drive,
 ): ReturnType<AskOnce> {
   const { port } = node.service;
-  const { answer, latencyNs } = await node.executive.drive(
+  const { answer, latencyNs } = await drive(
     new Promise<{ answer: string; latencyNs: number }>((resolve) => {
       node.probe.ping({ address, port, deadlineMs }, node.executive.pausing(resolve));
     }),
@@ -94,7 +112,7 @@ async function greetStore(
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 export const checkRecords: Primitive<'service.records'> = async (node, { deadlineMs }) => {
-  const found = await node.executive.drive(node.probe.findRecords(deadlineMs));
+  const found = await whileUp(node, node.serves())(node.probe.findRecords(deadlineMs));
   if (found === undefined) {
     // Whoever brings the service back has to look for them.
     const acknowledged = [...node.probe.acknowledgedRecords];
@@ -133,27 +151,40 @@ function expectAnswer(
   }
 }
 
-/** From here on `to` passes packets of connections it does not know on to `from`. */
+/** From here on `to` passes packets of connections it does not know on to `from`; one that went down has none any more. */
 export const relay: Primitive<'service.relay'> = async (node, args, { deadlineNs }) => {
-  await address(node, args.to, ['relay', NETWORK.management[node.guest(args.from).side]], deadlineNs);
+  if (!node.isUp(args.from)) return {};
+  const { side } = node.guest(args.from);
+  const argv = [MV_ADDRESS, 'relay', NETWORK.management[side]];
+  try {
+    const exec = node.withAgent(args.to, (agent) => node.unlessDown(side, agent.exec(argv, { env: {}, deadlineNs })));
+    expectSuccess(args.to, argv, await exec);
+  } catch (error) {
+    if (node.isUp(args.from)) throw error;
+  }
   return {};
 };
 
 /**
  * Make before break: the receiver takes the address and announces it, and goes first on the hart from here on; then the
- * giver no longer answers for it. Connections that are open stay with the giver and reach it through the receiver.
+ * giver no longer answers for it. Connections that are open stay with the giver and reach it through the receiver. A giver
+ * that is not up is kept down, since its OS would take the address when it boots.
  */
 export const cutOver: Primitive<'service.cut-over'> = async (node, args, context) => {
   const { deadlineNs } = context;
   const to = node.guest(args.to);
   await askForVeto(node, 'cut-over', [args.from, args.to], deadlineNs);
-  // There is nobody to pass anything on to where the giver is gone, be it that it crashed.
-  const giverRuns = node.findGuest(args.from) !== undefined && (await node.guestRuns(node.guest(args.from).side));
-  if (giverRuns) await relay(node, args, context);
+  await relay(node, args, context);
+  await node.keepDown(args.from);
   await node.awake(args.to, deadlineNs);
   await address(node, args.to, ['take'], deadlineNs);
   if (node.virtualized) await node.monitor.request({ op: 'setProduction', side: to.side });
-  if (giverRuns) await address(node, args.from, ['yield'], deadlineNs);
+  try {
+    if (node.isUp(args.from)) await address(node, args.from, ['yield'], deadlineNs);
+  } catch (error) {
+    if (node.isUp(args.from)) throw error;
+  }
+  await node.keepDown(args.from);
   return {};
 };
 
@@ -161,36 +192,49 @@ const DRAIN_POLL_NS = 100_000_000;
 
 export const drain: Primitive<'service.drain'> = async (node, args, { deadlineNs }) => {
   let first: number | undefined;
-  while (node.findGuest(args.from) !== undefined && (await node.guestRuns(node.guest(args.from).side))) {
-    const connections = Number(await address(node, args.from, ['connections'], deadlineNs));
+  // The connections of a guest that goes down go with it.
+  while (node.isUp(args.from)) {
+    const connections = await connectionsOf(node, args.from, deadlineNs);
     first ??= connections;
-    if (connections === 0) {
-      await address(node, args.from, ['drop'], deadlineNs);
-      break;
-    }
+    if (connections === 0) break;
     const nextNs = node.machine.now() + DRAIN_POLL_NS;
     if (nextNs >= deadlineNs) {
       throw new NodeError('timeout', `${args.from} still has ${connections} connections of clients`);
     }
     await node.executive.drive(node.executive.until(nextNs));
   }
+  await node.awake(args.to, deadlineNs);
   await address(node, args.to, ['settle'], deadlineNs);
   return { connections: first ?? 0 };
 };
 
+/** Open connections of a guest, which has the address no longer once there are none. */
+async function connectionsOf(node: EmulatedNode, guest: GuestName, deadlineNs: number): Promise<number> {
+  try {
+    const connections = Number(await address(node, guest, ['connections'], deadlineNs));
+    if (connections === 0) await address(node, guest, ['drop'], deadlineNs);
+    return connections;
+  } catch (error) {
+    if (node.isUp(guest)) throw error;
+    return 0;
+  }
+}
+
+const MV_ADDRESS = '/usr/local/sbin/mv-address';
+
 /** What mv-address prints. */
 async function address(
   node: EmulatedNode,
-  guest: 'old' | 'new',
+  guest: GuestName,
   args: readonly string[],
   deadlineNs: number,
 ): Promise<string> {
-  const run = await node.run(guest, ['/usr/local/sbin/mv-address', ...args], { deadlineNs });
-  if (run.exitCode !== 0) {
-    throw new NodeError(
-      'exit-code',
-      `mv-address ${args.join(' ')} in ${guest} ended with ${run.exitCode}: ${run.stderr.trim()}`,
-    );
-  }
-  return run.stdout;
+  const argv = [MV_ADDRESS, ...args];
+  return expectSuccess(guest, argv, await node.run(guest, argv, { deadlineNs }));
+}
+
+/** What the command printed. @throws NodeError `exit-code` */
+function expectSuccess(guest: GuestName, argv: readonly string[], { exitCode, stdout, stderr }: ExecResult): string {
+  if (exitCode === 0) return stdout;
+  throw new NodeError('exit-code', `${argv.join(' ')} in ${guest} ended with ${exitCode}: ${stderr.trim()}`);
 }

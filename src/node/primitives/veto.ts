@@ -10,7 +10,7 @@ const ANSWER_NS_MAX = 1_000_000_000;
 const VETO = 1;
 
 /**
- * Guests that do not run, or whose agent does not answer, have no say: what they need is that somebody can help them.
+ * Guests that are not up, or whose agent does not answer, have no say: what they need is that somebody can help them.
  * @throws NodeError `vetoed` with what the guest's hook says
  */
 export async function askForVeto(
@@ -19,8 +19,7 @@ export async function askForVeto(
   guests: readonly GuestName[],
   deadlineNs: number,
 ): Promise<void> {
-  const running = await node.runningGuests();
-  for (const name of guests.filter((each) => running.includes(each))) {
+  for (const name of guests.filter((each) => node.isUp(each))) {
     const answerNs = Math.min(deadlineNs, node.machine.now() + ANSWER_NS_MAX);
     if (!(await node.withAgent(name, (agent) => agent.answers({ deadlineNs: answerNs })))) continue;
     const { exitCode, stdout } = await node.run(name, [MV_VETO, what], { deadlineNs });

@@ -4,7 +4,7 @@
  *
  * Port 0 exists only as the pair of queues the standard gives it; named ports are numbered from 1.
  */
-import type { BytePort, PluggedDevice, SnapshotValue } from '../../door.ts';
+import type { ConsolePort as OutsidePort, PluggedDevice, SnapshotValue } from '../../door.ts';
 import type { Timer, TimerSource } from '../../event-queue.ts';
 import { SnapshotPart } from '../../snapshot-part.ts';
 import { gather, scatter } from './segments.ts';
@@ -33,14 +33,15 @@ const INPUT_BYTES_MAX = 0x40_0000;
 /** Control messages that may wait for buffers: a guest that gives none loses the newest. */
 const CONTROL_MESSAGES_MAX = 256;
 
-const VERSION = 1;
+const VERSION = 2;
 
 interface ConsolePort {
   readonly id: number;
   readonly name: string;
-  readonly outside: BytePort;
-  /** The guest has it open. */
+  readonly outside: OutsidePort;
+  /** The guest has it open, or had since the last reset. */
   isOpen: boolean;
+  wasOpened: boolean;
   /** For the guest, oldest first. */
   input: Uint8Array[];
 }
@@ -85,8 +86,16 @@ export class VirtioConsole implements VirtioModel {
       id,
       name,
       isOpen: false,
+      wasOpened: false,
       input: [],
-      outside: { onOutput: () => {}, input: (bytes) => this.#input(port, bytes) },
+      outside: {
+        onOutput: () => {},
+        onReset: () => {},
+        input: (bytes) => this.#input(port, bytes),
+        get wasOpened() {
+          return port.wasOpened;
+        },
+      },
     };
     return port;
   }
@@ -170,7 +179,10 @@ export class VirtioConsole implements VirtioModel {
       this.#send(port.id, EVENT.portName, 1, new TextEncoder().encode(port.name));
       this.#send(port.id, EVENT.portOpen, 1);
     }
-    if (event === EVENT.portOpen) port.isOpen = value === 1;
+    if (event === EVENT.portOpen) {
+      port.isOpen = value === 1;
+      port.wasOpened ||= port.isOpen;
+    }
   }
 
   #send(id: number, event: number, value: number, name: Uint8Array = new Uint8Array(0)): void {
@@ -189,11 +201,14 @@ export class VirtioConsole implements VirtioModel {
     this.#queues = [];
     this.#isMultiport = false;
     this.#control = [];
-    for (const port of this.#ports) {
-      port.isOpen = false;
-      port.input = [];
-    }
     this.#timer.disarm();
+    for (const port of this.#ports) {
+      const { wasOpened } = port;
+      port.isOpen = false;
+      port.wasOpened = false;
+      port.input = [];
+      if (wasOpened) port.outside.onReset();
+    }
   }
 
   dispose(): void {
@@ -207,6 +222,7 @@ export class VirtioConsole implements VirtioModel {
       ports: this.#ports.map((port) => ({
         name: port.name,
         isOpen: port.isOpen,
+        wasOpened: port.wasOpened,
         input: port.input.map((bytes) => bytes.slice()),
       })),
     };
@@ -220,6 +236,7 @@ export class VirtioConsole implements VirtioModel {
       const saved = ports[index]!;
       if (saved.string('name') !== port.name) saved.refuse('name', `the port ${port.name} that is plugged in`);
       port.isOpen = saved.boolean('isOpen');
+      port.wasOpened = saved.boolean('wasOpened');
       port.input = saved.list('input').map((bytes) => (bytes as Uint8Array).slice());
     });
   }
