@@ -1,0 +1,91 @@
+/**
+ * A node that has been booted once and is woken as often as it is needed: a run of the campaign begins with the same
+ * server, bit for bit, and without the time of its boot.
+ */
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { deserialize, serialize } from 'node:v8';
+import type { PrimitiveArgs, PrimitiveName } from '../../src/engine/index.ts';
+import type { SnapshotValue } from '../../src/machine/index.ts';
+import { EmulatedNode } from '../../src/node/emulated-node.ts';
+import { type NodeConfig, readNodeConfig, writeNodeConfig } from '../../src/node/node-config.ts';
+import { LIMIT_S, PRIMITIVES } from '../../src/node/primitives/table.ts';
+import { createStateDirectory } from '../../src/node/state-directory.ts';
+
+const MACHINE = 'machine.v8';
+
+/** Where the names of the records are noted that clients of the node saw acknowledged. */
+export const clientsPath = (stateDir: string): string => join(stateDir, 'acknowledged.json');
+
+/** Whether there is a saved node in the folder. */
+export const isSaved = (folder: string): boolean => existsSync(join(folder, MACHINE));
+
+export interface SavedNodeSpec {
+  readonly bankMib: number;
+  readonly systemImage: string;
+  readonly images: Readonly<Record<string, string>>;
+  readonly attached: readonly string[];
+}
+
+/** Boots a node, waits until nothing of the boot is under way any more, and saves it in the folder. */
+export async function saveBootedNode(
+  folder: string,
+  { bankMib, systemImage, images, attached }: SavedNodeSpec,
+): Promise<void> {
+  const building = `${folder}.new`;
+  rmSync(building, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true });
+  const state = createStateDirectory(building);
+  const disks = Object.entries({ system: systemImage, ...images }).map(([name, base]) => [
+    name,
+    { base, overlay: join(state.disks, `${name}.overlay`) },
+  ]);
+  const config: NodeConfig = {
+    version: 1,
+    bankMib,
+    harts: 1,
+    clock: 'virtual',
+    seed: 1,
+    disks: Object.fromEntries(disks),
+    attachedDisks: attached,
+    systemDisk: { A: 'system' },
+    bootSide: 'A',
+    powerOns: 1,
+  };
+  writeNodeConfig(state.config, config);
+  const node = new EmulatedNode({ config, state, clock: { kind: 'virtual' }, onConsole: () => {} });
+  await node.powerOn(LIMIT_S['node.boot'] * 1e9);
+  await act(node, 'guest.wait-for', { guest: 'old', argv: ['/usr/local/sbin/mv-store', 'status'], intervalMs: 100 });
+  await act(node, 'guest.wait-for', { guest: 'old', argv: ['/usr/local/sbin/mv-memory', 'status'], intervalMs: 100 });
+  writeFileSync(join(building, MACHINE), serialize(node.save()));
+  node.disks.closeAll();
+  renameSync(building, folder);
+}
+
+const act = <Name extends PrimitiveName>(node: EmulatedNode, name: Name, args: PrimitiveArgs<Name>): Promise<unknown> =>
+  PRIMITIVES[name](node, args, { deadlineNs: node.machine.now() + LIMIT_S[name] * 1e9, key: '' });
+
+/** A state directory with the saved node in it, which `wakeNode` wakes. `seed` moves the random choices from here on. */
+export function copySavedNode(saved: string, stateDir: string, seed: number): void {
+  mkdirSync(stateDir, { recursive: true });
+  cpSync(join(saved, 'disks'), join(stateDir, 'disks'), { recursive: true, filter: (path) => !path.endsWith('.lock') });
+  const config = readNodeConfig(join(saved, 'node.json'))!;
+  const state = createStateDirectory(stateDir);
+  const disks = Object.entries(config.disks).map(([name, { base }]) => [
+    name,
+    { base, overlay: join(state.disks, `${name}.overlay`) },
+  ]);
+  writeNodeConfig(state.config, { ...config, seed, disks: Object.fromEntries(disks) });
+}
+
+/** The node of a state directory that was copied from the saved one, where it was when it was saved. */
+export function wakeNode(
+  saved: string,
+  stateDir: string,
+): { readonly node: EmulatedNode; readonly config: NodeConfig } {
+  const state = createStateDirectory(stateDir);
+  const config = readNodeConfig(state.config)!;
+  const node = new EmulatedNode({ config, state, clock: { kind: 'virtual' }, onConsole: () => {} });
+  node.wake(deserialize(readFileSync(join(saved, MACHINE))) as SnapshotValue);
+  return { node, config };
+}
