@@ -7,7 +7,7 @@ export { Forwarder, type ForwarderOptions } from './forwarder.ts';
 export { type HttpGetRequest, type HttpResult, httpGet } from './http-client.ts';
 export { Load, type LoadOptions } from './load/load.ts';
 export type { LoadMeasurement } from './load/load-log.ts';
-export { NumberedRecords, type RecordsFound, recordValue } from "./numbered-records.ts";
+export { NumberedRecords, type RecordsFound, recordValue } from './numbered-records.ts';
 export { type PcapOptions, PcapWriter } from './pcap.ts';
 export { ProbeLog, type ProbeOutcome, type ProbeRecord } from './probe-log.ts';
 export { measureProbe, type ProbeMeasurement } from './probe-measurement.ts';

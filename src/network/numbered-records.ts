@@ -75,4 +75,5 @@ export class NumberedRecords {
 }
 
 /** The key, again and again. */
-export const recordValue = (key: string): string => key.repeat(Math.ceil(VALUE_BYTES / key.length)).slice(0, VALUE_BYTES);
+export const recordValue = (key: string): string =>
+  key.repeat(Math.ceil(VALUE_BYTES / key.length)).slice(0, VALUE_BYTES);

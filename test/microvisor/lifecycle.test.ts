@@ -57,6 +57,20 @@ describe('a guest', () => {
     expect(node.console.B.length).toBeGreaterThan(printed + 5);
   });
 
+  it('loses its power and keeps what it has: it is booted again', () => {
+    const node = virtualized({ A: ticker('A', 'a', 1000), B: ticker('B', 'b', 1000) });
+    node.bootVm('B');
+    node.ask({ op: 'stopVm', side: 'A' });
+    expect(stateOf(node, 'A')).toBe('off');
+    const printed = { A: node.console.A.length, B: node.console.B.length };
+    node.runNs(1_000_000);
+    expect(node.console.A.length).toBe(printed.A);
+    expect(node.console.B.length).toBeGreaterThan(printed.B + 8);
+    node.ask({ op: 'stopVm', side: 'A' });
+    node.ask({ op: 'bootVm', side: 'A' });
+    node.runUntil(() => stateOf(node, 'A') === 'running', 'guest A to run again');
+  });
+
   it('that is the last one to power off takes the node with it', () => {
     const node = virtualized({ A: `${delay(1000)}${reset('A', SHUTDOWN)}` });
     expect(node.machine.run(node.machine.now() + 10_000_000)).toBe('off');
@@ -160,6 +174,8 @@ describe('a request that cannot be served', () => {
       { op: 'bootVm', side: 'B' },
       'not-owner',
     ],
+    ['the power-off of the only guest', [{ op: 'virtualize' }], { op: 'stopVm', side: 'A' }, 'last-guest'],
+    ['the power-off of no guest', [{ op: 'virtualize' }], { op: 'stopVm', side: 'B' }, 'no-such-vm'],
     ['the end of the only guest', [{ op: 'virtualize' }], { op: 'destroyVm', side: 'A', force: true }, 'last-guest'],
     [
       'the end of a guest that runs',

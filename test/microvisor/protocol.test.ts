@@ -6,6 +6,7 @@ const REQUESTS: readonly ControlRequest[] = [
   { op: 'devirtualize' },
   { op: 'createVm', side: 'B', memory: [{ base: 0x8040_0000, bytes: 0x20_0000 }], slots: [{ side: 'A', index: 3 }] },
   { op: 'bootVm', side: 'B' },
+  { op: 'stopVm', side: 'A' },
   { op: 'destroyVm', side: 'B', force: true },
   { op: 'moveSlot', slot: { side: 'A', index: 0 }, owner: null },
   { op: 'setMemory', region: { base: 0x8800_0000, bytes: 4096 }, owner: 'A' },

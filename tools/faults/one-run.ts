@@ -216,7 +216,7 @@ function journalOf(stateDir: string) {
         intents
           .findLast((record) => record.atNs <= atNs)
           ?.key.split('/')
-          .slice(2)
+          .slice(1)
           .join('/') ?? 'none',
     }),
   };

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { VirtioConsole } from '../../../src/machine/devices/virtio/console.ts';
-import { type Bench, bytesOf, createBench, type DriverQueue, RAM, REG, startDevice } from './support.ts';
+import { type Bench, bytesOf, createBench, type DriverQueue, RAM, REG, startDevice, startDriver } from './support.ts';
 
 const MULTIPORT = 2n;
 const AGENT = 'org.qemu.guest_agent.0';
@@ -100,6 +100,23 @@ describe('virtio-console', () => {
     expect(portRx.takeUsed()).toEqual([]);
     control(1, 6, 1);
     expect(portRx.takeUsed()).toHaveLength(1);
+  });
+
+  it('tells once that a port was reset, and only when the guest had opened it', () => {
+    const port = device.outside.ports!.get(AGENT)!;
+    let resets = 0;
+    port.onReset = () => {
+      resets += 1;
+    };
+    bench.write(REG.status, 0);
+    expect([port.wasOpened, resets]).toEqual([false, 0]);
+    [, controlTx] = startDriver(bench, { queues: QUEUES, features: MULTIPORT }) as [DriverQueue, DriverQueue];
+    control(1, 6, 1);
+    control(1, 6, 0);
+    expect([port.wasOpened, resets]).toEqual([true, 0]);
+    bench.write(REG.status, 0);
+    bench.write(REG.status, 0);
+    expect([port.wasOpened, resets]).toEqual([false, 1]);
   });
 
   it('comes out of a snapshot with what waited for the guest', () => {
