@@ -9,15 +9,13 @@
  * run as it was. Results are lines of JSON; runs that are in the file are not repeated. Most runs restart the OS and do not
  * upgrade it: the same way of the store, in a third of the time.
  */
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { buildImages, loadRecipe } from '../src/images/index.ts';
 import { drawFaults, type Reference } from './faults/fault.ts';
-import { ROOT } from './faults/mvctl-process.ts';
 import { isGood, oneRun, type RunResult, referenceRun } from './faults/one-run.ts';
-import { isSaved, saveBootedNode } from './faults/saved-node.ts';
+import { isSaved, saveStatefulNode } from './faults/saved-node.ts';
 import { summarize, tellRun } from './faults/summary.ts';
 
 const { values } = parseArgs({
@@ -32,9 +30,6 @@ const { values } = parseArgs({
     tell: { type: 'string' },
   },
 });
-
-/** As the playbook wants it. */
-const NODE = { bankMib: 512, attached: ['store'], disks: ['upgrades', 'store'] } as const;
 
 const runs = Number(values.runs);
 const seed = Number(values.seed);
@@ -60,19 +55,11 @@ const isUpgrade = (number: number): boolean => {
   return Math.floor((number * upgrades) / runs) > Math.floor(((number - 1) * upgrades) / runs);
 };
 
-async function prepare(): Promise<void> {
-  if (isSaved(saved)) return;
-  mkdirSync(folder, { recursive: true });
-  const built = await buildImages(loadRecipe(join(ROOT, 'recipes/web-server.yaml')), { disks: NODE.disks });
-  const images = Object.fromEntries(NODE.disks.map((disk) => [disk, built.disks[disk]!.path]));
-  await saveBootedNode(saved, { ...NODE, systemImage: built.system.path, images });
-}
-
 /** When the steps of the run without a fault begin; made once. */
 async function reference(upgrade: boolean): Promise<Reference> {
   const path = join(saved, `reference-${upgrade ? 'upgrade' : 'restart'}.json`);
   if (!existsSync(path)) {
-    const made = await referenceRun(saved, join(folder, 'reference'), seed, upgrade);
+    const made = await referenceRun({ saved, folder: join(folder, 'reference'), seed, upgrade });
     writeFileSync(path, JSON.stringify(made));
   }
   return JSON.parse(readFileSync(path, 'utf8')) as Reference;
@@ -84,7 +71,7 @@ async function campaign(): Promise<readonly RunResult[]> {
     values.only === undefined ? Array.from({ length: runs }, (_, index) => index + 1) : numbersOf(values.only);
   const there = new Set(results.map(({ run }) => run));
   const missing = wanted.filter((number) => !there.has(number));
-  await prepare();
+  if (!isSaved(saved)) await saveStatefulNode(saved);
   for (const upgrade of new Set(missing.map(isUpgrade))) await reference(upgrade);
   const queue = missing.values();
   const work = async (): Promise<void> => {

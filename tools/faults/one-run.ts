@@ -171,14 +171,16 @@ const reportOf = (path: string): Report | undefined => {
   }
 };
 
+export interface ReferenceOptions {
+  readonly saved: string;
+  readonly folder: string;
+  readonly seed: number;
+  readonly upgrade: boolean;
+}
+
 /** The run without a fault, which has to succeed. */
-export async function referenceRun(
-  saved: string,
-  folder: string,
-  campaignSeed: number,
-  upgrade: boolean,
-): Promise<Reference> {
-  const faults = { seed: campaignSeed, upgrade, faults: [], recordCrash: undefined };
+export async function referenceRun({ saved, folder, seed, upgrade }: ReferenceOptions): Promise<Reference> {
+  const faults = { seed, upgrade, faults: [], recordCrash: undefined };
   const result = await oneRun({ number: 0, faults, saved, folder, keeps: true });
   if (!isGood(result) || result.exitCode !== EXIT.ok.code)
     throw new Error(`without a fault: ${JSON.stringify(result)}`);

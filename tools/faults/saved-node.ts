@@ -6,11 +6,13 @@ import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeF
 import { join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import type { PrimitiveArgs, PrimitiveName } from '../../src/engine/index.ts';
+import { buildImages, loadRecipe } from '../../src/images/index.ts';
 import type { SnapshotValue } from '../../src/machine/index.ts';
 import { EmulatedNode } from '../../src/node/emulated-node.ts';
 import { type NodeConfig, readNodeConfig, writeNodeConfig } from '../../src/node/node-config.ts';
 import { LIMIT_S, PRIMITIVES } from '../../src/node/primitives/table.ts';
 import { createStateDirectory } from '../../src/node/state-directory.ts';
+import { ROOT } from './mvctl-process.ts';
 
 const MACHINE = 'machine.v8';
 
@@ -20,34 +22,29 @@ export const clientsPath = (stateDir: string): string => join(stateDir, 'acknowl
 /** Whether there is a saved node in the folder. */
 export const isSaved = (folder: string): boolean => existsSync(join(folder, MACHINE));
 
-export interface SavedNodeSpec {
-  readonly bankMib: number;
-  readonly systemImage: string;
-  readonly images: Readonly<Record<string, string>>;
-  readonly attached: readonly string[];
-}
+/** As playbooks/stateful-os-upgrade.yaml wants it. */
+const NODE = { image: 'web-server', bankMib: 512, disks: ['upgrades', 'store'], attached: ['store'] } as const;
 
-/** Boots a node, waits until nothing of the boot is under way any more, and saves it in the folder. */
-export async function saveBootedNode(
-  folder: string,
-  { bankMib, systemImage, images, attached }: SavedNodeSpec,
-): Promise<void> {
+/** Boots the node, waits until nothing of the boot is under way any more, and saves it in the folder. */
+export async function saveStatefulNode(folder: string): Promise<void> {
+  const built = await buildImages(loadRecipe(join(ROOT, `recipes/${NODE.image}.yaml`)), { disks: NODE.disks });
+  const images = { system: built.system, ...built.disks };
   const building = `${folder}.new`;
   rmSync(building, { recursive: true, force: true });
   rmSync(folder, { recursive: true, force: true });
   const state = createStateDirectory(building);
-  const disks = Object.entries({ system: systemImage, ...images }).map(([name, base]) => [
+  const disks = Object.entries(images).map(([name, { path: base }]) => [
     name,
     { base, overlay: join(state.disks, `${name}.overlay`) },
   ]);
   const config: NodeConfig = {
     version: 1,
-    bankMib,
+    bankMib: NODE.bankMib,
     harts: 1,
     clock: 'virtual',
     seed: 1,
     disks: Object.fromEntries(disks),
-    attachedDisks: attached,
+    attachedDisks: NODE.attached,
     systemDisk: { A: 'system' },
     bootSide: 'A',
     powerOns: 1,

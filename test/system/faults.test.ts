@@ -1,0 +1,58 @@
+/**
+ * What a store's clients see when something dies while it moves: a sample of `node tools/faults.ts`, at instants chosen by
+ * the run without a fault. The node is booted once; every run begins where it was saved.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Fault, Reference } from '../../tools/faults/fault.ts';
+import { oneRun, type RunResult, referenceRun } from '../../tools/faults/one-run.ts';
+import { saveStatefulNode } from '../../tools/faults/saved-node.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'mvctl-faults-'));
+const saved = join(folder, 'saved');
+const MS = 1e6;
+const DOWNTIME_MS_MAX = 1_000;
+
+let reference: Reference;
+
+beforeAll(async () => {
+  await saveStatefulNode(saved);
+  reference = await referenceRun({ saved, folder: join(folder, 'reference'), seed: 1, upgrade: false });
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Node time so long after the step begins. */
+const into = (step: string, ms: number): number => Math.round(reference.steps[step]! + ms * MS);
+
+async function runWith(...faults: readonly Fault[]): Promise<RunResult> {
+  const plan = { seed: 1, upgrade: false, faults, recordCrash: undefined };
+  const result = await oneRun({ number: 1, faults: plan, saved, folder: join(folder, 'run') });
+  expect(result).toMatchObject({ lost: [], safe: true });
+  expect(result.happened).toHaveLength(faults.length);
+  return result;
+}
+
+describe('a store that moves with its disk loses nothing it acknowledged', () => {
+  it('when the new OS panics while it serves: the old one has it back within a second', async () => {
+    const { exitCode, downtimeMs } = await runWith({ kind: 'panic', guest: 'new', atNs: into('soaking', 700) });
+    expect(exitCode).toBe(20);
+    expect(downtimeMs).toBeLessThanOrEqual(DOWNTIME_MS_MAX);
+  });
+
+  it('when the old OS loses its power in the hand-over, and mvctl is killed right after', async () => {
+    const { exitCode, resumes, downtimeMs } = await runWith(
+      { kind: 'power-off', guest: 'old', atNs: into('moveStore', 60) },
+      { kind: 'kill mvctl', atNs: into('moveStore', 100) },
+    );
+    expect([exitCode, resumes]).toEqual([0, 1]);
+    expect(downtimeMs).toBeLessThanOrEqual(DOWNTIME_MS_MAX);
+  });
+
+  it('when the old OS loses its power before there is another one: the new one serves as soon as it is up', async () => {
+    const { exitCode } = await runWith({ kind: 'power-off', guest: 'old', atNs: into('bootCopy', 4_000) });
+    expect(exitCode).toBe(0);
+  });
+});
