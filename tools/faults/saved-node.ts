@@ -82,7 +82,8 @@ export function wakeNode(
 ): { readonly node: EmulatedNode; readonly config: NodeConfig } {
   const state = createStateDirectory(stateDir);
   const config = readNodeConfig(state.config)!;
-  const node = new EmulatedNode({ config, state, clock: { kind: 'virtual' }, onConsole: () => {} });
+  // A run is over before what the translator compiles on another core has paid for itself.
+  const node = new EmulatedNode({ config, state, clock: { kind: 'virtual' }, translate: 'off', onConsole: () => {} });
   node.wake(deserialize(readFileSync(join(saved, MACHINE))) as SnapshotValue);
   return { node, config };
 }
