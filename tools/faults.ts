@@ -3,6 +3,7 @@
  * checks after each run that no acknowledged record is lost and that the engine came to a safe end by itself:
  *
  *   node tools/faults.ts [--runs 100] [--seed 1] [--only 3,17-20] [--upgrades 4] [--jobs 1] [--results FILE] [--folder DIR]
+ *   node tools/faults.ts --fault 'power-off old@moveStore+60' --fault 'kill mvctl@moveStore+100'     one run with these
  *   node tools/faults.ts --tell FILE        tells what a campaign came to
  *
  * Every run begins with the same booted server, and its faults depend on the seed and its number alone: `--only N` repeats a
@@ -13,7 +14,7 @@ import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { drawFaults, type Reference } from './faults/fault.ts';
+import { drawFaults, parseFault, type Reference } from './faults/fault.ts';
 import { isGood, oneRun, type RunResult, referenceRun } from './faults/one-run.ts';
 import { isSaved, saveStatefulNode } from './faults/saved-node.ts';
 import { summarize, tellRun } from './faults/summary.ts';
@@ -27,6 +28,7 @@ const { values } = parseArgs({
     jobs: { type: 'string', default: '1' },
     results: { type: 'string' },
     folder: { type: 'string' },
+    fault: { type: 'string', multiple: true },
     tell: { type: 'string' },
   },
 });
@@ -88,6 +90,22 @@ async function campaign(): Promise<readonly RunResult[]> {
   return results;
 }
 
-const results = values.tell === undefined ? await campaign() : readResults(values.tell);
-console.log(summarize(results));
-process.exitCode = results.every(isGood) ? 0 : 1;
+/** The run that was asked for by its faults. */
+async function chosen(texts: readonly string[]): Promise<readonly RunResult[]> {
+  if (!isSaved(saved)) await saveStatefulNode(saved);
+  const known = await reference(false);
+  const faults = texts.map((text) => parseFault(text, known));
+  const plan = { seed, upgrade: false, faults, recordCrash: undefined };
+  const result = await oneRun({ number: 0, faults: plan, saved, folder: join(folder, `chosen-${process.pid}`) });
+  console.log(tellRun(result));
+  return [result];
+}
+
+async function results(): Promise<readonly RunResult[]> {
+  if (values.tell !== undefined) return readResults(values.tell);
+  return values.fault === undefined ? campaign() : chosen(values.fault);
+}
+
+const all = await results();
+console.log(summarize(all));
+process.exitCode = all.every(isGood) ? 0 : 1;

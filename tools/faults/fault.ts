@@ -123,7 +123,24 @@ function instant(kind: string, { steps, endNs }: Reference, random: () => number
   return fromNs + random() * (toNs - fromNs);
 }
 
-export const describeFault = (fault: Fault): string => ('guest' in fault ? `${fault.kind} ${fault.guest}` : fault.kind);
+/** `KIND[ GUEST]@STEP+MS[ for MS]`, e.g. `power-off old@moveStore+60`, `I/O errors@soaking+500 for 200`. */
+const WRITTEN =
+  /^(panic|power-off|kill mvctl|power cut|I\/O errors|disk full|network down)(?: (old|new))?@(\w+)\+(\d+)(?: for (\d+))?$/;
+
+/** A fault as a person writes it. @throws Error */
+export function parseFault(text: string, { steps }: Reference): Fault {
+  const [, kind, guest, step = '', ms, forMs = FOR_MS_MAX] = WRITTEN.exec(text) ?? [];
+  const stepNs = steps[step];
+  if (kind === undefined || stepNs === undefined) {
+    throw new Error(
+      `expected a fault such as 'power-off old@moveStore+60' at one of ${Object.keys(steps).join(', ')}; found '${text}'`,
+    );
+  }
+  return { kind, guest, atNs: Math.round(stepNs + Number(ms) * NS_PER_MS), forMs: Number(forMs) } as Fault;
+}
+
+export const describeFault = (fault: Fault): string =>
+  'guest' in fault && fault.guest !== undefined ? `${fault.kind} ${fault.guest}` : fault.kind;
 
 /** What happens to a run, in the words of the table. */
 export function describeFaults({ faults, recordCrash }: RunFaults): string {
