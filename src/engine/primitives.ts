@@ -187,6 +187,8 @@ export interface Primitives {
   'service.check': {
     readonly args: {
       readonly guest: GuestName | null;
+      /** How to ask; absent: as the run that began last. A node that lost its power does not remember. */
+      readonly service?: Pick<ServiceSpec, 'protocol' | 'port'>;
       readonly path: string;
       readonly times: number;
       readonly intervalMs: number;

@@ -138,6 +138,7 @@ function recoveryCheck({ service }: Plan): NodeCall {
     primitive: 'service.check',
     args: {
       guest: null,
+      service: { protocol: service.protocol, port: service.port },
       path: service.path,
       times: 1,
       intervalMs: 0,

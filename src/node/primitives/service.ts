@@ -13,6 +13,7 @@ import { askForVeto } from './veto.ts';
 export const checkService: Primitive<'service.check'> = async (node, args, context) => {
   const address = args.guest === null ? NETWORK.service : NETWORK.management[node.guest(args.guest).side];
   const drive = whileUp(node, args.guest === null ? node.serves() : node.guest(args.guest).side);
+  const { service = node.service } = args;
   let latencyMsMax = 0;
   let last: Said = { status: 0, bodySha256: '', body: '' };
   for (let request = 0; request < args.times; request++) {
@@ -20,7 +21,7 @@ export const checkService: Primitive<'service.check'> = async (node, args, conte
     if (node.machine.now() >= context.deadlineNs) {
       throw new NodeError('timeout', `the deadline passed after ${request} of ${args.times} requests`);
     }
-    const answer = await ASK[node.service.protocol](node, address, args, drive);
+    const answer = await ASK[service.protocol](node, { address, port: service.port }, args, drive);
     latencyMsMax = Math.max(latencyMsMax, answer.latencyMs);
     last = answer.said;
   }
@@ -38,7 +39,7 @@ const whileUp =
 /** Whether the service answers at its address as `service` expects. */
 export async function serves(node: EmulatedNode, service: ServiceSpec): Promise<boolean> {
   const { path, deadlineMs, expectStatus, expectContains } = service;
-  const once = { guest: null, path, times: 1, intervalMs: 0, deadlineMs };
+  const once = { guest: null, service, path, times: 1, intervalMs: 0, deadlineMs };
   const args = { ...once, expectStatus, expectContains, expectSha256: '' };
   try {
     await checkService(node, args, { deadlineNs: Number.POSITIVE_INFINITY, key: '' });
@@ -55,9 +56,14 @@ interface Said {
   readonly body: string;
 }
 
+interface Asked {
+  readonly address: string;
+  readonly port: number;
+}
+
 type AskOnce = (
   node: EmulatedNode,
-  address: string,
+  asked: Asked,
   args: PrimitiveArgs<'service.check'>,
   drive: Drive,
 ) => Promise<{ readonly said: Said; readonly latencyMs: number }>;
@@ -66,12 +72,11 @@ const ASK: Readonly<Record<ServiceSpec['protocol'], AskOnce>> = { http: getPage,
 
 async function getPage(
   node: EmulatedNode,
-  address: string,
+  { address, port }: Asked,
   args: PrimitiveArgs<'service.check'>,
   drive: Drive,
 ): ReturnType<AskOnce> {
   const { path, deadlineMs } = args;
-  const { port } = node.service;
   const result = await drive(
     new Promise<HttpResult>((resolve) => {
       node.probe.get({ address, port, path, deadlineMs }, node.executive.pausing(resolve));
@@ -90,11 +95,10 @@ const GREETING = 'PONG';
 /** A store has no pages and no status: it answers a greeting. */
 async function greetStore(
   node: EmulatedNode,
-  address: string,
+  { address, port }: Asked,
   { deadlineMs }: PrimitiveArgs<'service.check'>,
   drive: Drive,
 ): ReturnType<AskOnce> {
-  const { port } = node.service;
   const { answer, latencyNs } = await drive(
     new Promise<{ answer: string; latencyNs: number }>((resolve) => {
       node.probe.ping({ address, port, deadlineMs }, node.executive.pausing(resolve));
