@@ -9,10 +9,10 @@ import type { CliIo } from './io.ts';
 import { loadPlan } from './load-playbook.ts';
 import { nameValue, type Values } from './name-value.ts';
 import { type OpenNodeOptions, openNode } from './open-node.ts';
-import { type OutputTarget, outputOption } from './output-option.ts';
+import { expectTargets, type OutputTarget, outputOption } from './output-option.ts';
 import { resume } from './resume-command.ts';
 import { runLines } from './run-lines.ts';
-import { finish, runSession } from './run-session.ts';
+import { baselineOf, finish, runSession } from './run-session.ts';
 import { stateDirOption } from './state-dir-option.ts';
 import { wholeNumber } from './whole-number.ts';
 
@@ -95,10 +95,13 @@ const unsaved = (plan: Plan): SavedPlan => ({
 
 /** A run on the model, with the prediction that thousands of them give. */
 async function rehearse(plan: Plan, flags: ApplyFlags, io: CliIo): Promise<void> {
+  expectTargets(flags.output);
+  const baseline = await baselineOf(flags.compare);
   const { dryRun } = await import('../engine/run/dry-run.ts');
   const { usualTiming } = await import('../engine/simulate/predict.ts');
   const report = await dryRun(plan, runLines(io), usualTiming(plan, flags.stateDir));
-  await finish({ ...report, predicted: await predictFor(flags.stateDir, io)(plan) }, flags, io);
+  const predicted = await predictFor(flags.stateDir, io)(plan);
+  await finish({ ...report, predicted }, baseline, flags.output, io);
 }
 
 const predictFor =

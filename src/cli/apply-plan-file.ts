@@ -1,10 +1,11 @@
 /** A saved plan for `mvctl apply`: checked against everything it was made from before anything is done. */
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { EXIT } from '../engine/exit-codes.ts';
 import type { Plan, RunEnd, RunOptions } from '../engine/index.ts';
 import { CommandError } from './command-error.ts';
+import { readInputText } from './files.ts';
 import type { CliIo } from './io.ts';
 import { packageVersion } from './package-version.ts';
 
@@ -20,7 +21,7 @@ export const isPlanFile = (path: string): boolean => path.endsWith('.json');
 export async function loadSavedPlan(path: string, stateDir: string, io: CliIo): Promise<SavedPlan> {
   const { factProblems, planProblems, readPlanFile } = await import('../engine/plan/plan-file.ts');
   const { RunStore } = await import('../engine/journal/run-store.ts');
-  const file = readPlanFile(readText(path));
+  const file = readPlanFile(readInputText(path));
   if ('problem' in file) throw new CommandError(EXIT.planStale.code, `${path}: ${file.problem}`, AGAIN);
   const folder = file.path.replace(/[^/]*$/, '');
   const { plan } = file;
@@ -52,18 +53,10 @@ function refuse(path: string, problems: readonly string[]): void {
   throw new CommandError(EXIT.planStale.code, `${path} does not hold any more:\n  ${problems.join('\n  ')}`, AGAIN);
 }
 
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new CommandError(EXIT.usage.code, `cannot read ${path}: ${(error as Error).message}`);
-  }
-}
-
 /** As the plan has it: of the text without a byte order mark. */
 function sha256Of(path: string): string | undefined {
   if (!existsSync(path)) return undefined;
   return createHash('sha256')
-    .update(readText(path).replace(/^\ufeff/, ''))
+    .update(readInputText(path).replace(/^\ufeff/, ''))
     .digest('hex');
 }

@@ -1,13 +1,13 @@
 /** A file of a command line, checked. Imports what checks it at once: for `validate` every file to load is a millisecond. */
 import { readFileSync, statSync } from 'node:fs';
 import type { Profile } from '../engine/diagnostics/codes.ts';
-import { EXIT } from '../engine/exit-codes.ts';
-import { parseYaml } from '../engine/parse/parse-yaml.ts';
+import { FILE_BYTES_MAX, parseYaml } from '../engine/parse/parse-yaml.ts';
 import { type Validation, validatePlaybook } from '../engine/validate/validate-playbook.ts';
-import { CommandError } from './command-error.ts';
+import { readInput } from './files.ts';
 
 /** A file of any kind. Throws CommandError where it cannot be read. */
-export const checkFile = (path: string, profile?: Profile): Validation => checkText(path, readContent(path), profile);
+export const checkFile = (path: string, profile?: Profile): Validation =>
+  checkText(path, readInput(path, FILE_BYTES_MAX), profile);
 
 export const checkText = (path: string, content: Uint8Array | string, profile?: Profile): Validation =>
   validatePlaybook(parseYaml(path, content), { readFile: besides(path), ...(profile ? { profile } : {}) });
@@ -20,12 +20,4 @@ export function besides(path: string): (file: string) => Uint8Array {
     if (!statSync(folder + file).isFile()) throw new Error(`${folder}${file} is no regular file`);
     return readFileSync(folder + file);
   };
-}
-
-function readContent(path: string): Uint8Array {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw new CommandError(EXIT.usage.code, `cannot read ${path}: ${(error as Error).message}`);
-  }
 }

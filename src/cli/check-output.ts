@@ -1,10 +1,10 @@
 /** `--output FORMAT[=PATH]` of validate: findings in several forms at once. */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { InvalidArgumentError } from 'commander';
 import { formatDiagnostic, summarize } from '../engine/diagnostics/frame.ts';
 import type { CheckedFile } from '../engine/diagnostics/render-checks-junit.ts';
+import { writeOutput } from './files.ts';
 import type { CliIo } from './io.ts';
+import { conflict } from './output-conflict.ts';
 import { packageVersion } from './package-version.ts';
 
 export const CHECK_FORMATS = ['pretty', 'json', 'github', 'sarif', 'junit'] as const;
@@ -19,10 +19,16 @@ export function parseCheckOutput(text: string, previous: readonly CheckTarget[] 
   const [name = '', ...rest] = text.split('=');
   const format = CHECK_FORMATS.find((known) => known === name);
   if (!format) throw new InvalidArgumentError(`Expected ${CHECK_FORMATS.join(', ')}.`);
-  return [...previous, { format, path: rest.length > 0 ? rest.join('=') : undefined }];
+  const target = { format, path: rest.length > 0 ? rest.join('=') : undefined };
+  const problem = conflict(target, previous, TOGETHER);
+  if (problem !== undefined) throw new InvalidArgumentError(problem);
+  return [...previous, target];
 }
 
 const DEFAULT_TARGETS: readonly CheckTarget[] = [{ format: 'pretty', path: undefined }];
+
+/** What a terminal or a log takes one after the other. */
+const TOGETHER: readonly string[] = ['pretty', 'github'];
 
 export async function writeChecks(
   files: readonly CheckedFile[],
@@ -32,10 +38,7 @@ export async function writeChecks(
   for (const { format, path } of targets.length > 0 ? targets : DEFAULT_TARGETS) {
     const text = await render(files, format, io);
     if (path === undefined) io.stdout.write(text);
-    else {
-      mkdirSync(dirname(path), { recursive: true });
-      writeFileSync(path, text);
-    }
+    else writeOutput(path, text);
   }
 }
 

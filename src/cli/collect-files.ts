@@ -1,7 +1,9 @@
 /** Files, folders and globs of a command line to files, each once, in the order given and sorted within a pattern. */
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { EXIT } from '../engine/exit-codes.ts';
+import { FILE_BYTES_MAX } from '../engine/parse/parse-yaml.ts';
 import { CommandError } from './command-error.ts';
+import { readInput } from './files.ts';
 
 const GLOB = /[*?[\]{}]/;
 const IN_FOLDER = '**/*.{yaml,yml}';
@@ -19,7 +21,8 @@ export async function collectFiles(patterns: readonly string[]): Promise<readonl
 
 async function filesOf(pattern: string): Promise<readonly string[]> {
   if (existsSync(pattern)) return statSync(pattern).isDirectory() ? inFolder(pattern) : [pattern];
-  if (!GLOB.test(pattern)) throw new CommandError(EXIT.usage.code, `cannot read ${pattern}: there is no such file`);
+  // Reading it says why it cannot be read.
+  if (!GLOB.test(pattern)) return [pattern];
   const files = await glob(pattern);
   if (files.length === 0) throw new CommandError(EXIT.usage.code, `no file matches ${pattern}`);
   return files;
@@ -27,12 +30,14 @@ async function filesOf(pattern: string): Promise<readonly string[]> {
 
 async function inFolder(folder: string): Promise<readonly string[]> {
   const files = await glob(IN_FOLDER, folder);
-  const ours = files.filter((file) => OURS.test(readFileSync(file, 'latin1')));
+  const ours = files.filter((file) => OURS.test(headOf(file)));
   if (ours.length === 0) {
     throw new CommandError(EXIT.usage.code, `${folder}: no YAML file in it has apiVersion: mvctl/v1`);
   }
   return ours;
 }
+
+const headOf = (file: string): string => Buffer.from(readInput(file, FILE_BYTES_MAX)).toString('latin1');
 
 async function glob(pattern: string, folder = ''): Promise<readonly string[]> {
   const { glob: find } = await import('tinyglobby');

@@ -1,9 +1,10 @@
 /** `mvctl fmt FILE...`: one layout for all; comments stay. */
-import { readFileSync, writeFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { EXIT } from '../engine/exit-codes.ts';
+import { FILE_BYTES_MAX } from '../engine/parse/parse-yaml.ts';
 import { collectFiles } from './collect-files.ts';
 import { CommandError } from './command-error.ts';
+import { readInput, rewrite } from './files.ts';
 import type { CliIo } from './io.ts';
 
 const EXAMPLES = `
@@ -31,7 +32,7 @@ async function fmt(patterns: readonly string[], isCheck: boolean, io: CliIo): Pr
       io.setExitCode(EXIT.invalid.code);
     } else if (formatted.text !== text) {
       if (isCheck) io.setExitCode(EXIT.invalid.code);
-      else writeFileSync(file, formatted.text);
+      else rewrite(file, formatted.text);
       io.stdout.write(`${file}: ${isCheck ? 'would change' : 'changed'}\n`);
     }
   }
@@ -39,9 +40,12 @@ async function fmt(patterns: readonly string[], isCheck: boolean, io: CliIo): Pr
 
 /** Throws CommandError for what is not UTF-8: writing it back would lose something. */
 function readText(file: string): string {
+  const bytes = readInput(file, FILE_BYTES_MAX);
+  if (bytes.length > FILE_BYTES_MAX)
+    throw new CommandError(EXIT.usage.code, `${file}: expected at most ${FILE_BYTES_MAX} bytes, found more`);
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFileSync(file));
-  } catch (error) {
-    throw new CommandError(EXIT.usage.code, `cannot read ${file}: ${(error as Error).message}`);
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new CommandError(EXIT.usage.code, `${file}: expected UTF-8 text, found bytes that are none`);
   }
 }

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { EXIT } from '../engine/exit-codes.ts';
 import { CommandError } from './command-error.ts';
+import { why } from './files.ts';
 import type { CliIo } from './io.ts';
 import { STARTER } from './starter-playbook.ts';
 
@@ -26,7 +27,7 @@ function init(file: string, isForced: boolean, io: CliIo): void {
     writeFileSync(file, STARTER, { flag: isForced ? 'w' : 'wx' });
   } catch (error) {
     const isThere = (error as NodeJS.ErrnoException).code === 'EEXIST';
-    const message = isThere ? `${file} is there already` : `cannot write ${file}: ${(error as Error).message}`;
+    const message = isThere ? `${file} is there already` : `cannot write ${file}: ${why(error)}`;
     throw new CommandError(EXIT.usage.code, message, isThere ? '--force writes over it' : undefined);
   }
   io.stdout.write(`${file}: written; next: mvctl validate ${file}, mvctl apply ${file} --dry-run\n`);

@@ -1,5 +1,5 @@
 /** `mvctl lock ls|break`: who works on a node, and what to do when whoever does hangs. */
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { OpenNode } from './apply-command.ts';
 import type { CliIo } from './io.ts';
 import { openNode } from './open-node.ts';
@@ -23,7 +23,9 @@ export function lockCommand(io: CliIo, open: OpenNode = openNode): Command {
     .command('ls')
     .description('say who works on the node')
     .addOption(stateDirOption())
-    .option('-o, --output <format>', 'pretty or json', 'pretty')
+    .addOption(
+      new Option('-o, --output <format>', 'form of what is told').choices(['pretty', 'json']).default('pretty'),
+    )
     .addHelpText('after', LS_HELP)
     .action((flags: StateDirFlag & { readonly output: string }) => list(flags, io));
   lock

@@ -1,11 +1,11 @@
 /** `--output FORMAT[=PATH]`, repeatable: one report in several forms. Without a path it goes to standard output. */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { Option } from 'commander';
 import { EXIT } from '../engine/exit-codes.ts';
 import type { Report } from '../engine/index.ts';
 import { CommandError } from './command-error.ts';
+import { expectWritable, writeOutput } from './files.ts';
 import type { CliIo } from './io.ts';
+import { conflict } from './output-conflict.ts';
 
 const FORMATS = ['pretty', 'json', 'junit', 'html'] as const;
 type Format = (typeof FORMATS)[number];
@@ -25,17 +25,22 @@ function parseOutput(text: string, previous: readonly OutputTarget[] = []): read
   const [name = '', ...rest] = text.split('=');
   const format = FORMATS.find((known) => known === name);
   if (!format) throw new CommandError(EXIT.usage.code, `--output: expected ${FORMATS.join(', ')}, found ${name}`);
-  return [...previous, { format, path: rest.length > 0 ? rest.join('=') : undefined }];
+  const target = { format, path: rest.length > 0 ? rest.join('=') : undefined };
+  const problem = conflict(target, previous);
+  if (problem !== undefined) throw new CommandError(EXIT.usage.code, `--output: ${problem}`);
+  return [...previous, target];
+}
+
+/** Before a run whose report they shall hold. Throws CommandError. */
+export function expectTargets(targets: readonly OutputTarget[] = []): void {
+  for (const { path } of targets) if (path !== undefined) expectWritable(path);
 }
 
 export async function writeReport(report: Report, targets: readonly OutputTarget[], io: CliIo): Promise<void> {
   for (const { format, path } of targets.length > 0 ? targets : DEFAULT_TARGETS) {
     const text = await render(report, format, path === undefined && io.isColor);
     if (path === undefined) io.stdout.write(text);
-    else {
-      mkdirSync(dirname(path), { recursive: true });
-      writeFileSync(path, text);
-    }
+    else writeOutput(path, text);
   }
 }
 

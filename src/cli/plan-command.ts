@@ -1,11 +1,12 @@
 /** `mvctl plan`: what a run of a playbook on a node will do, as far as it is settled; to a file that `apply` holds to. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { EXIT } from '../engine/exit-codes.ts';
 import type { Json } from '../engine/index.ts';
 import type { OpenNode } from './apply-command.ts';
 import { CommandError } from './command-error.ts';
+import { writeOutput } from './files.ts';
 import type { CliIo } from './io.ts';
 import { loadPlan } from './load-playbook.ts';
 import { nameValue, type Values } from './name-value.ts';
@@ -75,8 +76,7 @@ async function plan(path: string, flags: PlanFlags, io: CliIo, open: OpenNode): 
     nowMs: io.wallNow(),
     holdsMs,
   });
-  mkdirSync(dirname(flags.out), { recursive: true });
-  writeFileSync(flags.out, `${JSON.stringify(file, null, 2)}\n`);
+  writeOutput(flags.out, `${JSON.stringify(file, null, 2)}\n`);
   io.stderr.write(`${flags.out} holds until ${file.expiresAt}: mvctl apply ${flags.out}\n`);
 }
 

@@ -4,6 +4,7 @@ import type { OpenNode } from './apply-command.ts';
 import type { CliIo } from './io.ts';
 import { openNode } from './open-node.ts';
 import { type OutputTarget, outputOption } from './output-option.ts';
+import { expectUnfinished } from './resume-command.ts';
 import { pastCommit, runSession } from './run-session.ts';
 import { type StateDirFlag, stateDirOption } from './state-dir-option.ts';
 
@@ -27,6 +28,7 @@ export function rollbackCommand(io: CliIo, open: OpenNode = openNode): Command {
 }
 
 async function rollback({ stateDir, output }: RollbackFlags, io: CliIo, open: OpenNode): Promise<void> {
+  await expectUnfinished(stateDir);
   const { resumeRun } = await import('../engine/run/run-plan.ts');
   const atOnce = AbortSignal.abort();
   await runSession(

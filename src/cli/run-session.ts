@@ -4,7 +4,7 @@ import type { NodePort, Report, RunEnd, RunOptions } from '../engine/index.ts';
 import { redactor } from '../engine/run/redact.ts';
 import { CommandError } from './command-error.ts';
 import type { CliIo } from './io.ts';
-import { type OutputTarget, writeReport } from './output-option.ts';
+import { expectTargets, type OutputTarget, writeReport } from './output-option.ts';
 import { readSecrets } from './read-secrets.ts';
 import { runLines } from './run-lines.ts';
 import { runSignals } from './run-signals.ts';
@@ -21,6 +21,8 @@ export interface RunSession {
 
 /** Runs, writes the report, sets the exit code. Rejects like the engine's runPlan. */
 export async function runSession(session: RunSession, io: CliIo): Promise<void> {
+  expectTargets(session.output);
+  const baseline = await baselineOf(session.compare);
   const telemetry = await telemetryOf(process.env);
   const port = await session.openNode();
   let end: RunEnd;
@@ -47,7 +49,7 @@ export async function runSession(session: RunSession, io: CliIo): Promise<void> 
     await port.close();
   }
   if (end.kind === 'over') {
-    await finish(end.report, session, io);
+    await finish(end.report, baseline, session.output, io);
     // A run that pauses is one trace with what comes after.
     if (telemetry && end.report.run.outcome !== 'paused') {
       for (const problem of await telemetry(end.report, end.journalPath)) io.stderr.write(`telemetry: ${problem}\n`);
@@ -88,20 +90,32 @@ async function telemetryOf(env: NodeJS.ProcessEnv): Promise<Telemetry | undefine
   return (report, journalPath) => exportRun(report, journalPath, config);
 }
 
-export async function finish(
-  report: Report,
-  session: Partial<Pick<RunSession, 'output' | 'compare'>>,
-  io: CliIo,
-): Promise<void> {
-  await writeReport(await compared(report, session.compare), session.output ?? [], io);
-  io.setExitCode(report.run.exitCode);
+/** Read before a run begins that it is to stand beside. Rejects with CommandError. */
+export async function baselineOf(path: string | undefined): Promise<Report | undefined> {
+  return path === undefined ? undefined : (await import('./read-report.ts')).readReport(path);
 }
 
-async function compared(report: Report, path: string | undefined): Promise<Report> {
-  if (path === undefined) return report;
-  const { readReport } = await import('./read-report.ts');
+/** What became of the run is what mvctl exits with; that its report could not be written only where that went well. */
+export async function finish(
+  report: Report,
+  baseline: Report | undefined,
+  output: readonly OutputTarget[] | undefined,
+  io: CliIo,
+): Promise<void> {
+  const { exitCode } = report.run;
+  io.setExitCode(exitCode);
+  try {
+    await writeReport(await compared(report, baseline), output ?? [], io);
+  } catch (error) {
+    if (exitCode === EXIT.ok.code || !(error instanceof CommandError)) throw error;
+    io.stderr.write(`mvctl: ${error.message}\n`);
+  }
+}
+
+async function compared(report: Report, baseline: Report | undefined): Promise<Report> {
+  if (!baseline) return report;
   const { compareReports } = await import('../engine/report/compare-reports.ts');
-  return compareReports(report, readReport(path));
+  return compareReports(report, baseline);
 }
 
 /** A run that is past its commit goes forward only. */

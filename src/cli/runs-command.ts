@@ -1,5 +1,5 @@
 /** `mvctl runs ls|show`: the runs of a node, from their journals. */
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { EXIT } from '../engine/exit-codes.ts';
 import type { HistoryEntry, RunHistory } from '../engine/journal/run-history.ts';
 import type { StoredRun } from '../engine/journal/run-store.ts';
@@ -29,7 +29,9 @@ export function runsCommand(io: CliIo): Command {
     .command('ls')
     .description('list the runs of the node, oldest first')
     .addOption(stateDirOption())
-    .option('-o, --output <format>', 'pretty or json', 'pretty')
+    .addOption(
+      new Option('-o, --output <format>', 'form of what is told').choices(['pretty', 'json']).default('pretty'),
+    )
     .addHelpText('after', LS_HELP)
     .action((flags: RunsFlags) => list(flags, io));
   runs
@@ -37,7 +39,9 @@ export function runsCommand(io: CliIo): Command {
     .description('tell what a run did, from its journal')
     .argument('[run]', 'number or id of the run; the last one when absent')
     .addOption(stateDirOption())
-    .option('-o, --output <format>', 'pretty or json', 'pretty')
+    .addOption(
+      new Option('-o, --output <format>', 'form of what is told').choices(['pretty', 'json']).default('pretty'),
+    )
     .addHelpText('after', SHOW_HELP)
     .action((run: string | undefined, flags: RunsFlags) => show(run, flags, io));
   return runs;
@@ -47,17 +51,19 @@ async function list({ stateDir, output }: RunsFlags, io: CliIo): Promise<void> {
   const { RunStore } = await import('../engine/journal/run-store.ts');
   const histories: RunHistory[] = [];
   for (const run of new RunStore(stateDir).runs()) {
-    const history = await historyOf(run);
-    if (history) histories.push(history);
+    try {
+      const history = await historyOf(run);
+      if (history) histories.push(history);
+    } catch (error) {
+      // One that cannot be read is no reason to hide the others.
+      if ((error as Error).name !== 'JournalError') throw error;
+      io.stderr.write(`mvctl: run ${run.number}: ${(error as Error).message}\n`);
+      io.setExitCode(EXIT.journal.code);
+    }
   }
   if (output === 'json') {
-    io.stdout.write(
-      `${JSON.stringify(
-        histories.map(({ entries: _, ...history }) => history),
-        null,
-        2,
-      )}\n`,
-    );
+    const told = histories.map(({ entries: _, ...history }) => history);
+    io.stdout.write(`${JSON.stringify(told, null, 2)}\n`);
     return;
   }
   if (histories.length === 0) io.stdout.write(`${stateDir}: no run yet\n`);

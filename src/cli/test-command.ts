@@ -1,6 +1,4 @@
 /** `mvctl test`: runs the tests of playbooks on a model of the node, in virtual time. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { Command, Option } from 'commander';
 import type { Diagnostic } from '../engine/diagnostics/diagnostic.ts';
 import { EXIT } from '../engine/exit-codes.ts';
@@ -8,6 +6,7 @@ import type { PlaybookTest, Vars } from '../engine/generated/playbook-test.ts';
 import type { SourceFile } from '../engine/index.ts';
 import type { TestResult } from '../engine/playbook-test/run-test.ts';
 import { CommandError } from './command-error.ts';
+import { readInput, writeOutput } from './files.ts';
 import type { CliIo } from './io.ts';
 import { loadPlan } from './load-playbook.ts';
 
@@ -42,21 +41,18 @@ async function test(files: readonly string[], flags: TestFlags, io: CliIo): Prom
   const tested: TestedFile[] = [];
   for (const file of files) tested.push(await testFile(file, io));
   io.stdout.write(await render(tested, flags.output, io));
-  if (flags.junit !== undefined) {
-    mkdirSync(dirname(flags.junit), { recursive: true });
-    writeFileSync(flags.junit, await render(tested, 'junit', io));
-  }
+  if (flags.junit !== undefined) writeOutput(flags.junit, await render(tested, 'junit', io));
   if (tested.some(({ results }) => results.some(isFailed))) io.setExitCode(EXIT.testsFailed.code);
 }
 
 const isFailed = ({ mismatches }: TestResult): boolean => mismatches.length > 0;
 
 async function testFile(file: string, io: CliIo): Promise<TestedFile> {
-  const { parseYaml } = await import('../engine/parse/parse-yaml.ts');
+  const { FILE_BYTES_MAX, parseYaml } = await import('../engine/parse/parse-yaml.ts');
   const { checkTest, readTest } = await import('../engine/playbook-test/read-test.ts');
   const { runTest } = await import('../engine/playbook-test/run-test.ts');
   const { stepsOf } = await import('../engine/plan/plan.ts');
-  const source = parseYaml(file, readTestFile(file));
+  const source = parseYaml(file, readInput(file, FILE_BYTES_MAX));
   const { test: found, diagnostics } = readTest(source);
   await tell(diagnostics, source, io);
   if (!found) throw new CommandError(EXIT.invalid.code, `${file}: the test has mistakes`);
@@ -74,14 +70,6 @@ async function testFile(file: string, io: CliIo): Promise<TestedFile> {
     results.push(await runTest(plan, one, found.mocks));
   }
   return { file, source, results };
-}
-
-function readTestFile(file: string): Uint8Array {
-  try {
-    return readFileSync(file);
-  } catch (error) {
-    throw new CommandError(EXIT.usage.code, `cannot read ${file}: ${(error as Error).message}`);
-  }
 }
 
 const playbookOf = (file: string, { playbook }: PlaybookTest): string => file.replace(/[^/]*$/, '') + playbook;

@@ -1,5 +1,4 @@
 /** `mvctl validate FILE...`: reads files and nothing else; no network, no processes. */
-import { writeFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { PROFILES, type Profile } from '../engine/diagnostics/codes.ts';
 import type { CheckedFile } from '../engine/diagnostics/render-checks-junit.ts';
@@ -8,6 +7,7 @@ import type { Validation } from '../engine/validate/validate-playbook.ts';
 import { checkFile, checkText } from './check-file.ts';
 import { CHECK_FORMATS, type CheckTarget, parseCheckOutput, writeChecks } from './check-output.ts';
 import { collectFiles } from './collect-files.ts';
+import { rewrite } from './files.ts';
 import type { CliIo } from './io.ts';
 
 interface ValidateFlags {
@@ -85,7 +85,7 @@ async function mend(validation: Validation, profile: Profile, io: CliIo): Promis
     count += mended.fixed.length;
   }
   if (current.source.text !== text) {
-    writeFileSync(file, current.source.text);
+    rewrite(file, current.source.text);
     io.stderr.write(`${file}: mended ${count} ${count === 1 ? 'finding' : 'findings'}\n`);
   }
   return current;

@@ -1,10 +1,9 @@
 /** `mvctl verify`: every way a run of a playbook can go, with everything that can fail; reads files and nothing else. */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { Command, Option } from 'commander';
 import { EXIT } from '../engine/exit-codes.ts';
 import type { Violation } from '../engine/verify/judge.ts';
 import type { Verification } from '../engine/verify/verify-plan.ts';
+import { writeOutput } from './files.ts';
 import type { CliIo } from './io.ts';
 import { loadPlan } from './load-playbook.ts';
 import { nameValue, type Values } from './name-value.ts';
@@ -135,6 +134,5 @@ async function junit(verified: readonly Verified[], io: CliIo): Promise<string> 
 async function writeTests(path: string, { plan, violations }: Verification): Promise<void> {
   const { counterTests } = await import('../engine/verify/counter-test.ts');
   const { stepsOf } = await import('../engine/plan/plan.ts');
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, counterTests(plan, stepsOf(plan), violations));
+  writeOutput(path, counterTests(plan, stepsOf(plan), violations));
 }

@@ -11,6 +11,7 @@ export const EXIT = {
   invalid: { code: 1, means: 'the playbook has errors' },
   testsFailed: { code: 4, means: 'a playbook test did not come out as expected' },
   usage: { code: 2, means: 'the command line is wrong' },
+  notWritten: { code: 5, means: 'a file that was asked for could not be written; what it tells of is done' },
   internal: { code: 3, means: 'mvctl itself failed' },
   rolledBack: { code: 20, means: 'a step failed, or you said so: everything was taken back and the node is as it was' },
   failedDirty: { code: 21, means: 'a step failed and so did taking it back; the report says what is left' },

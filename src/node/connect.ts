@@ -6,7 +6,7 @@ import { NodeUnreachable } from '../engine/port.ts';
 import { connectToNode, type RemoteNode } from './client.ts';
 import { SYSTEM_DISK } from './disks.ts';
 import { type NodeConfig, readNodeConfig, writeNodeConfig } from './node-config.ts';
-import { createStateDirectory, type StateDirectory } from './state-directory.ts';
+import { createStateDirectory, type StateDirectory, stateDirectory } from './state-directory.ts';
 
 /** What a new node is made of; a node that exists keeps what it was made of. */
 export interface NodeSpec {
@@ -32,7 +32,7 @@ const START_MS_MAX = 30_000;
 
 /** @throws NodeUnreachable when there is no node and none can be started */
 export async function connectNode({ stateDir, spec }: ConnectOptions): Promise<RemoteNode> {
-  const state = createStateDirectory(stateDir);
+  const state = spec === undefined ? stateDirectory(stateDir) : createStateDirectory(stateDir);
   if (readNodeConfig(state.config) === undefined) {
     if (spec === undefined) throw new NodeUnreachable(`there is no node in ${state.path}`);
     await endOrphan(state);

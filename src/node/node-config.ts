@@ -4,6 +4,7 @@
  * of power before the commit brings the old OS back.
  */
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { NodeUnreachable } from '../engine/port.ts';
 import type { MachineOptions, Side } from '../machine/index.ts';
 
 /** A disk of the node: a read-only base image and an overlay with what was written. */
@@ -33,11 +34,19 @@ export interface NodeConfig {
 
 export function readNodeConfig(path: string): NodeConfig | undefined {
   if (!existsSync(path)) return undefined;
-  const config = JSON.parse(readFileSync(path, 'utf8')) as NodeConfig;
+  const config = parse(path);
   if (config.version !== 1)
     throw new Error(`${path}: expected version 1 of a node's configuration, found ${config.version}`);
   // Nodes of earlier releases had one hart and did not say so.
   return { ...config, harts: config.harts ?? 1 };
+}
+
+function parse(path: string): NodeConfig {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as NodeConfig;
+  } catch (error) {
+    throw new NodeUnreachable(`${path} is damaged: ${(error as Error).message}`);
+  }
 }
 
 /** Atomic: a loss of power leaves the old file or the new one. */

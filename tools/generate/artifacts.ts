@@ -47,6 +47,7 @@ export async function generate(root: string): Promise<readonly Artifact[]> {
     { path: generated('validate-playbook.ts'), text: validator(playbook) },
     { path: generated('validate-fragment.ts'), text: validator(frame) },
     { path: generated('validate-calendar.ts'), text: validator(calendar) },
+    { path: generated('validate-report.ts'), text: validator(read('report')) },
     { path: generated('validate-playbook-test.ts'), text: validator(read('playbook-test')) },
     { path: join(root, 'docs/checks.md'), text: format(root, 'checks.md', checksPage(root)) },
     { path: join(root, 'docs/exit-codes.md'), text: format(root, 'exit-codes.md', exitCodesPage()) },

@@ -16,6 +16,9 @@ export interface ReadJournal {
   readonly tornBytes: number;
 }
 
+/** What follows from a record is the same in every release that writes this number. */
+const VERSION: number = 1;
+
 /** Throws JournalError with line and byte where the journal is damaged before its end. */
 export function readJournal(path: string): ReadJournal {
   const content = readFile(path);
@@ -27,13 +30,21 @@ export function readJournal(path: string): ReadJournal {
     const text = content.toString('utf8', bytes, end);
     const problem = newline < 0 ? 'expected the end of the line' : append(records, text);
     if (problem !== undefined) {
-      if (hasLaterRecord(content, end + 1, records.length + 1)) {
+      // What is torn is one line; doubled lines are whole.
+      const rest = content.toString('utf8', bytes).split('\n').slice(0, -1);
+      const isMore = rest.filter((line) => !decodeLine(line).ok).length > 1;
+      if (isMore || hasLaterRecord(content, end + 1, records.length + 1)) {
         throw new JournalError(`${path}:${records.length + 1}: damaged at byte ${bytes}: ${problem}`);
       }
       break;
     }
     bytes = end + 1;
   }
+  const [begin] = records;
+  if (begin?.type === 'begin' && begin.version !== VERSION)
+    throw new JournalError(
+      `${path}: expected a journal of version ${VERSION}, found ${begin.version}: another mvctl wrote it`,
+    );
   return { records, bytes, tornBytes: content.length - bytes };
 }
 

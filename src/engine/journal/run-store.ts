@@ -61,10 +61,17 @@ export class RunStore {
     return { number, runId, journalPath: join(directory, 'journal.jsonl') };
   }
 
-  /** The epoch of the engine that took the node over last; 0: none did. */
+  /** The epoch of the engine that took the node over last; 0: none did. Throws JournalError. */
   get epoch(): number {
     const path = this.#epochPath;
-    return existsSync(path) ? Number.parseInt(readFileSync(path, 'utf8'), 10) || 0 : 0;
+    if (!existsSync(path)) return 0;
+    const text = readFileSync(path, 'utf8').trim();
+    // A lower one than the node knows would shut every engine out.
+    if (!/^\d{1,15}$/.test(text))
+      throw new JournalError(
+        `${path}: expected a whole number, found ${JSON.stringify(text)}; write one above the epochs of the runs`,
+      );
+    return Number(text);
   }
 
   get #epochPath(): string {

@@ -6,7 +6,7 @@ import { findSpan, LineMap } from './source-map.ts';
 import { fixOf } from './text-fix.ts';
 import { toData, type YamlNode } from './yaml-tree.ts';
 
-const FILE_BYTES_MAX = 1 << 20;
+export const FILE_BYTES_MAX = 1 << 20;
 
 export interface SourceFile {
   readonly file: string;
@@ -35,7 +35,7 @@ export function parseYaml(file: string, content: Uint8Array | string): SourceFil
   };
   const bytes = typeof content === 'string' ? content.length : content.byteLength;
   if (bytes > FILE_BYTES_MAX) {
-    return unreadable('MV0004', `expected at most ${FILE_BYTES_MAX} bytes, found ${bytes}`);
+    return unreadable('MV0004', `expected at most ${FILE_BYTES_MAX} bytes, found more`);
   }
   const text = decode(content);
   if (text === undefined) {

@@ -1,6 +1,6 @@
 /** Runs a plan on a node, or goes on with the run that an earlier process left. */
 
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Outcome } from '../exit-codes.ts';
 import type { BeginRecord, JournalRecord } from '../generated/journal.ts';
@@ -192,8 +192,12 @@ const predictionPath = ({ journalPath }: StoredRun): string => join(dirname(jour
 
 function readPrediction(run: StoredRun): ReportPrediction | undefined {
   const path = predictionPath(run);
-  if (!existsSync(path)) return undefined;
-  return JSON.parse(readFileSync(path, 'utf8')) as ReportPrediction;
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as ReportPrediction;
+  } catch {
+    // A run is over whether or not what was foreseen of it is still there.
+    return undefined;
+  }
 }
 
 /** From here on the node listens to this engine and to none before it. */

@@ -7,6 +7,7 @@ import { JournalError } from '../journal/journal-error.ts';
 import { readJournal } from '../journal/read-journal.ts';
 import { RunStore } from '../journal/run-store.ts';
 import { type Plan, stepsOf } from '../plan/plan.ts';
+import { isReport } from '../report/is-report.ts';
 
 /** One attempt of a step, or the engine's own work. Times are node time. */
 export interface Observation {
@@ -41,8 +42,8 @@ function pastRun(journalPath: string): PastRun | undefined {
   try {
     const { records } = readJournal(journalPath);
     const [begin] = records;
-    if (begin?.type !== 'begin') return undefined;
-    const report = JSON.parse(readFileSync(reportPath, 'utf8')) as Report;
+    const report: unknown = JSON.parse(readFileSync(reportPath, 'utf8'));
+    if (begin?.type !== 'begin' || !isReport(report)) return undefined;
     const plan = begin.plan as unknown as Plan;
     const observations = observationsOf(plan, records);
     return { playbook: plan.name, journalPath, outcome: report.run.outcome, observations, report };

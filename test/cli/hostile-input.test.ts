@@ -1,0 +1,281 @@
+/** What the world hands to mvctl in place of what it expects: it says what is wrong, in words, and keeps what people have. */
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { RunStore } from '../../src/engine/index.ts';
+import { decodeLine, encodeRecord } from '../../src/engine/journal/record-line.ts';
+import { modelFor, ONLINE, options, planOf, runPlan } from '../engine/model-run.ts';
+import { type Ran, runMvctl } from './run-mvctl.ts';
+
+const SETTING = join(import.meta.dirname, '../../playbooks/configuration-change.yaml');
+
+/** Whatever is wrong, nobody is shown where in mvctl it was noticed. */
+async function mvctl(...argv: readonly string[]): Promise<Ran> {
+  const ran = await runMvctl(argv);
+  expect(ran.err).not.toMatch(/\n\s+at .*:\d+:\d+|internal error/);
+  return ran;
+}
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'mvctl-hostile-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const made = (name: string, content: string | Uint8Array): string => {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+};
+
+describe('a file that is no playbook', () => {
+  const MADE: readonly (readonly [what: string, make: () => string, exitCode: number, says: RegExp])[] = [
+    ['is not there', () => join(folder, 'none.yaml'), 2, /cannot read .*none\.yaml: there is no such file/],
+    ['has no name', () => '', 2, /cannot read '': there is no such file/],
+    [
+      'is a link to itself',
+      () => {
+        symlinkSync('loop.yaml', join(folder, 'loop.yaml'));
+        return join(folder, 'loop.yaml');
+      },
+      2,
+      /loop\.yaml: it is a link to itself/,
+    ],
+    ['never ends', () => '/dev/zero', 1, /MV0004: expected at most 1048576 bytes, found more/],
+    [
+      'is larger than Node.js reads',
+      () => {
+        truncateSync(made('large.yaml', ''), 3 * 2 ** 30);
+        return join(folder, 'large.yaml');
+      },
+      1,
+      /MV0004: expected at most 1048576 bytes, found more/,
+    ],
+    ['is binary', () => made('binary.yaml', Uint8Array.of(0xff, 0xfe, 0x00, 0x80)), 1, /MV0006: expected UTF-8 text/],
+    ['is UTF-16', () => made('wide.yaml', Buffer.from('\ufeffkind: Playbook', 'utf16le')), 1, /MV0006: expected UTF-8/],
+    ['is empty', () => made('empty.yaml', ''), 1, /MV0007: expected a playbook, found an empty file/],
+    [
+      'expands for ever',
+      () =>
+        made(
+          'bomb.yaml',
+          Array.from(
+            { length: 12 },
+            (_, i) =>
+              `a${i}: &a${i} [${Array(9)
+                .fill(i ? `*a${i - 1}` : 'x')
+                .join(', ')}]`,
+          ).join('\n'),
+        ),
+      1,
+      /MV0005: expected at most 100000 values after aliases are expanded/,
+    ],
+    ['is indented with tabs', () => made('tabs.yaml', 'phases:\n\t- id: a\n'), 1, /MV0002: expected spaces/],
+    [
+      'says something twice',
+      () => made('twice.yaml', 'kind: Playbook\nkind: Fragment\n'),
+      1,
+      /MV0003: expected each key once/,
+    ],
+  ];
+  it.each(MADE)('and %s is told by every verb that reads one', async (_what, make, exitCode, says) => {
+    const path = make();
+    for (const verb of [['validate'], ['verify'], ['plan'], ['simulate'], ['graph'], ['apply', '--dry-run']]) {
+      const found = await mvctl(...verb, path);
+      expect(found, verb.join(' ')).toMatchObject({ exitCode });
+      expect(found.err + found.out, verb.join(' ')).toMatch(says);
+    }
+  });
+
+  it('is a folder for those verbs that take one file', async () => {
+    expect(await mvctl('verify', folder)).toMatchObject({
+      exitCode: 2,
+      err: `mvctl: cannot read ${folder}: it is a folder\n`,
+    });
+    expect(await mvctl('validate', folder)).toMatchObject({ exitCode: 2 });
+  });
+
+  it('may have the ends of lines of another system, and a byte order mark', async () => {
+    const text = readFileSync(SETTING, 'utf8');
+    for (const other of [text.replaceAll('\n', '\r\n'), `\ufeff${text}`]) {
+      expect(await mvctl('validate', made('other.yaml', other))).toMatchObject({ exitCode: 0 });
+      expect(await mvctl('verify', made('other.yaml', other))).toMatchObject({ exitCode: 0 });
+    }
+  });
+});
+
+describe('an output', () => {
+  it('that would end up inside another one is refused', async () => {
+    for (const [verb, first, second] of [
+      ['validate', 'json', 'sarif'],
+      ['validate', 'json=a', 'junit=a'],
+      ['apply', 'json', 'pretty'],
+    ] as const) {
+      const found = await mvctl(verb, SETTING, '--output', first, '--output', second);
+      expect(found).toMatchObject({ exitCode: 2, out: '' });
+      expect(found.err).toMatch(/(?:json goes to (?:standard output|a) already)/);
+    }
+    expect(await mvctl('validate', SETTING, '--output', 'github', '--output', 'pretty')).toMatchObject({ exitCode: 0 });
+  });
+
+  it('that cannot be written has an exit code of its own', async () => {
+    const found = await mvctl('validate', SETTING, '--output', `json=${folder}`);
+    expect(found).toMatchObject({ exitCode: 5, err: `mvctl: cannot write ${folder}: it is a folder\n` });
+  });
+
+  it('of a run is tried before the run, and so is the report to put beside it', async () => {
+    for (const [flag, value] of [
+      ['--output', `json=${folder}`],
+      ['--output', 'html='],
+      ['--compare', join(folder, 'none.json')],
+      ['--compare', made('null.json', 'null')],
+    ] as const) {
+      expect(await mvctl('apply', SETTING, flag, value, '--state-dir', join(folder, 'node'))).toMatchObject({
+        exitCode: 2,
+        out: '',
+      });
+    }
+    expect(existsSync(join(folder, 'node'))).toBe(false);
+  });
+});
+
+describe('a file that mvctl writes anew', () => {
+  it('keeps its mode, and stays where a link says it is', async () => {
+    const real = made(
+      'real.yaml',
+      readFileSync(SETTING, 'utf8').replace('name: configuration-change', 'name:   configuration-change'),
+    );
+    chmodSync(real, 0o640);
+    symlinkSync('real.yaml', join(folder, 'link.yaml'));
+    expect(await mvctl('fmt', join(folder, 'link.yaml'))).toMatchObject({ exitCode: 0 });
+    expect(readFileSync(real, 'utf8')).toBe(readFileSync(SETTING, 'utf8'));
+    expect(statSync(real).mode & 0o777).toBe(0o640);
+    expect(lstatSync(join(folder, 'link.yaml')).isSymbolicLink()).toBe(true);
+    expect(existsSync(`${real}.new`)).toBe(false);
+  });
+});
+
+describe('a state directory', () => {
+  it('that is not there is not made by who has nothing to keep', async () => {
+    const stateDir = join(folder, 'node');
+    const verbs = [
+      ['resume'],
+      ['rollback'],
+      ['runs', 'ls'],
+      ['lock', 'ls'],
+      ['lock', 'break'],
+      ['report'],
+      ['approve', 'a', '--as', 'b'],
+      ['node', 'down'],
+    ];
+    for (const verb of verbs) await mvctl(...verb, '--state-dir', stateDir);
+    expect(await mvctl('resume', '--state-dir', stateDir)).toMatchObject({ exitCode: 32 });
+    expect(existsSync(stateDir)).toBe(false);
+  });
+
+  it('that is a file is the wrong command line', async () => {
+    const file = made('file', '');
+    for (const verb of [['resume'], ['runs', 'ls'], ['apply', SETTING]])
+      expect(await mvctl(...verb, '--state-dir', file)).toMatchObject({
+        exitCode: 2,
+        err: `mvctl: --state-dir: expected a folder, found the file ${file}\n`,
+      });
+  });
+});
+
+describe('what earlier runs left', () => {
+  let kept: { readonly journal: Buffer; readonly report: Buffer };
+  let stateDir: string;
+  let journal: string;
+  let report: string;
+  const plan = planOf(ONLINE);
+  beforeAll(async () => {
+    stateDir = mkdtempSync(join(tmpdir(), 'mvctl-left-'));
+    for (let run = 0; run < 2; run++) await runPlan(plan, options(modelFor(plan), stateDir));
+    journal = new RunStore(stateDir).runs()[1]!.journalPath;
+    report = join(dirname(journal), 'report.json');
+    kept = { journal: readFileSync(journal), report: readFileSync(report) };
+  });
+  afterEach(() => {
+    writeFileSync(journal, kept.journal);
+    writeFileSync(report, kept.report);
+    rmSync(join(stateDir, 'epoch'));
+    mkdirSync(stateDir, { recursive: true });
+    writeFileSync(join(stateDir, 'epoch'), '2\n');
+  });
+  afterAll(() => rmSync(stateDir, { recursive: true, force: true }));
+  const on = (...argv: readonly string[]) => mvctl(...argv, '--state-dir', stateDir);
+
+  it.each(['{}', 'null', '[]', '{"apiVersion":"mvctl/v1","kind":"Report"}', '{"apiVersion":', ''])(
+    'a report that says %s is none, and other verbs do without it',
+    async (text) => {
+      writeFileSync(report, text);
+      const found = await on('report');
+      expect(found).toMatchObject({ exitCode: 2 });
+      expect(found.err).toMatch(/report\.json: expected (?:a report of mvctl\/v1|JSON)/);
+      for (const verb of ['simulate', 'plan']) expect(await on(verb, ONLINE)).toMatchObject({ exitCode: 0 });
+      expect(await on('runs', 'ls')).toMatchObject({ exitCode: 0 });
+    },
+  );
+
+  it.each([
+    [
+      'is damaged before its end',
+      () => Buffer.concat([kept.journal.subarray(0, 9), Buffer.from('!'), kept.journal.subarray(10)]),
+      /damaged at byte 0/,
+    ],
+    ['holds other lines', () => 'these are\nno records\n', /damaged at byte 0: expected a record with a checksum/],
+    ['is of another version', () => ofVersion(2), /expected a journal of version 1, found 2/],
+  ])('a journal that %s stops who would go on with it, and hides no other', async (_what, content, says) => {
+    writeFileSync(journal, content());
+    for (const verb of [['resume'], ['rollback'], ['runs', 'show'], ['approve', 'a', '--as', 'b']]) {
+      const found = await on(...verb);
+      expect(found, verb.join(' ')).toMatchObject({ exitCode: 29 });
+      expect(found.err).toMatch(says);
+    }
+    const listed = await on('runs', 'ls');
+    expect(listed).toMatchObject({ exitCode: 29 });
+    expect(listed.out).toMatch(/^1 .*succeeded/m);
+    expect(listed.err).toMatch(says);
+    expect(await on('simulate', ONLINE)).toMatchObject({ exitCode: 0 });
+  });
+
+  function ofVersion(version: number): string {
+    const [first, ...rest] = kept.journal.toString().split(/(?<=\n)/);
+    const decoded = decodeLine(first!.trimEnd());
+    if (!decoded.ok || decoded.record.type !== 'begin') throw new Error('expected the begin of a run');
+    const { seq, crc: _, ...record } = decoded.record;
+    return encodeRecord(seq, { ...record, version: version as 1 }) + rest.join('');
+  }
+
+  it.each(['', 'x', '-5', '1e9', '9'.repeat(30)])('an epoch that says %j lets no engine begin', async (text) => {
+    writeFileSync(join(stateDir, 'epoch'), text);
+    await expect(runPlan(plan, options(modelFor(plan), stateDir))).rejects.toMatchObject({
+      name: 'JournalError',
+      message: expect.stringContaining('epoch: expected a whole number'),
+    });
+  });
+
+  it('a last record that is there twice is no matter', async () => {
+    const last = kept.journal
+      .toString()
+      .split(/(?<=\n)/)
+      .at(-1)!;
+    writeFileSync(journal, kept.journal + last);
+    expect((await on('runs', 'ls')).out).toMatch(/^2 .*succeeded/m);
+    expect(await on('resume')).toMatchObject({ exitCode: 32 });
+  });
+});
