@@ -1,0 +1,54 @@
+import { describe, expect, test } from 'vitest';
+import { describeFault, drawFaults, parseFault, type Reference } from '../../tools/faults/fault.ts';
+
+const STEPS = ['slipUnder', 'giveUpMemory', 'bootCopy', 'after', 'moveStore', 'drainOld', 'shutDownOld', 'slipOut'];
+const SECOND_NS = 1e9;
+/** A step a second, the first one at the first second. */
+const reference: Reference = {
+  steps: Object.fromEntries(STEPS.map((name, index) => [name, (index + 1) * SECOND_NS])),
+  endNs: (STEPS.length + 2) * SECOND_NS,
+  records: 90,
+};
+const draw = (number: number) => drawFaults(1, number, false, reference);
+const all = Array.from({ length: 1000 }, (_, index) => draw(index + 1));
+
+describe('the faults of a run', () => {
+  test('depend on the seed of the campaign and the number of the run alone', () => {
+    expect(draw(17)).toEqual(draw(17));
+    expect(new Set(all.map(({ seed }) => seed)).size).toBe(all.length);
+    expect(drawFaults(2, 17, false, reference)).not.toEqual(draw(17));
+  });
+
+  test('are of every kind, and fall where there is what they hit', () => {
+    const kinds = new Set<string>();
+    for (const { faults, recordCrash } of all) {
+      const [first, second] = faults;
+      if (recordCrash !== undefined) expect(recordCrash.record).toBeLessThanOrEqual(reference.records);
+      if (first === undefined) continue;
+      kinds.add(describeFault(first));
+      expect(first.atNs).toBeGreaterThanOrEqual(reference.steps['slipUnder']!);
+      expect(first.atNs).toBeLessThanOrEqual(reference.endNs);
+      if (second !== undefined) expect(second.atNs - first.atNs).toBeLessThanOrEqual(SECOND_NS);
+    }
+    expect([...kinds].toSorted()).toEqual([
+      'I/O errors',
+      'disk full',
+      'kill mvctl',
+      'network down',
+      'panic new',
+      'panic old',
+      'power cut',
+      'power-off new',
+      'power-off old',
+    ]);
+  });
+
+  test('can be written by hand', () => {
+    const fault = parseFault('power-off old@moveStore+60', reference);
+    expect(fault).toMatchObject({ kind: 'power-off', guest: 'old', atNs: 5 * SECOND_NS + 60e6 });
+    expect(parseFault('I/O errors@moveStore+1 for 200', reference)).toMatchObject({ kind: 'I/O errors', forMs: 200 });
+    expect(() => parseFault('power-off old@nowhere+60', reference)).toThrow(
+      /expected a fault such as .* found 'power-off/,
+    );
+  });
+});
