@@ -149,7 +149,10 @@ export interface MachineModeHart {
   /** Copies between M-mode software and RAM (as a loop of loads or stores would); undefined or false outside RAM. */
   readMemory(address: number, bytes: number): Uint8Array | undefined;
   writeMemory(address: number, bytes: Uint8Array): boolean;
-  /** `sfence.vma x0, x0` after a change of PMP or satp. */
+  /**
+   * `sfence.vma x0, x0`. A change of PMP or satp needs none on this machine: a hart's translations are tagged with the
+   * contents of both.
+   */
   fenceVma(): void;
   /** `fence.i`. */
   fenceI(): void;

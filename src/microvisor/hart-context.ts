@@ -72,6 +72,8 @@ export const stimecmpOf = (context: HartContext): bigint => context.csrs[S_MODE_
  * off. Source: [SBI] "Hart State Management Extension", register state on hart start.
  */
 export function freshContext(hart: MachineModeHart, start: HartStart): HartContext {
+  // An OS that was here before may have had its page tables where this one has them.
+  hart.fenceVma();
   const x = new Array<bigint>(REGISTERS - 1).fill(0n);
   x[A0 - 1] = BigInt(hart.hartId);
   x[A1 - 1] = start.opaque;
@@ -104,7 +106,7 @@ export function saveContext(hart: MachineModeHart): HartContext {
   };
 }
 
-/** Puts a guest's state into the hart; `mret` continues it. The caller has written PMP and fences afterwards. */
+/** Puts a guest's state into the hart; `mret` continues it. The caller has written the PMP. */
 export function restoreContext(hart: MachineModeHart, context: HartContext): void {
   const mstatus = hart.csr(CSR.mstatus) & ~MSTATUS_GUEST;
   hart.setCsr(CSR.mstatus, mstatus | MSTATUS.FS);

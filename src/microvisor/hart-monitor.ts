@@ -141,7 +141,10 @@ export class HartMonitor {
     this.#booked = hart.spentCycles();
   }
 
-  /** The guest's state, PMP and interrupts into the hart, the other's out of it. */
+  /**
+   * The guest's state, PMP and interrupts into the hart, the other's out of it. There is nothing to fence: what the hart
+   * translates is tagged with satp and the PMP, and what its guests do to their own page tables they fence themselves.
+   */
   load(hart: MeteredHart, virtual: VirtualHart): void {
     if (this.#loaded === virtual) return;
     if (this.#loaded !== undefined) {
@@ -151,7 +154,6 @@ export class HartMonitor {
     if (virtual.context === undefined) throw new Error(`guest ${virtual.side} has no state to put into the hart`);
     this.#writePmp(hart, virtual.side);
     restoreContext(hart, virtual.context);
-    hart.fenceVma();
     virtual.context = undefined;
     virtual.guest.account.switchesIn += 1;
     this.#loaded = virtual;

@@ -15,7 +15,7 @@ export function packConfig(entries: readonly PmpEntry[], half: 0 | 1): bigint {
 
 /**
  * Writes a plan over `before`, what the PMP holds (absent: unknown): only what differs is written. Addresses first, in
- * M-mode, which no unlocked entry concerns; the caller fences before it leaves.
+ * M-mode, which no unlocked entry concerns.
  */
 export function writePmpPlan(hart: MachineModeHart, plan: readonly PmpEntry[], before?: readonly PmpEntry[]): void {
   for (let index = 0; index < PMP_ENTRIES; index++) {

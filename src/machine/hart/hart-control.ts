@@ -12,6 +12,7 @@ import type { HartArea } from './hart-area.ts';
 import { CSR_REGISTERS, type CsrRegister, TLB_CLASS, type TlbClass } from './layout.ts';
 import { MPP_SHIFT, MSTATUS, SPP_SHIFT } from './mstatus.ts';
 import { PmpUnit } from './pmp-unit.ts';
+import { Tlb } from './tlb.ts';
 import { INTERRUPT, INTERRUPT_FLAG } from './trap-cause.ts';
 
 export type Privilege = 0 | 1 | 3;
@@ -52,12 +53,15 @@ export class HartControl implements CsrTarget {
   readonly area: HartArea;
   readonly counters: Counters;
   readonly pmp: PmpUnit;
+  readonly tlb: Tlb;
   readonly float: FloatState;
   readonly machineModeEntries = new Map<number, number>();
   readonly #hooks: HartHooks;
   #privilege: Privilege = 3;
   #lines = 0;
   #software = 0;
+  /** satp was written since the TLB context was chosen. */
+  #satpWritten = false;
 
   constructor(hartId: number, area: HartArea, hooks: HartHooks) {
     this.hartId = hartId;
@@ -65,6 +69,7 @@ export class HartControl implements CsrTarget {
     this.#hooks = hooks;
     this.counters = new Counters(hooks);
     this.pmp = new PmpUnit(area);
+    this.tlb = new Tlb(area);
     this.float = new FloatState(area);
     this.reset();
   }
@@ -106,7 +111,7 @@ export class HartControl implements CsrTarget {
     const changed = this.mstatus ^ value;
     this.#status = value;
     if (changed & MSTATUS.MXR) {
-      this.area.flush();
+      this.tlb.flushAll();
       this.area.setWord('mxr', value & MSTATUS.MXR ? 1 : 0);
     }
     if (changed & (MSTATUS.SUM | MSTATUS.MPRV | MSTATUS.MPP)) this.#modeChanged();
@@ -126,19 +131,28 @@ export class HartControl implements CsrTarget {
 
   /** Chooses the TLB banks. MPRV: loads and stores as if in MPP. */
   #modeChanged(): void {
-    const { area, dataPrivilege } = this;
+    const { area, tlb, dataPrivilege } = this;
     const supervisorClass = this.mstatus & MSTATUS.SUM ? TLB_CLASS.supervisorUserMemory : TLB_CLASS.supervisor;
     const dataClass = dataPrivilege === 3 ? TLB_CLASS.machine : dataPrivilege === 1 ? supervisorClass : TLB_CLASS.user;
-    area.setWord('dataBank', area.dataBank(dataClass));
+    area.setWord('dataBank', tlb.dataBank(dataClass));
     area.setWord('privilege', this.#privilege);
-    area.setWord('fetchBank', area.fetchBank(this.fetchClass));
+    area.setWord('fetchBank', tlb.fetchBank(this.fetchClass));
   }
 
   translationChanged(): void {
     const satp = this.register('satp');
     this.area.setWord('sv39', satpIsSv39(satp) ? 1 : 0);
     this.area.setDouble('rootTable', (satp & SATP_PPN) << PAGE_SHIFT);
-    this.area.flush();
+    this.#satpWritten = true;
+  }
+
+  /** Lets generated code see satp and PMP as they are; to be called before it runs. */
+  synchronize(): void {
+    const isPmpNew = this.pmp.synchronize();
+    if (!isPmpNew && !this.#satpWritten) return;
+    this.#satpWritten = false;
+    this.tlb.choose(this.register('satp'), this.pmp.contents);
+    this.#modeChanged();
   }
 
   register(name: CsrRegister): bigint {
@@ -306,8 +320,9 @@ export class HartControl implements CsrTarget {
   /** Everything derived is derived again. */
   stateReplaced(): void {
     this.area.setWord('mxr', this.mstatus & MSTATUS.MXR ? 1 : 0);
+    this.tlb.flushAll();
     this.translationChanged();
-    this.pmp.synchronize();
+    this.synchronize();
     this.float.statusChanged();
     this.#modeChanged();
   }

@@ -176,7 +176,7 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
   /** Runs generated code for at most `budget` instructions and returns how many retired. */
   #interpret(budget: number): number {
     const before = this.#retiredBefore;
-    this.#control.pmp.synchronize();
+    this.#control.synchronize();
     this.#callBudget = budget;
     this.#cut = 0;
     this.#area.setWord('budget', budget);
@@ -274,14 +274,14 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
 
   #environment(word: number): number {
     const decoded = this.#decodeWord(word);
-    const { flushes } = this.#area;
+    const { changes } = this.#control.tlb;
     this.#executingCsr = true;
     const outcome = executeSystem(this.#control, decoded, word);
     this.#executingCsr = false;
-    this.#control.pmp.synchronize();
+    this.#control.synchronize();
     switch (outcome) {
       case 'next':
-        if (flushes === this.#area.flushes) return 0;
+        if (changes === this.#control.tlb.changes) return 0;
         // The next instruction is fetched anew: what is behind its address may be another page, or nothing.
         this.pc = BigInt.asUintN(64, this.pc + BigInt(decoded.bytes));
         this.#retireExecuting();
@@ -321,11 +321,11 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
   // ----------------------------------------------------------------------------------------------- code page listener
 
   codePageAdded(linear: number): void {
-    this.#area.forbidStores(linear);
+    this.#control.tlb.forbidStores(linear);
   }
 
   codePagesDropped(): void {
-    this.#area.flush();
+    this.#control.tlb.flushAll();
     this.#endAfter(1);
   }
 
@@ -347,7 +347,7 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
       },
       csr: (address) => control.readCsr(address),
       setCsr: (address, value) => control.writeCsr(address, value),
-      fenceVma: () => area.flush(),
+      fenceVma: () => control.tlb.flushAll(),
       fenceI: () => {},
     };
   }
@@ -394,7 +394,6 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
     this.#area.setWord('reservation', s.reservation);
     this.#area.setDouble('reservedValue', s.reservedValue);
     this.#control.restore(s.control);
-    this.#area.flushAll();
   }
 }
 

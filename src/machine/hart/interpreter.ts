@@ -34,9 +34,8 @@ import type { GuestRam } from './guest-ram.ts';
 import { OWN_HANDLERS, type OwnHandler, PAIR_HANDLERS, ROW_HANDLERS } from './handlers.ts';
 import { type ImportedFunctions, importFunctions } from './hart-imports.ts';
 import {
-  AREA,
   CROSSING_DECODED,
-  DATA_BANK_BYTES,
+  dataBankOffset,
   ENTRY,
   FETCH_ENTRY,
   FETCH_ENTRY_SHIFT,
@@ -148,7 +147,7 @@ function defineRun(
     state,
     dataBank,
     scratch,
-    bankOf: (tlbClass) => i32.const(state.base + AREA.dataBanks + tlbClass * DATA_BANK_BYTES),
+    bankOf: (tlbClass) => i32.add(state.load32('tlbContext'), i32.const(dataBankOffset(tlbClass))),
     word: i32.load(ip.get, RECORD.imm),
     rs1: i64.load(i32.load8_u(ip.get, RECORD.rs1), state.base + STATE.x),
     rd: (value) => i64.store(i32.load16_u(ip.get, RECORD.rd), value, state.base + STATE.x),

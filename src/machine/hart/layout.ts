@@ -1,7 +1,7 @@
 /**
  * Where things lie in the one `WebAssembly.Memory` of a machine: areas of the harts, predecoded code, guest RAM.
  *
- *   0                  hart areas, one per hart: state, TLBs
+ *   0                  hart areas, one per hart: state, TLB contexts
  *   PAGE_RECORDS       i32 per RAM page: address of its predecoded records, 0 when none
  *   pool               predecoded records of pages that were executed
  *   ramOffset          guest RAM
@@ -49,9 +49,8 @@ export const STATE = {
   walkPermissions: 0x268,
   /** Virtual address of the last slow access. */
   accessAddress: 0x270,
-  /** i32: entries in each fill log. */
-  dataLogCount: 0x278,
-  fetchLogCount: 0x27c,
+  /** i32: address of the TLB context in use (TLB_CONTEXT). */
+  tlbContext: 0x278,
   /** i32: records of the page of the last slow store, 0 when it holds no code. */
   codeRecords: 0x280,
   /** i32: record of the instruction to execute when its page has a PMP boundary, 0 when records of the page will do. */
@@ -117,28 +116,59 @@ export const TLB_CLASS = { user: 0, supervisor: 1, supervisorUserMemory: 2, mach
 export type TlbClass = (typeof TLB_CLASS)[keyof typeof TLB_CLASS];
 export const TLB_CLASSES = 4;
 
-/** Entry of a data bank: page addresses loads and stores may use, and where the page is in linear memory. */
-export const DATA_ENTRY = { loadTag: 0, storeTag: 8, memory: 16 } as const;
+/**
+ * Entry of a data bank: page addresses loads and stores may use, where the page is in linear memory, and i32 whether the
+ * fill log has the entry.
+ */
+export const DATA_ENTRY = { loadTag: 0, storeTag: 8, memory: 16, logged: 20 } as const;
 export const DATA_ENTRY_SHIFT = 5;
 /** Entry of a fetch bank. */
-export const FETCH_ENTRY = { tag: 0, records: 8 } as const;
+export const FETCH_ENTRY = { tag: 0, records: 8, logged: 12 } as const;
 export const FETCH_ENTRY_SHIFT = 4;
 
 export const DATA_BANK_BYTES = TLB_ENTRIES << DATA_ENTRY_SHIFT;
 export const FETCH_BANK_BYTES = TLB_ENTRIES << FETCH_ENTRY_SHIFT;
 
-/** Addresses of entries filled since the last flush; a flush visits those only. */
-export const FILL_LOG_ENTRIES = 2048;
+/** A log has room for every entry of its banks. */
+const FILL_LOG_BYTES = TLB_CLASSES * TLB_ENTRIES * 4;
+/**
+ * Stretches of 2 MiB, by address bits 31 to 21, of the lower and the upper half of the address space; those of 1 GiB share
+ * the marks, by bits 40 to 30.
+ */
+export const SUPERPAGE_MARKS_PER_HALF = 2048;
+const SUPERPAGE_MARKS_BYTES = 2 * SUPERPAGE_MARKS_PER_HALF;
+const CONTEXT_HEAD_BYTES = 0x40;
+const DATA_LOG = CONTEXT_HEAD_BYTES + SUPERPAGE_MARKS_BYTES;
+const DATA_BANKS = DATA_LOG + 2 * FILL_LOG_BYTES;
+const FETCH_BANKS = DATA_BANKS + TLB_CLASSES * DATA_BANK_BYTES;
 
+/** What was translated with one content of satp and of the PMP. */
+export const TLB_CONTEXT = {
+  /** i32: entries in each fill log. */
+  dataLogCount: 0x00,
+  fetchLogCount: 0x04,
+  /** u8 each: a superpage there was translated. */
+  superpages: CONTEXT_HEAD_BYTES,
+  /** Addresses of the entries filled since the last flush; a flush visits those only. */
+  dataLog: DATA_LOG,
+  fetchLog: DATA_LOG + FILL_LOG_BYTES,
+  dataBanks: DATA_BANKS,
+  fetchBanks: FETCH_BANKS,
+  bytes: FETCH_BANKS + TLB_CLASSES * FETCH_BANK_BYTES,
+} as const;
+/** Where a context has the banks of a class. */
+export const dataBankOffset = (tlbClass: number): number => TLB_CONTEXT.dataBanks + tlbClass * DATA_BANK_BYTES;
+export const fetchBankOffset = (tlbClass: number): number => TLB_CONTEXT.fetchBanks + tlbClass * FETCH_BANK_BYTES;
+/** Contexts a hart keeps; the one that was not used for longest goes first. */
+export const TLB_CONTEXTS = 16;
+
+const TLB_CONTEXTS_OFFSET = 0x2000;
 export const AREA = {
   state: 0,
-  dataLog: 0x1000,
-  fetchLog: 0x1000 + FILL_LOG_ENTRIES * 4,
-  dataBanks: 0x1000 + 2 * FILL_LOG_ENTRIES * 4,
-  fetchBanks: 0x1000 + 2 * FILL_LOG_ENTRIES * 4 + TLB_CLASSES * DATA_BANK_BYTES,
   /** Room for the record of one instruction that was checked by itself, and records that end it. */
-  checkedRecords: 0x3_8000,
-  bytes: 0x4_0000,
+  checkedRecords: 0x1000,
+  tlbContexts: TLB_CONTEXTS_OFFSET,
+  bytes: TLB_CONTEXTS_OFFSET + TLB_CONTEXTS * TLB_CONTEXT.bytes,
 } as const;
 
 /** A tag no access can match: an address of that page has another index. */

@@ -29,7 +29,9 @@ import {
   PMP_INTERVAL,
   PMP_INTERVAL_BYTES,
   STATE,
+  SUPERPAGE_MARKS_PER_HALF,
   TLB_CLASS,
+  TLB_CONTEXT,
 } from './layout.ts';
 import type { StateAccess } from './state-access.ts';
 import { CAUSE } from './trap-cause.ts';
@@ -179,6 +181,7 @@ export function defineWalk(
     when(i32.and(state.load32('mxr'), has(PTE.X)), flags.set(i32.or(flags.get, i32.const(PTE.R)))),
     // PTE.R, W, X lie one bit above PERMISSION.load, store, fetch.
     when(i32.eqz(i32.and(i32.shr_u(flags.get, i32.add(access.get, i32.const(1))), i32.const(1))), pageFault),
+    when(i64.ne(shift.get, i64.const(PAGE_SHIFT)), markSuperpage(state, address.get, shift.get)),
     // Superpage: "if any of the low PPN fields is not zero, this is a misaligned superpage"
     when(i64.ne(i64.and(ppnAddress, offsetMask), i64.const(0)), pageFault),
     update.set(
@@ -210,4 +213,18 @@ export function defineWalk(
     returns(i32.const(0)),
   );
   return f;
+}
+
+/** Entries made of a superpage are of single pages: a fence for one address must find them all. */
+function markSuperpage(state: StateAccess, address: Expr<'i64'>, shift: Expr<'i64'>): Stmt {
+  const upperHalf = i32.and(i32.wrap(i64.shr_u(address, i64.const(63))), i32.const(1));
+  const mark = i32.and(i32.wrap(i64.shr_u(address, shift)), i32.const(SUPERPAGE_MARKS_PER_HALF - 1));
+  return i32.store8(
+    i32.add(
+      state.load32('tlbContext'),
+      i32.add(mark, i32.shl(upperHalf, i32.const(Math.log2(SUPERPAGE_MARKS_PER_HALF)))),
+    ),
+    i32.const(1),
+    TLB_CONTEXT.superpages,
+  );
 }

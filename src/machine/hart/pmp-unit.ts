@@ -14,12 +14,19 @@ import {
 /** Flattened register contents that are kept: software that runs several guests comes back to the same few. */
 const FLATTENED_MAX = 16;
 
+interface Flattened {
+  readonly contents: number;
+  readonly entries: readonly PmpEntry[];
+  readonly intervals: readonly PmpInterval[];
+}
+
 export class PmpUnit {
   readonly #area: HartArea;
   #entries: PmpEntry[] = [];
-  #intervals: readonly PmpInterval[] = [];
   #isStale = false;
-  readonly #flattened = new Map<string, readonly PmpInterval[]>();
+  #flattened: Flattened = { contents: 0, entries: [], intervals: [] };
+  #flattenedCount = 0;
+  readonly #known: Flattened[] = [];
 
   constructor(area: HartArea) {
     this.#area = area;
@@ -67,33 +74,46 @@ export class PmpUnit {
     this.#isStale = true;
   }
 
-  /** As the registers are now. */
+  /** As the registers were at the last `synchronize`. */
   get intervals(): readonly PmpInterval[] {
-    this.synchronize();
-    return this.#intervals;
+    return this.#flattened.intervals;
   }
 
-  /** Lets generated code see the registers; to be called before it runs. Forgets translations when they changed. */
-  synchronize(): void {
-    if (!this.#isStale) return;
+  /** Number of the present contents: the same again when the registers are what they were before. */
+  get contents(): number {
+    return this.#flattened.contents;
+  }
+
+  /** Lets generated code see the registers; to be called before it runs. True when they are not what they were. */
+  synchronize(): boolean {
+    if (!this.#isStale) return false;
     this.#isStale = false;
-    this.#intervals = this.#flatten();
+    const before = this.#flattened;
+    this.#flattened = this.#flatten();
+    if (this.#flattened === before) return false;
     const { memory, base } = this.#area;
-    for (const [i, interval] of this.#intervals.entries()) {
+    for (const [i, interval] of this.#flattened.intervals.entries()) {
       const at = base + STATE.pmp + i * PMP_INTERVAL_BYTES;
       memory.setBigUint64(at + PMP_INTERVAL.last, interval.last, true);
       memory.setInt32(at + PMP_INTERVAL.permissions, interval.permissions, true);
     }
-    this.#area.flush();
+    return true;
   }
 
-  #flatten(): readonly PmpInterval[] {
-    const key = this.#entries.map(({ cfg, addr }) => `${cfg}:${addr.toString(36)}`).join();
-    const known = this.#flattened.get(key);
+  #flatten(): Flattened {
+    const known = this.#known.find(({ entries }) => areSame(entries, this.#entries));
     if (known !== undefined) return known;
-    if (this.#flattened.size === FLATTENED_MAX) this.#flattened.clear();
-    const flattened = flattenPmp(this.#entries);
-    this.#flattened.set(key, flattened);
+    if (this.#known.length === FLATTENED_MAX) this.#known.length = 0;
+    this.#flattenedCount += 1;
+    const flattened = {
+      contents: this.#flattenedCount,
+      entries: [...this.#entries],
+      intervals: flattenPmp(this.#entries),
+    };
+    this.#known.push(flattened);
     return flattened;
   }
 }
+
+const areSame = (a: readonly PmpEntry[], b: readonly PmpEntry[]): boolean =>
+  a.every(({ cfg, addr }, i) => cfg === b[i]?.cfg && addr === b[i]?.addr);

@@ -35,12 +35,16 @@ export function executeSystem(control: HartControl, { row, operands, bytes }: De
       return 'wfi';
     case 'sfence.vma':
       if (privilege < 1 || (privilege === 1 && mstatus & MSTATUS.TVM)) return illegal();
-      control.area.flush();
+      control.tlb.fence(operandOf(control, operands.rs1), operandOf(control, operands.rs2));
       return 'next';
     default:
       return executeCsr(control, { row, operands, bytes }, illegal);
   }
 }
+
+/** Of a fence: undefined, which stands for all there are, when it is x0. */
+const operandOf = (control: HartControl, register: number): bigint | undefined =>
+  register === 0 ? undefined : control.area.x[register];
 
 type CsrDecoded = Pick<Decoded, 'row' | 'operands' | 'bytes'>;
 

@@ -15,17 +15,16 @@ import {
 import type { ModuleBuilder } from '../wasm/module-builder.ts';
 import { type GuestRam, inRam, toLinear } from './guest-ram.ts';
 import {
-  AREA,
   DATA_BANK_BYTES,
   DATA_ENTRY,
   DATA_ENTRY_SHIFT,
   FETCH_BANK_BYTES,
   FETCH_ENTRY,
   FETCH_ENTRY_SHIFT,
-  FILL_LOG_ENTRIES,
   PAGE_BYTES,
   PAGE_SHIFT,
   PERMISSION,
+  TLB_CONTEXT,
   TLB_ENTRIES,
 } from './layout.ts';
 import { ACCESS, definePmpOfPage, defineWalk } from './page-walk.ts';
@@ -87,22 +86,25 @@ export function defineTranslation(
   return { walk, fillData, refill, fillFetch };
 }
 
-/** Appends to a fill log; a full log keeps counting, which tells the flush to visit everything. */
+/** Appends to a fill log what it does not have. */
 function logged(
-  state: StateAccess,
-  count: 'dataLogCount' | 'fetchLogCount',
-  logOffset: number,
+  context: Expr<'i32'>,
+  { count, log, flag }: { readonly count: number; readonly log: number; readonly flag: number },
   entry: Expr<'i32'>,
 ): Stmt {
-  const index = state.load32(count);
-  return seq(
-    when(
-      i32.lt_u(index, i32.const(FILL_LOG_ENTRIES)),
-      i32.store(i32.shl(index, i32.const(2)), entry, state.base + logOffset),
+  const index = i32.load(context, count);
+  return when(
+    i32.eqz(i32.load(entry, flag)),
+    seq(
+      i32.store(entry, i32.const(1), flag),
+      i32.store(i32.add(context, i32.shl(index, i32.const(2))), entry, log),
+      i32.store(context, i32.add(index, i32.const(1)), count),
     ),
-    state.store32(count, i32.add(index, i32.const(1))),
   );
 }
+
+const DATA_LOG = { count: TLB_CONTEXT.dataLogCount, log: TLB_CONTEXT.dataLog, flag: DATA_ENTRY.logged } as const;
+const FETCH_LOG = { count: TLB_CONTEXT.fetchLogCount, log: TLB_CONTEXT.fetchLog, flag: FETCH_ENTRY.logged } as const;
 
 function defineFillData(
   module: ModuleBuilder,
@@ -190,6 +192,10 @@ function defineRefillRange(module: ModuleBuilder, state: StateAccess, refill: Ca
 const indexOf = (address: Expr<'i64'>): Expr<'i32'> =>
   i32.and(i32.wrap(i64.shr_u(address, i64.const(PAGE_SHIFT))), i32.const(TLB_ENTRIES - 1));
 
+/** The class a bank is for. */
+const classOf = (bank: Expr<'i32'>, banks: Expr<'i32'>, bankBytes: number): Expr<'i32'> =>
+  i32.div_u(i32.sub(bank, banks), i32.const(bankBytes));
+
 /** As `fillData`, but leaves the cause of an exception in state `fillCause`. */
 function defineTryFill(
   module: ModuleBuilder,
@@ -201,6 +207,7 @@ function defineTryFill(
   const f = module.function(['i64', 'i32'], 'i32');
   const address = f.parameter(0, 'i64');
   const access = f.parameter(1, 'i32');
+  const context = f.local('i32');
   const bank = f.local('i32');
   const tlbClass = f.local('i32');
   const code = f.local('i32');
@@ -216,7 +223,8 @@ function defineTryFill(
 
   f.define(
     bank.set(state.load32('dataBank')),
-    tlbClass.set(i32.div_u(i32.sub(bank.get, i32.const(state.base + AREA.dataBanks)), i32.const(DATA_BANK_BYTES))),
+    context.set(state.load32('tlbContext')),
+    tlbClass.set(classOf(bank.get, i32.add(context.get, i32.const(TLB_CONTEXT.dataBanks)), DATA_BANK_BYTES)),
     state.store64('accessAddress', address.get),
     state.store32('codeRecords', i32.const(0)),
     state.store32('fillCause', i32.const(0)),
@@ -256,7 +264,7 @@ function defineTryFill(
       DATA_ENTRY.storeTag,
     ),
     i32.store(entry.get, linearPage.get, DATA_ENTRY.memory),
-    logged(state, 'dataLogCount', AREA.dataLog, entry.get),
+    logged(context.get, DATA_LOG, entry.get),
     returns(i32.or(linearPage.get, i32.and(i32.wrap(address.get), i32.const(PAGE_BYTES - 1)))),
   );
   return f;
@@ -283,6 +291,7 @@ function defineFillFetch(
 ): Callable<'i32'> {
   const f = module.function(['i64'], 'i32', 'fillFetch');
   const address = f.parameter(0, 'i64');
+  const context = f.local('i32');
   const bank = f.local('i32');
   const tlbClass = f.local('i32');
   const code = f.local('i32');
@@ -294,7 +303,8 @@ function defineFillFetch(
   const index = indexOf(address.get);
   f.define(
     bank.set(state.load32('fetchBank')),
-    tlbClass.set(i32.div_u(i32.sub(bank.get, i32.const(state.base + AREA.fetchBanks)), i32.const(FETCH_BANK_BYTES))),
+    context.set(state.load32('tlbContext')),
+    tlbClass.set(classOf(bank.get, i32.add(context.get, i32.const(TLB_CONTEXT.fetchBanks)), FETCH_BANK_BYTES)),
     code.set(callFor(walk, address.get, i32.const(ACCESS.fetch), tlbClass.get)),
     when(code.get, seq(call(imports.fault, code.get, address.get), returns(i32.const(0)))),
     page.set(i64.and(state.load64('walkAddress'), i64.const(PAGE_MASK))),
@@ -318,7 +328,7 @@ function defineFillFetch(
     entry.set(i32.add(bank.get, i32.shl(index, i32.const(FETCH_ENTRY_SHIFT)))),
     i64.store(entry.get, i64.and(address.get, i64.const(PAGE_MASK)), FETCH_ENTRY.tag),
     i32.store(entry.get, records.get, FETCH_ENTRY.records),
-    logged(state, 'fetchLogCount', AREA.fetchLog, entry.get),
+    logged(context.get, FETCH_LOG, entry.get),
     returns(records.get),
   );
   return f;

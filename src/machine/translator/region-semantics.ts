@@ -3,10 +3,9 @@
 import { csrRead, csrSwap, type FastCsrContext, fastCsr, sstatusModify } from '../hart/fast-csr.ts';
 import { isSystem } from '../hart/handlers.ts';
 import {
-  AREA,
-  DATA_BANK_BYTES,
   DATA_ENTRY,
   DATA_ENTRY_SHIFT,
+  dataBankOffset,
   PAGE_BYTES,
   PAGE_SHIFT,
   STATE,
@@ -403,7 +402,7 @@ export class RegionSemantics implements Semantics {
       state,
       dataBank,
       scratch,
-      bankOf: (tlbClass) => i32.add(hart, i32.const(AREA.dataBanks + tlbClass * DATA_BANK_BYTES)),
+      bankOf: (tlbClass) => i32.add(state.load32('tlbContext'), i32.const(dataBankOffset(tlbClass))),
       word: i32.const(this.#instruction.word),
       rs1: isImmediate ? i64.const(0) : this.rs1,
       rd: (value) => (operands.rd === 0 ? nothing : this.rd(value)),
