@@ -17,8 +17,13 @@ import {
 
 const WASM_PAGE_BYTES = 0x1_0000;
 const WASM_PAGES_MAX = 0x1_0000;
-/** Pages of guest code that are kept predecoded (16 KiB each): 16 MiB of code. */
-const CODE_PAGES_MAX = 4096;
+/**
+ * Pages of guest code that are kept predecoded: 64 MiB of code. An OS executes about 15 MiB from its start until it serves;
+ * when there is no room all are given up, translations included, which takes seconds to make up for.
+ */
+const CODE_PAGES_MAX = 0x4000;
+/** With more RAM there is room for less. */
+const CODE_PAGES_MIN = 0x400;
 
 const alignUp = (value: number, to: number): number => Math.ceil(value / to) * to;
 
@@ -49,7 +54,10 @@ export class GuestMemory implements PhysicalMemory {
   readonly #u8: Uint8Array;
   readonly #pageRecords: Int32Array;
   readonly #words: Int32Array;
+  readonly #poolPages: number;
   #poolUsed = 0;
+  /** Most that were ever used: what lies behind is still zero. */
+  #poolUsedMax = 0;
   readonly #freed: number[] = [];
   readonly #listeners: CodePageListener[] = [];
   #pageEndOp = 0;
@@ -63,9 +71,11 @@ export class GuestMemory implements PhysicalMemory {
     const pages = bytes / PAGE_BYTES;
     this.pageRecordsOffset = HARTS_MAX * AREA.bytes;
     this.#poolOffset = alignUp(this.pageRecordsOffset + pages * 4, PAGE_BYTES);
-    this.ramOffset = alignUp(this.#poolOffset + CODE_PAGES_MAX * PAGE_RECORDS_BYTES, WASM_PAGE_BYTES);
+    const poolBytesMax = WASM_PAGES_MAX * WASM_PAGE_BYTES - WASM_PAGE_BYTES - this.#poolOffset - bytes;
+    this.#poolPages = Math.min(CODE_PAGES_MAX, Math.floor(poolBytesMax / PAGE_RECORDS_BYTES));
+    this.ramOffset = alignUp(this.#poolOffset + this.#poolPages * PAGE_RECORDS_BYTES, WASM_PAGE_BYTES);
     const wasmPages = alignUp(this.ramOffset + bytes, WASM_PAGE_BYTES) / WASM_PAGE_BYTES;
-    if (wasmPages > WASM_PAGES_MAX) {
+    if (this.#poolPages < CODE_PAGES_MIN) {
       throw new RangeError(`${bytes} bytes of RAM: with the harts' own it must stay below 4 GiB`);
     }
     this.wasm = new WebAssembly.Memory({ initial: wasmPages });
@@ -130,7 +140,6 @@ export class GuestMemory implements PhysicalMemory {
     const known = this.#pageRecords[page] ?? 0;
     if (known !== 0) return known;
     const records = this.#takeRecords();
-    this.#u8.fill(0, records, records + PAGE_RECORDS_BYTES);
     this.#u8[records + PAGE_FOOTER.end] = this.#pageEndOp;
     this.#u8[records + PAGE_FOOTER.crossingEnd] = this.#pageEndOp;
     const pageLinear = this.ramOffset + page * PAGE_BYTES;
@@ -173,11 +182,15 @@ export class GuestMemory implements PhysicalMemory {
     for (const listener of this.#listeners) listener.codePagesDropped();
   }
 
+  /** Room for the records of a page, all zero. */
   #takeRecords(): number {
     const freed = this.#freed.pop();
-    if (freed !== undefined) return freed;
-    if (this.#poolUsed === CODE_PAGES_MAX) this.dropAllRecords();
-    return this.#poolOffset + this.#poolUsed++ * PAGE_RECORDS_BYTES;
+    if (freed === undefined && this.#poolUsed === this.#poolPages) this.dropAllRecords();
+    const records = freed ?? this.#poolOffset + this.#poolUsed++ * PAGE_RECORDS_BYTES;
+    const isFresh = this.#poolUsed > this.#poolUsedMax;
+    if (isFresh) this.#poolUsedMax = this.#poolUsed;
+    else this.#u8.fill(0, records, records + PAGE_RECORDS_BYTES);
+    return records;
   }
 
   #assertContains(address: number, bytes: number): void {
