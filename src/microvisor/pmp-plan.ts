@@ -23,8 +23,19 @@ const DENIED = 0;
 /** [Priv] pmpcfg.A = 1: the entry's upper bound, from the address of the entry before. */
 const TOR = 1 << 3;
 
+/** Made once for each partition: a world switch asks for it. */
+const plans = new WeakMap<Partition, Map<Side, readonly PmpEntry[]>>();
+
 /** All sixteen entries for a hart on which `guest` runs. @throws Refusal `pmp-exhausted` */
 export function pmpForPartition(partition: Partition, guest: Side): readonly PmpEntry[] {
+  const known = plans.get(partition) ?? new Map<Side, readonly PmpEntry[]>();
+  plans.set(partition, known);
+  const plan = known.get(guest) ?? makePlan(partition, guest);
+  known.set(guest, plan);
+  return plan;
+}
+
+function makePlan(partition: Partition, guest: Side): readonly PmpEntry[] {
   const entries = [
     napot(partition.board.firmware, DENIED),
     napot(M_MODE_IO, DENIED),

@@ -3,8 +3,16 @@ import type { MachineModeHart } from '../machine/index.ts';
 
 const ENTRIES_PER_CONFIG = 8;
 
+const configs = new WeakMap<readonly PmpEntry[], readonly [bigint, bigint]>();
+
 /** pmpcfg0 (`half` 0) or pmpcfg2 (1) of a plan. */
 export function packConfig(entries: readonly PmpEntry[], half: 0 | 1): bigint {
+  const both = configs.get(entries) ?? [pack(entries, 0), pack(entries, 1)];
+  configs.set(entries, both);
+  return both[half];
+}
+
+function pack(entries: readonly PmpEntry[], half: 0 | 1): bigint {
   let packed = 0n;
   for (let index = 0; index < ENTRIES_PER_CONFIG; index++) {
     const { config } = entries[half * ENTRIES_PER_CONFIG + index] ?? PMP_OFF;
