@@ -3,7 +3,7 @@
  * registers, and bits of sstatus set or cleared. All else, and whatever has side effects, goes to the control plane.
  */
 import type { Operands } from '../isa/operand.ts';
-import { choose, type Expr, i32, i64, type Local, type Stmt, seq, when } from '../wasm/code.ts';
+import { choose, type Expr, i32, i64, type Local, nothing, type Stmt, seq, when } from '../wasm/code.ts';
 import type { OwnHandler } from './handlers.ts';
 import { type CsrRegister, csrOffset, TLB_CLASS } from './layout.ts';
 import { MSTATUS, MSTATUS_SD, SSTATUS_UXL, SSTATUS_WRITABLE } from './mstatus.ts';
@@ -14,6 +14,9 @@ const SSTATUS = 0x100;
 const PLAIN: readonly CsrRegister[] = ['sscratch', 'sepc', 'scause', 'stval'];
 const PLAIN_FIRST = 0x140;
 const SEPC = 0x141;
+
+/** `csrrw` of sstatus, which has no handler of its own: what the word is but for its registers. */
+export const SSTATUS_WRITE = { mask: ~0x000f_8f80, word: (SSTATUS << 20) | 0x1073 } as const;
 
 /** Fields of the word. */
 const CSR_SHIFT = 20;
@@ -56,6 +59,8 @@ export interface FastCsrContext {
   readonly areaOffset: number;
   /** Leaves the handler: the control plane executes the instruction. */
   readonly slow: Stmt;
+  /** Whether FS may change here. */
+  readonly changesFloatStatus: boolean;
 }
 
 const SUPERVISOR = 1;
@@ -89,7 +94,19 @@ export function csrSwap(c: FastCsrContext): Stmt {
   );
 }
 
-export function sstatusModify(c: FastCsrContext, kind: 'set' | 'clear'): Stmt {
+/** What generated code asks before it takes a native path, as FloatState.statusChanged has it. */
+function floatStatusChanged({ state }: FastCsrContext, status: Expr<'i32'>): Stmt {
+  const fs = i32.and(status, i32.const(MSTATUS.FS));
+  const isDirty = state.load32('floatDirty');
+  return seq(
+    state.store32('floatOn', i32.ne(fs, i32.const(0))),
+    state.store32('floatDirty', i32.eq(fs, i32.const(MSTATUS.FS))),
+    state.store32('inexactAccrued', i32.and(isDirty, state.load32('accruedInexact'))),
+    state.store32('inexactSilently', i32.and(isDirty, state.load32('accruedInexactNearest'))),
+  );
+}
+
+export function sstatusModify(c: FastCsrContext, kind: 'set' | 'clear' | 'write'): Stmt {
   const { state, slow } = c;
   const old = c.scratch('i32', 1);
   const changed = c.scratch('i32', 2);
@@ -97,7 +114,12 @@ export function sstatusModify(c: FastCsrContext, kind: 'set' | 'clear'): Stmt {
   // The record of an immediate form names x0 as rs1.
   const zimm = i32.and(i32.shr_u(c.word, i32.const(ZIMM_SHIFT)), i32.const(31));
   const operand = choose(i32.and(c.word, i32.const(IMMEDIATE_FORM)), zimm, i32.wrap(c.rs1));
-  const affected = kind === 'set' ? i32.xor(old.get, i32.const(-1)) : old.get;
+  const changing = {
+    set: i32.and(operand, i32.xor(old.get, i32.const(-1))),
+    clear: i32.and(operand, old.get),
+    write: i32.xor(operand, old.get),
+  };
+  const slowly = c.changesFloatStatus ? MSTATUS.MXR : MSTATUS.MXR | MSTATUS.FS;
   const bank = choose(
     i32.and(now.get, i32.const(MSTATUS.SUM)),
     c.bankOf(TLB_CLASS.supervisorUserMemory),
@@ -111,9 +133,9 @@ export function sstatusModify(c: FastCsrContext, kind: 'set' | 'clear'): Stmt {
     // M-mode may have MPRV set, U-mode may not come here.
     when(i32.ne(state.load32('privilege'), i32.const(SUPERVISOR)), slow, undefined, 'unlikely'),
     old.set(state.load32('mstatus')),
-    changed.set(i32.and(i32.and(operand, i32.const(SSTATUS_WRITABLE)), affected)),
+    changed.set(i32.and(changing[kind], i32.const(SSTATUS_WRITABLE))),
     now.set(i32.xor(old.get, changed.get)),
-    when(i32.and(changed.get, i32.const(MSTATUS.MXR | MSTATUS.FS)), slow, undefined, 'unlikely'),
+    when(i32.and(changed.get, i32.const(slowly)), slow, undefined, 'unlikely'),
     // Interrupts on, and something may be waiting for that.
     when(
       i32.and(
@@ -129,6 +151,7 @@ export function sstatusModify(c: FastCsrContext, kind: 'set' | 'clear'): Stmt {
       seq(c.dataBank.set(bank), state.store32('dataBank', c.dataBank.get)),
     ),
     state.store32('mstatus', now.get),
+    c.changesFloatStatus ? when(i32.and(changed.get, i32.const(MSTATUS.FS)), floatStatusChanged(c, now.get)) : nothing,
     c.rd(value),
   );
 }

@@ -49,6 +49,8 @@ export class FloatState {
     const fs = (this.#area.word('mstatus') & MSTATUS.FS) >> FS_SHIFT;
     const isDirty = fs === FS_DIRTY;
     const isInexact = (this.#fflags & FFLAG_NX) !== 0;
+    this.#area.setWord('accruedInexact', isInexact ? 1 : 0);
+    this.#area.setWord('accruedInexactNearest', isInexact && this.#frm === 0 ? 1 : 0);
     this.#area.setWord('floatOn', fs !== 0 ? 1 : 0);
     this.#area.setWord('floatDirty', isDirty ? 1 : 0);
     this.#area.setWord('inexactAccrued', isDirty && isInexact ? 1 : 0);

@@ -43,7 +43,7 @@ export interface HartHooks extends CounterHooks {
   checkInterrupts(): void;
   /** stimecmp moved. */
   timerMoved(): void;
-  exceptionTaken(): void;
+  exceptionTaken(cause: number): void;
   /** A trap or return left the hart in M-mode here. */
   enteredMachineMode(pc: bigint): void;
 }
@@ -57,7 +57,6 @@ export class HartControl implements CsrTarget {
   readonly float: FloatState;
   readonly machineModeEntries = new Map<number, number>();
   readonly #hooks: HartHooks;
-  #privilege: Privilege = 3;
   #lines = 0;
   #software = 0;
   /** satp was written since the TLB context was chosen. */
@@ -90,12 +89,12 @@ export class HartControl implements CsrTarget {
   // -------------------------------------------------------------------------------------------------------- privilege
 
   get privilege(): Privilege {
-    return this.#privilege;
+    return this.area.word('privilege') as Privilege;
   }
 
-  set privilege(value: Privilege) {
-    this.#privilege = value;
-    this.#modeChanged();
+  /** Without the side effects of a change. */
+  set #privilege(value: Privilege) {
+    this.area.setWord('privilege', value);
   }
 
   get mstatus(): number {
@@ -122,11 +121,11 @@ export class HartControl implements CsrTarget {
   /** Privilege of loads and stores. */
   get dataPrivilege(): number {
     const status = this.mstatus;
-    return this.#privilege === 3 && status & MSTATUS.MPRV ? (status & MSTATUS.MPP) >> MPP_SHIFT : this.#privilege;
+    return this.privilege === 3 && status & MSTATUS.MPRV ? (status & MSTATUS.MPP) >> MPP_SHIFT : this.privilege;
   }
 
   get fetchClass(): TlbClass {
-    return this.#privilege === 3 ? TLB_CLASS.machine : this.#privilege === 1 ? TLB_CLASS.supervisor : TLB_CLASS.user;
+    return this.privilege === 3 ? TLB_CLASS.machine : this.privilege === 1 ? TLB_CLASS.supervisor : TLB_CLASS.user;
   }
 
   /** Chooses the TLB banks. MPRV: loads and stores as if in MPP. */
@@ -135,7 +134,6 @@ export class HartControl implements CsrTarget {
     const supervisorClass = this.mstatus & MSTATUS.SUM ? TLB_CLASS.supervisorUserMemory : TLB_CLASS.supervisor;
     const dataClass = dataPrivilege === 3 ? TLB_CLASS.machine : dataPrivilege === 1 ? supervisorClass : TLB_CLASS.user;
     area.setWord('dataBank', tlb.dataBank(dataClass));
-    area.setWord('privilege', this.#privilege);
     area.setWord('fetchBank', tlb.fetchBank(this.fetchClass));
   }
 
@@ -211,8 +209,8 @@ export class HartControl implements CsrTarget {
     const pending = this.#enabledPending();
     if (pending === 0) return undefined;
     const mideleg = Number(this.register('mideleg'));
-    const machineEnabled = this.#privilege < 3 || (this.mstatus & MSTATUS.MIE) !== 0;
-    const supervisorEnabled = this.#privilege < 1 || (this.#privilege === 1 && (this.mstatus & MSTATUS.SIE) !== 0);
+    const machineEnabled = this.privilege < 3 || (this.mstatus & MSTATUS.MIE) !== 0;
+    const supervisorEnabled = this.privilege < 1 || (this.privilege === 1 && (this.mstatus & MSTATUS.SIE) !== 0);
     const toMachine = machineEnabled ? pending & ~mideleg : 0;
     const toSupervisor = supervisorEnabled ? pending & mideleg : 0;
     const candidates = toMachine !== 0 ? toMachine : toSupervisor;
@@ -236,9 +234,9 @@ export class HartControl implements CsrTarget {
   }
 
   takeException(cause: number, value: bigint): void {
-    const delegated = this.#privilege < 3 && ((Number(this.register('medeleg')) >> cause) & 1) === 1;
+    const delegated = this.privilege < 3 && ((Number(this.register('medeleg')) >> cause) & 1) === 1;
     this.#trap(BigInt(cause), value, delegated, undefined);
-    this.#hooks.exceptionTaken();
+    this.#hooks.exceptionTaken(cause);
   }
 
   /** Source: [Priv] "Trap handling" under mstatus xPIE, xIE, xPP. */
@@ -246,7 +244,7 @@ export class HartControl implements CsrTarget {
     const { area } = this;
     const pc = area.double('pc');
     const status = this.mstatus;
-    const from = this.#privilege;
+    const from = this.privilege;
     let vector: bigint;
     if (toSupervisor) {
       this.setRegister('sepc', pc);
@@ -272,7 +270,7 @@ export class HartControl implements CsrTarget {
     area.setDouble('pc', target);
     area.setWord('trapped', 1);
     this.#modeChanged();
-    if (this.#privilege === 3) this.#hooks.enteredMachineMode(target);
+    if (this.privilege === 3) this.#hooks.enteredMachineMode(target);
   }
 
   mret(): void {
@@ -329,7 +327,7 @@ export class HartControl implements CsrTarget {
 
   save() {
     return {
-      privilege: this.#privilege,
+      privilege: this.privilege,
       mstatus: this.mstatus,
       fflags: this.float.fflags,
       frm: this.float.frm,

@@ -244,8 +244,10 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
    * A trap vector that itself traps would keep the hart busy for ever without an instruction retiring. From some point on
    * each such trap counts as an instruction, so that time passes and the run ends.
    */
-  exceptionTaken(): void {
+  exceptionTaken(cause: number): void {
     if (this.#yieldRequested) this.#endAfter(0);
+    // The handler of this one is in another mode; generated code does not count it either.
+    if (cause === CAUSE.ecallFromUser) return;
     const { retired } = this;
     if (retired !== this.#lastExceptionAt) {
       this.#lastExceptionAt = retired;

@@ -15,6 +15,7 @@ import {
   call,
   callFor,
   callIndirect,
+  choose,
   type Expr,
   i32,
   i64,
@@ -29,7 +30,7 @@ import {
 } from '../wasm/code.ts';
 import { ModuleBuilder } from '../wasm/module-builder.ts';
 import { advance, type Engine } from './engine.ts';
-import { csrRead, csrSwap, type FastCsrContext, sstatusModify } from './fast-csr.ts';
+import { csrRead, csrSwap, type FastCsrContext, SSTATUS_WRITE, sstatusModify } from './fast-csr.ts';
 import type { GuestRam } from './guest-ram.ts';
 import { OWN_HANDLERS, type OwnHandler, PAIR_HANDLERS, ROW_HANDLERS } from './handlers.ts';
 import { type ImportedFunctions, importFunctions } from './hart-imports.ts';
@@ -45,6 +46,7 @@ import {
   RECORD,
   RECORD_BYTES,
   RECORDS_PER_PAGE,
+  SINK_REGISTER,
   STATE,
   TLB_ENTRIES,
 } from './layout.ts';
@@ -52,6 +54,7 @@ import { RecordSemantics } from './record-semantics.ts';
 import { REGION_PARAMETERS } from './region-type.ts';
 import { defineSlowAccess, type SlowAccess } from './slow-access.ts';
 import { type StateAccess, stateAccess } from './state-access.ts';
+import { callFromUser, type SupervisorTrapContext, supervisorReturn, WORD } from './supervisor-traps.ts';
 import { defineTranslation } from './translation.ts';
 
 /** Machine code of the hart whose area is at `base`. */
@@ -66,6 +69,9 @@ export function generateInterpreter(base: number, ram: GuestRam, memoryPages: nu
   return module.build();
 }
 
+/** Fields of an instruction's word. */
+const RD_SHIFT = 7;
+const RS1_SHIFT = 15;
 const LAST_RECORD = (RECORDS_PER_PAGE - 1) * RECORD_BYTES;
 
 function defineRun(
@@ -154,7 +160,30 @@ function defineRun(
     area: i32.const(0),
     areaOffset: state.base,
     slow: byControlPlane(imports.environment, 4),
+    changesFloatStatus: true,
   };
+
+  /** The record of an instruction for the control plane holds its word only. */
+  const registerOffset = (shift: number): Expr<'i32'> =>
+    i32.shl(i32.and(i32.shr_u(fastCsr.word, i32.const(shift)), i32.const(31)), i32.const(3));
+  const rd = registerOffset(RD_SHIFT);
+  const registersOfWord = {
+    rs1: i64.load(registerOffset(RS1_SHIFT), state.base + STATE.x),
+    rd: (value: Expr<'i64'>): Stmt =>
+      i64.store(choose(rd, rd, i32.const(SINK_REGISTER * 8)), value, state.base + STATE.x),
+  };
+  const supervisorTrap: SupervisorTrapContext = {
+    state,
+    scratch,
+    dataBank,
+    fetchBank,
+    budget: budget.get,
+    pc,
+    goTo: engine.goTo,
+    trapTo: (to) => seq(target.set(to), br(far)),
+    slow: fastCsr.slow,
+  };
+  const ifWord = (word: number, then: Stmt): Stmt => when(i32.eq(fastCsr.word, i32.const(word)), then);
 
   /** Goes from region to region until one is left for code that is in none, or for an instruction of the interpreter's. */
   const again = new Label();
@@ -250,7 +279,15 @@ function defineRun(
     nop4: seq(advance(ip, 4), engine.nextRecord),
     nop2: seq(advance(ip, 2), engine.nextRecord),
     exact4: byControlPlane(imports.floatExact, 4),
-    environment4: byControlPlane(imports.environment, 4),
+    environment4: seq(
+      ifWord(WORD.sret, supervisorReturn(supervisorTrap)),
+      ifWord(WORD.ecall, callFromUser(supervisorTrap)),
+      when(
+        i32.eq(i32.and(fastCsr.word, i32.const(SSTATUS_WRITE.mask)), i32.const(SSTATUS_WRITE.word)),
+        seq(sstatusModify({ ...fastCsr, ...registersOfWord }, 'write'), done4),
+      ),
+      byControlPlane(imports.environment, 4),
+    ),
     environment2: byControlPlane(imports.environment, 2),
   };
   const handlers: readonly (Stmt | undefined)[] = [

@@ -29,6 +29,9 @@ export const STATE = {
   /** i32 truth values derived from mstatus.FS, frm and fflags. */
   floatOn: 0x228,
   floatDirty: 0x22c,
+  /** i32: NX accrued, and the same with rounding to nearest even, whatever FS. */
+  accruedInexact: 0x2a8,
+  accruedInexactNearest: 0x2ac,
   /** FS dirty, rounding to nearest even, NX accrued. */
   inexactSilently: 0x230,
   /** FS dirty, NX accrued. */

@@ -409,6 +409,7 @@ export class RegionSemantics implements Semantics {
       area: hart,
       areaOffset: 0,
       slow: this.#exits.side,
+      changesFloatStatus: false,
     };
     switch (fastCsr(row.name, operands)) {
       case 'csrRead':
