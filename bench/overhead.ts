@@ -1,138 +1,127 @@
 /**
- * What the Microvisor costs the OS above it: the same pieces of work on the bare node, virtualized alone, beside a busy
- * maintenance VM at several weights, and on the bare node again. Prints a Markdown table: node time of a piece (median)
- * and what it is more than bare, then instructions and CPU time of this process, of all pieces together.
+ * What the Microvisor costs the OS above it. Two nodes boot alike. One is virtualized and devirtualized; the other never
+ * is, but stands still as long at the same instants, so that what is different afterwards is the Microvisor and not the
+ * time. Each does the same pieces of work: bare, virtualized alone, bare again. With one hart the two have to be bit for bit
+ * the same in the end. Then the first one does the work beside a busy maintenance VM at several weights. Prints Markdown.
  *
- *   node bench/overhead.ts [--pieces 9] [--weights 5,20,50]
+ *   node bench/overhead.ts [--pieces 9] [--harts 1] [--weights 5,20,50]
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { PrimitiveArgs, PrimitiveName, PrimitiveResult } from '../src/engine/index.ts';
-import { EmulatedNode } from '../src/node/emulated-node.ts';
-import type { NodeConfig } from '../src/node/node-config.ts';
-import { LIMIT_S, PRIMITIVES } from '../src/node/primitives/table.ts';
-import { createStateDirectory } from '../src/node/state-directory.ts';
+import type { MachineOptions } from '../src/machine/index.ts';
+import { standStill, whatDiffers, withoutMonitor } from '../test/microvisor/bare-twin.ts';
 import { systemDisk } from '../test/system/system-disk.ts';
+import { type Figures, type Stage, WorkingNode } from './overhead/working-node.ts';
+
+const SLICE_US = 1_000;
 
 const { values } = parseArgs({
-  options: { pieces: { type: 'string', default: '9' }, weights: { type: 'string', default: '5,20,50' } },
+  options: {
+    pieces: { type: 'string', default: '9' },
+    harts: { type: 'string', default: '1' },
+    weights: { type: 'string', default: '5,20,50' },
+  },
 });
-const pieces = Number(values.pieces);
-const BOOT_NS = 300_000_000_000;
-const SLICE_US = 1_000;
-const REQUESTS = 50;
-
-/** Work inside the guest, by what it spends its time on. */
-const WORK: Readonly<Record<string, readonly string[]>> = {
-  cpu: ['awk', 'BEGIN { for (i = 0; i < 300000; i++) s += i * i; print s }'],
-  'system calls': ['dd', 'if=/dev/zero', 'of=/dev/null', 'bs=1', 'count=20000'],
-  fork: ['/bin/sh', '-c', 'i=0; while [ $i -lt 40 ]; do (exit 0); i=$((i+1)); done'],
-  disk: ['dd', 'if=/dev/vda', 'of=/dev/null', 'bs=64k', 'count=128', 'iflag=direct'],
+const options = {
+  systemDisk: await systemDisk(),
+  harts: Number(values.harts) as MachineOptions['harts'],
+  pieces: Number(values.pieces),
 };
-const NETWORK_WORK = 'network';
 
-interface Figures {
-  readonly pieceNs: number;
-  readonly instructions: number;
-  readonly cpuMs: number;
+/** A stage of the node, and of its twin where that is at the same point. */
+interface Compared {
+  readonly title: string;
+  readonly node: Stage;
+  readonly twin: Stage;
 }
 
-const stateDir = mkdtempSync(join(tmpdir(), 'mvctl-overhead-'));
-const state = createStateDirectory(stateDir);
-const config: NodeConfig = {
-  version: 1,
-  bankMib: 256,
-  harts: 1,
-  clock: 'virtual',
-  seed: 1,
-  disks: { system: { base: await systemDisk(), overlay: join(state.disks, 'system.overlay') } },
-  systemDisk: { A: 'system' },
-  bootSide: 'A',
-  powerOns: 1,
-};
-const node = new EmulatedNode({ config, state, clock: { kind: 'virtual' }, onConsole: () => {} });
-
-function act<Name extends PrimitiveName>(name: Name, args: PrimitiveArgs<Name>): Promise<PrimitiveResult<Name>> {
-  const deadlineNs = node.machine.now() + LIMIT_S[name] * 1e9;
-  return PRIMITIVES[name](node, args, { deadlineNs, key: name });
-}
-
-async function measured(work: () => Promise<number>): Promise<Figures> {
-  const before = node.machine.counters.retiredInstructions;
-  const cpu = process.cpuUsage();
-  const pieceNs = await work();
-  const { user, system } = process.cpuUsage(cpu);
-  const instructions = node.machine.counters.retiredInstructions - before;
-  return { pieceNs, instructions, cpuMs: (user + system) / 1e3 };
-}
-
-/** Node time of a request, of many in a row. */
-async function requests(): Promise<number> {
-  const startNs = node.machine.now();
-  const check = { guest: 'old', path: '/', times: REQUESTS, intervalMs: 0, deadlineMs: 2_000 } as const;
-  await act('service.check', { ...check, expectStatus: 200, expectContains: '', expectSha256: '' });
-  return (node.machine.now() - startNs) / REQUESTS;
-}
-
-async function stage(): Promise<ReadonlyMap<string, Figures>> {
-  const figures = new Map<string, Figures>();
-  for (const [name, argv] of Object.entries(WORK)) {
-    // The first time fills caches.
-    await act('guest.sample-work', { guest: 'old', argv, times: 1 });
-    figures.set(
-      name,
-      await measured(async () => (await act('guest.sample-work', { guest: 'old', argv, times: pieces })).nodeNs),
-    );
-  }
-  figures.set(NETWORK_WORK, await measured(requests));
-  return figures;
-}
-
-const stages = new Map<string, ReadonlyMap<string, Figures>>();
+const working = new WorkingNode(options);
+const never = new WorkingNode(options);
+const compared: Compared[] = [];
 try {
-  await node.powerOn(node.machine.now() + BOOT_NS);
-  const memory = { guest: 'old', argv: ['/usr/local/sbin/mv-memory', 'status'], intervalMs: 100 } as const;
-  await act('guest.wait-for', memory);
-  stages.set('bare', await stage());
-  await act('microvisor.virtualize', {});
-  stages.set('virtualized, alone', await stage());
-  await act('memory.give-up', { guest: 'old' });
-  await act('disk.clone', { from: 'old', name: 'system-new' });
-  await act('vm.create', { guest: 'new', disk: 'system-new' });
-  await act('vm.boot', { guest: 'new' });
-  const busy = ['/bin/sh', '-c', '(while :; do :; done) >/dev/null 2>&1 &'];
-  await act('guest.run', { guest: 'new', argv: busy, env: {}, expectExit: [0] });
-  for (const weight of values.weights.split(',').map(Number)) {
-    await node.monitor.request({ op: 'setShare', maintenancePercent: weight, sliceUs: SLICE_US });
-    stages.set(`beside a busy VM, weight ${weight} %`, await stage());
-  }
-  await act('vm.destroy', { guest: 'new' });
-  await act('memory.take-up', { guest: 'old' });
-  await act('microvisor.devirtualize', {});
-  stages.set('bare again', await stage());
+  for (const each of [working, never]) await each.boot();
+  await stages('bare');
+  await switchOver('virtualize');
+  await stages('virtualized, alone');
+  await switchOver('devirtualize');
+  const bare = await stages('bare again');
+  print(tableOfTwins());
+  const differs = whatDiffers(withoutMonitor(never.node.machine.save()), withoutMonitor(working.node.machine.save()));
+  print(differs.length === 0 ? ['The two nodes are the same, bit for bit.'] : ['They differ in:', ...differs]);
+  print(await besideBusyVm(bare));
 } finally {
-  node.executive.close();
-  node.disks.closeAll();
-  rmSync(stateDir, { recursive: true, force: true });
+  for (const each of [working, never]) each.close();
 }
-print();
 
-function print(): void {
-  const bare = stages.get('bare')!;
-  const rows: string[] = [
-    '| work | stage | µs a piece | more than bare | instructions | CPU ms |',
-    '|---|---|---:|---:|---:|---:|',
-  ];
-  for (const [name, base] of bare) {
-    for (const [title, figures] of stages) {
-      const { pieceNs, instructions, cpuMs } = figures.get(name)!;
-      const more = ((pieceNs / base.pieceNs - 1) * 100).toFixed(3);
-      rows.push(
-        `| ${name} | ${title} | ${(pieceNs / 1e3).toFixed(1)} | ${more} % | ${instructions} | ${cpuMs.toFixed(0)} |`,
-      );
+async function stages(title: string): Promise<Stage> {
+  const node = await working.stage();
+  compared.push({ title, node, twin: await never.stage() });
+  return node;
+}
+
+async function switchOver(op: 'virtualize' | 'devirtualize'): Promise<void> {
+  const { machine, monitor } = working.node;
+  const before = machine.counters.chargedCycles;
+  const { switchNs } = await monitor.request({ op });
+  working.node.virtualized = op === 'virtualize';
+  standStill(never.node.machine, never.node.firmware, machine.counters.chargedCycles - before);
+  print([`${op}: ${switchNs / 1e3} µs`]);
+}
+
+async function besideBusyVm(bare: Stage): Promise<string[]> {
+  const rows = ['| work | stage | µs a piece | more than bare | CPU ms |', '|---|---|---:|---:|---:|'];
+  await working.act('microvisor.virtualize', {});
+  await working.act('memory.give-up', { guest: 'old' });
+  await working.act('disk.clone', { from: 'old', name: 'system-new' });
+  await working.act('vm.create', { guest: 'new', disk: 'system-new' });
+  await working.act('vm.boot', { guest: 'new' });
+  const busy = ['/bin/sh', '-c', '(while :; do :; done) >/dev/null 2>&1 &'];
+  await working.act('guest.run', { guest: 'new', argv: busy, env: {}, expectExit: [0] });
+  for (const weight of values.weights.split(',').map(Number)) {
+    await working.node.monitor.request({ op: 'setShare', maintenancePercent: weight, sliceUs: SLICE_US });
+    for (const [name, { pieceNs, cpuMs }] of await working.stage()) {
+      const more = percent(pieceNs, bare.get(name)!.pieceNs);
+      rows.push(`| ${name} | busy VM, ${weight} % | ${(pieceNs / 1e3).toFixed(1)} | ${more} | ${cpuMs.toFixed(0)} |`);
     }
   }
-  process.stdout.write(`${rows.join('\n')}\n`);
+  return rows;
+}
+
+function tableOfTwins(): string[] {
+  const rows = [
+    '| work | stage | µs a piece | never virtualized | more | instructions more | cycles of M-mode | entries | CPU ms | never |',
+    '|---|---|---:|---:|---:|---:|---:|---|---:|---:|',
+  ];
+  for (const { title, node, twin } of compared) {
+    for (const [name, figures] of node) rows.push(rowOf(name, title, figures, twin.get(name)!));
+  }
+  return rows;
+}
+
+function rowOf(name: string, title: string, figures: Figures, twin: Figures): string {
+  const cells = [
+    name,
+    title,
+    (figures.pieceNs / 1e3).toFixed(1),
+    (twin.pieceNs / 1e3).toFixed(1),
+    percent(figures.pieceNs, twin.pieceNs),
+    figures.instructions - twin.instructions,
+    `${figures.chargedCycles} / ${twin.chargedCycles}`,
+    `${entriesOf(figures)} / ${entriesOf(twin)}`,
+    figures.cpuMs.toFixed(0),
+    twin.cpuMs.toFixed(0),
+  ];
+  return `| ${cells.join(' | ')} |`;
+}
+
+function entriesOf({ entries }: Figures): string {
+  const all = Object.entries(entries).map(([cause, count]) => `${cause}: ${count}`);
+  return all.length === 0 ? 'none' : all.join(', ');
+}
+
+function percent(value: number, base: number): string {
+  return `${((value / base - 1) * 100).toFixed(3)} %`;
+}
+
+function print(lines: readonly string[]): void {
+  process.stdout.write(`${lines.join('\n')}\n\n`);
 }

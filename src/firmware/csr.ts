@@ -32,6 +32,8 @@ export const CSR = {
   pmpaddr0: 0x3b0,
   mseccfg: 0x747,
   minstret: 0xb02,
+  /** Time the hart has spent in WFIs, in cycles of the data sheet's 1 GHz. */
+  mhpmcounter3: 0xb03,
   mvendorid: 0xf11,
   marchid: 0xf12,
   mimpid: 0xf13,

@@ -3,7 +3,7 @@ export { applyBareBoard, applyBareCsrs, type BareState, bareState, type CsrState
 export { BootError, type BootErrorCode } from './boot/boot-error.ts';
 export { type BoardRom, type LoadedOs, loadOs, type OsToLoad, sideMemory } from './boot/load-os.ts';
 export { VIRTIO_MAGIC, VIRTIO_MMIO, VIRTIO_STATUS } from './boot/virtio-mmio.ts';
-export { chargedHart } from './charged-hart.ts';
+export { type ChargedHart, chargedHart } from './charged-hart.ts';
 export { consoleLine, consoleReadByte, consoleWriteByte } from './console.ts';
 export { COSTS } from './costs.ts';
 export {

@@ -35,6 +35,8 @@ export interface HartOptions {
   readonly bus: HartBus;
   /** `time` now, in ticks of the time base; may be called inside `run`. */
   readonly time: () => bigint;
+  /** Time the hart has waited in WFIs since reset, in ns; absent: none. */
+  readonly waitedNs?: (() => number) | undefined;
   /** Entry addresses of attached M-mode programs. */
   readonly machineModeEntries: ReadonlySet<number>;
   /** `hot` unless said otherwise. */

@@ -36,7 +36,7 @@ const TICKS_MAX = BigInt(Math.floor(Number.MAX_SAFE_INTEGER / TIMING.nsPerTick))
 /** Realtime: length of a slice, and how it is turned into instructions. */
 const REALTIME = { sliceNs: 1_000_000, instructionsMin: 1000, instructionsMax: 2_000_000, firstRate: 0.02 } as const;
 
-const VERSION = 1;
+const VERSION = 2;
 
 type HartMode =
   | 'running'
@@ -56,6 +56,9 @@ interface RunnerHart {
   why: 'reset' | 'trap';
   /** Virtual time of the hart minus its retired instructions. */
   offsetNs: number;
+  /** Time spent in WFIs of its own that have ended, and when the one it is in began. */
+  waitedNs: number;
+  waitingSinceNs: NodeTimeNs;
   /** Realtime: instructions per nanosecond, as seen lately. */
   rate: number;
 }
@@ -97,6 +100,8 @@ export class HartRunner implements Snapshotted {
       program: 0,
       why: 'reset',
       offsetNs: 0,
+      waitedNs: 0,
+      waitingSinceNs: 0,
       rate: REALTIME.firstRate,
     });
   }
@@ -107,6 +112,16 @@ export class HartRunner implements Snapshotted {
 
   get idleNs(): number {
     return this.#idleNs;
+  }
+
+  /** Time a hart has spent in WFIs of its own since reset, by its own clock. */
+  waitedNs(hartId: number): number {
+    const each = this.#harts[hartId]!;
+    return each.waitedNs + (each.mode === 'waiting' ? this.#clockOf(each) - each.waitingSinceNs : 0);
+  }
+
+  #clockOf(each: RunnerHart): NodeTimeNs {
+    return this.#clock.kind === 'realtime' ? this.now() : localNs(each);
   }
 
   now(): NodeTimeNs {
@@ -167,6 +182,7 @@ export class HartRunner implements Snapshotted {
       each.hart.reset(entry);
       each.mode = 'running';
       each.why = 'reset';
+      each.waitedNs = 0;
       each.offsetNs = this.#nodeNs - retiredNs(each);
     }
   }
@@ -257,7 +273,10 @@ export class HartRunner implements Snapshotted {
 
   #wake(each: RunnerHart): void {
     if (each.mode === 'program-waiting') this.#enter(each, each.program, 'resume');
-    else each.mode = 'running';
+    else {
+      each.waitedNs = this.waitedNs(each.hart.hartId);
+      each.mode = 'running';
+    }
   }
 
   #slice(each: RunnerHart, nowNs: NodeTimeNs, deadlineNs: NodeTimeNs): void {
@@ -271,6 +290,7 @@ export class HartRunner implements Snapshotted {
         break;
       case 'wfi':
         each.mode = 'waiting';
+        each.waitingSinceNs = this.#clockOf(each);
         break;
       case 'budget':
       case 'yield':
@@ -337,6 +357,8 @@ export class HartRunner implements Snapshotted {
         program: each.program,
         why: each.why,
         offsetNs: each.offsetNs,
+        waitedNs: each.waitedNs,
+        waitingSinceNs: each.waitingSinceNs,
         state: each.hart.save(),
       })),
     };
@@ -360,6 +382,8 @@ export class HartRunner implements Snapshotted {
       each.program = from.number('program');
       each.why = from.string('why') as RunnerHart['why'];
       each.offsetNs = from.number('offsetNs');
+      each.waitedNs = from.number('waitedNs');
+      each.waitingSinceNs = from.number('waitingSinceNs');
       each.hart.restore(from.value('state'));
     });
   }

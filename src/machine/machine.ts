@@ -75,6 +75,7 @@ class BoardMachine implements Machine {
         memory,
         bus: this.#board.bus,
         time: () => this.#runner.ticks(),
+        waitedNs: () => this.#runner.waitedNs(hartId),
         machineModeEntries: this.#entries,
         translate: options.translate,
       }),

@@ -7,7 +7,13 @@
  * 3. Whatever can make another guest runnable raises an M-mode interrupt, or is looked at when the running one waits.
  */
 import { COSTS, CSR, HART_STATE, INTERRUPT, type PmpEntry, type RemoteCall, STEER } from '../firmware/index.ts';
-import type { MachineModeEntry, MachineModeHart, MachineModeReturn, Side } from '../machine/index.ts';
+import {
+  type MachineModeEntry,
+  type MachineModeHart,
+  type MachineModeReturn,
+  type Side,
+  TIMING,
+} from '../machine/index.ts';
 import type { OpenStretch } from './account-book.ts';
 import { continueBoot } from './boot.ts';
 import { MICROVISOR_COSTS } from './cost-table.ts';
@@ -25,6 +31,7 @@ import { Steering } from './steering.ts';
 import { handleTrap, type TrapOutcome } from './traps.ts';
 import type { VirtualHart } from './virtual-hart.ts';
 import { aliveHarts, ticksNow, type Virtualized } from './virtualized.ts';
+import { WaitTrap } from './wait-trap.ts';
 import { endWait, hasInterrupt, hasInterruptInHart, heedsPlic, timerOf } from './wake.ts';
 
 export class HartMonitor {
@@ -33,13 +40,15 @@ export class HartMonitor {
   readonly #node: Virtualized;
   readonly #steering: Steering;
   readonly #timer = new HartTimer();
+  readonly #waitTrap = new WaitTrap();
   /** Whose state the hart holds. */
   #loaded: VirtualHart | undefined;
   #pmp: readonly PmpEntry[];
   /** What the hart did since M-mode was left, and when that was. */
   #last: { readonly decision: Decision; readonly ticks: number };
-  /** minstret when a guest was entered. */
+  /** minstret when a guest was entered, and mhpmcounter3 when one was that waits by itself. */
   #instret: bigint;
+  #waited: bigint;
   /** Cycles spent when M-mode work was last booked to a guest. */
   #booked = 0;
   /** Who was in the hart when M-mode was entered. */
@@ -55,12 +64,13 @@ export class HartMonitor {
     this.#pmp = pmpForPartition(node.partition, virtual.side);
     this.#last = { decision: { run: virtual.side, untilTicks: Number.POSITIVE_INFINITY }, ticks: ticksNow(hart) };
     this.#instret = hart.csr(CSR.minstret);
+    this.#waited = hart.csr(CSR.mhpmcounter3);
   }
 
   /** From a trap, or from the end of a `wfi`; what becomes of the guest it came from. */
   enter(hart: MeteredHart, why: MachineModeEntry): TrapOutcome {
     const now = ticksNow(hart);
-    this.#settle(now);
+    this.#settle(hart, now);
     this.#booked = hart.spentCycles();
     this.#entered = this.#loaded?.guest;
     if (why !== 'trap') return 'continues';
@@ -116,6 +126,7 @@ export class HartMonitor {
     virtual.runnableSince = undefined;
     this.#last = { decision, ticks: now };
     this.#instret = hart.csr(CSR.minstret);
+    if (!this.#waitTrap.isSet) this.#waited = hart.csr(CSR.mhpmcounter3);
     return 'mret';
   }
 
@@ -196,7 +207,7 @@ export class HartMonitor {
 
   /** What M-mode owns of this hart alone, as it was left; `applied` was captured right after virtualize. */
   expectedState(applied: MachineState): MachineState {
-    return expectedHartState(applied, { pmp: this.#pmp, mtimecmp: this.#timer.mtimecmp });
+    return expectedHartState(this.#waitTrap.expected(applied), { pmp: this.#pmp, mtimecmp: this.#timer.mtimecmp });
   }
 
   /** Bits of this hart in the steering registers. */
@@ -211,9 +222,9 @@ export class HartMonitor {
   }
 
   /** Books the time since M-mode was left. */
-  #settle(now: number): void {
+  #settle(hart: MachineModeHart, now: number): void {
     const { production, guests } = this.#node;
-    for (const { side, as, ticks } of this.openStretches(now)) {
+    for (const { side, as, ticks } of this.openStretches(hart, now)) {
       const guest = guests.get(side);
       if (guest !== undefined) guest.account[as] += ticks;
       const isOwed = side !== production && as === 'heldTicks' && this.#last.decision.run === production;
@@ -222,12 +233,23 @@ export class HartMonitor {
   }
 
   /** What each guest did on this hart since M-mode was left. */
-  openStretches(now: number): readonly OpenStretch[] {
+  openStretches(hart: MachineModeHart, now: number): readonly OpenStretch[] {
     const { decision, ticks: since } = this.#last;
-    return aliveHarts(this.#node, this.#hartId).map(({ side, runnableSince }) => {
-      const waited = runnableSince === undefined ? 'idleTicks' : 'heldTicks';
-      return { side, as: decision.run === side ? 'ranTicks' : waited, ticks: now - since };
+    const ticks = now - since;
+    return aliveHarts(this.#node, this.#hartId).flatMap(({ side, runnableSince }): OpenStretch[] => {
+      if (decision.run !== side) return [{ side, as: runnableSince === undefined ? 'idleTicks' : 'heldTicks', ticks }];
+      const idle = Math.min(ticks, this.#ticksWaited(hart));
+      return [
+        { side, as: 'ranTicks', ticks: ticks - idle },
+        { side, as: 'idleTicks', ticks: idle },
+      ];
     });
+  }
+
+  /** How long the guest in the hart has waited there by itself. */
+  #ticksWaited(hart: MachineModeHart): number {
+    if (this.#waitTrap.isSet) return 0;
+    return Math.floor((Number(hart.csr(CSR.mhpmcounter3) - this.#waited) * TIMING.nsPerInstruction) / TIMING.nsPerTick);
   }
 
   #runnable(hart: MeteredHart, alive: readonly VirtualHart[], now: number): Record<Side, boolean> {
@@ -262,6 +284,7 @@ export class HartMonitor {
 
   /** M-mode interrupts for whatever else than the running guest's own may change the decision. */
   #arm(hart: MeteredHart, alive: readonly VirtualHart[], decision: Decision): void {
+    this.#waitTrap.set(hart, alive.length > 1);
     let deadline = decision.run === null ? Number.POSITIVE_INFINITY : decision.untilTicks;
     for (const virtual of alive) {
       if (virtual === this.#loaded) continue;

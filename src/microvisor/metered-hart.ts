@@ -2,10 +2,10 @@
  * The hart as the Microvisor sees it: each operation is charged by the cost tables, and `spentCycles` is the running
  * total, the monitor's account of itself.
  */
-import { chargedHart } from '../firmware/index.ts';
+import { type ChargedHart, chargedHart } from '../firmware/index.ts';
 import type { MachineModeHart } from '../machine/index.ts';
 
-export interface MeteredHart extends MachineModeHart {
+export interface MeteredHart extends ChargedHart {
   /** Cycles charged through this hart so far. */
   spentCycles(): number;
 }

@@ -90,7 +90,9 @@ export class Microvisor implements MachineModeProgram {
   account(side: Side, nowNs: number): SideAccount {
     const node = this.#running?.node;
     const nowTicks = Math.floor(nowNs / TIMING.nsPerTick);
-    const open = node === undefined ? [] : [...node.monitors.values()].flatMap((each) => each.openStretches(nowTicks));
+    const open = [...(node?.monitors ?? [])].flatMap(([id, each]) =>
+      each.openStretches(this.#harts.get(id)!.uncharged, nowTicks),
+    );
     return this.#book.total(side, node?.guests.get(side)?.account, open);
   }
 

@@ -58,6 +58,7 @@ export interface EmulatedNodeOptions {
 export class EmulatedNode {
   readonly machine: Machine;
   readonly executive: Executive;
+  readonly firmware: Firmware;
   /** For its accounts only: what it is to do, and its state, go through `monitor`. */
   readonly microvisor: Microvisor;
   readonly monitor: MonitorClient;
@@ -75,7 +76,6 @@ export class EmulatedNode {
   forwardedPort: number | undefined;
   readonly #state: StateDirectory;
   #config: NodeConfig;
-  readonly #firmware: Firmware;
   readonly #guests = new Map<Side, Guest>();
   #names = new Map<GuestName, Side>();
   /** The side each name of this run stood for, whether or not its guest still lives: its devices keep its name. */
@@ -105,9 +105,9 @@ export class EmulatedNode {
       powerOns: config.powerOns,
     });
     const { machine } = this;
-    this.#firmware = new Firmware({ bankBytes, harts, rom: machine, bootSide: config.bootSide });
-    machine.attach(this.#firmware);
-    this.microvisor = new Microvisor({ firmware: this.#firmware, board: memoryMap(bankBytes), harts, rom: machine });
+    this.firmware = new Firmware({ bankBytes, harts, rom: machine, bootSide: config.bootSide });
+    machine.attach(this.firmware);
+    this.microvisor = new Microvisor({ firmware: this.firmware, board: memoryMap(bankBytes), harts, rom: machine });
     machine.attach(this.microvisor);
     for (const side of SIDES) this.machine.uart(side).onOutput = (bytes) => onConsole(side, bytes);
   }
@@ -156,7 +156,7 @@ export class EmulatedNode {
 
   commitTo(side: Side): void {
     const disk = this.systemDisk(side);
-    this.#firmware.side = side;
+    this.firmware.side = side;
     this.#save({ bootSide: side, systemDisk: { ...this.#config.systemDisk, [side]: disk } });
   }
 
@@ -504,9 +504,9 @@ export class EmulatedNode {
 
   /** Reboots the OS of a bare node, which resets the whole node. */
   async rebootBare(name: GuestName, deadlineNs: number): Promise<void> {
-    const before = this.#firmware.boots;
+    const before = this.firmware.boots;
     await this.askToShutDown(name, 'reboot', deadlineNs);
-    while (this.#firmware.boots === before) {
+    while (this.firmware.boots === before) {
       if (this.machine.now() >= deadlineNs) throw new NodeError('timeout', `guest '${name}' did not reboot in time`);
       await this.executive.drive(this.executive.sleep(POLL_NS));
     }

@@ -96,7 +96,6 @@ describe('a machine that virtualize or devirtualize does not leave as it should'
     VIRTUALIZE_STEPS.map((step) => (step.name === name ? { ...step, ...change } : step));
 
   it.each([
-    ['wait', ['mstatus']],
     ['delegation', ['medeleg']],
     ['memory', ['pmpcfg0', 'pmpcfg2', 'pmpaddr2', 'pmpaddr3', 'pmpaddr4', 'pmpaddr15']],
     ['timer', ['mie']],

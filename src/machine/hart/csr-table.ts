@@ -15,6 +15,8 @@ export interface CsrTarget {
   readonly hartId: number;
   readonly privilege: number;
   readonly time: bigint;
+  /** Time spent in WFIs since reset, in ns. */
+  readonly waitedNs: bigint;
   readonly counters: Pick<Counters, 'read' | 'write' | 'inhibited'>;
   readonly pmp: Pick<PmpUnit, 'config' | 'setConfig' | 'address' | 'setAddress'>;
   readonly float: Pick<FloatState, 'fflags' | 'frm'>;
@@ -49,6 +51,8 @@ const STCE = 1n << 63n;
 const FIOM = 1n;
 const COUNTERS = 7n; // CY, TM, IR
 const TM = 2n;
+/** What mhpmcounter3 counts; events are the platform's own. */
+const EVENT_WAITING = 1n;
 const MODE_SV39 = 8n;
 const SATP_MODE_SHIFT = 60n;
 /** ASID (ASIDLEN is 16) and PPN. */
@@ -279,7 +283,11 @@ const COUNTER_ROWS: readonly CsrRow[] = [
     ];
   }),
   { name: 'time', address: 0xc01, read: (t) => t.time, permits: counterPermitted(1) },
-  ...Array.from({ length: 29 }, (_, i) => i + 3).flatMap((n): readonly CsrRow[] => [
+  // One counter more, of time spent in WFIs: the cycles of the data sheet's hart in which mcycle stands still.
+  { name: 'hpmcounter3', address: 0xc03, read: (t) => t.waitedNs, permits: counterPermitted(3) },
+  constant('mhpmcounter3', 0xb03, (t) => t.waitedNs),
+  constant('mhpmevent3', 0x323, EVENT_WAITING),
+  ...Array.from({ length: 28 }, (_, i) => i + 4).flatMap((n): readonly CsrRow[] => [
     { name: `hpmcounter${n}`, address: 0xc00 + n, read: () => 0n, permits: counterPermitted(n) },
     constant(`mhpmcounter${n}`, 0xb00 + n, 0n),
     constant(`mhpmevent${n}`, 0x320 + n, 0n),

@@ -39,6 +39,8 @@ const LINE_BIT: Readonly<Record<HartLine, number>> = {
 /** What the control plane needs of the running hart. */
 export interface HartHooks extends CounterHooks {
   time(): bigint;
+  /** Time spent in WFIs, in ns. */
+  waitedNs(): number;
   /** The next run of the interpreter must look at interrupts first. */
   checkInterrupts(): void;
   /** stimecmp moved. */
@@ -163,6 +165,10 @@ export class HartControl implements CsrTarget {
 
   get time(): bigint {
     return this.#hooks.time();
+  }
+
+  get waitedNs(): bigint {
+    return BigInt(this.#hooks.waitedNs());
   }
 
   // -------------------------------------------------------------------------------------------------------- interrupts

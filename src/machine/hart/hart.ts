@@ -226,6 +226,10 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
     return this.#options.time();
   }
 
+  waitedNs(): number {
+    return Math.floor(this.#options.waitedNs?.() ?? 0);
+  }
+
   checkInterrupts(): void {
     if (this.#running && this.#control.interruptToTake() !== undefined) this.#endAfter(1);
   }

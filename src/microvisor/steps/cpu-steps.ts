@@ -6,15 +6,9 @@ import { bareValue, type ReversibleStep, setCsrBits, setCsrChecked } from './ste
 
 const bit = (exception: number): bigint => 1n << BigInt(exception);
 
-/**
- * Exceptions M-mode takes over: access faults, to tell a foreign slot from an error, and illegal instructions, among
- * which is a `wfi` under mstatus.TW.
- */
+/** Exceptions M-mode takes over: access faults, to tell a foreign slot from an error. */
 const TAKEN_EXCEPTIONS =
-  bit(EXCEPTION.instructionAccessFault) |
-  bit(EXCEPTION.illegalInstruction) |
-  bit(EXCEPTION.loadAccessFault) |
-  bit(EXCEPTION.storeAccessFault);
+  bit(EXCEPTION.instructionAccessFault) | bit(EXCEPTION.loadAccessFault) | bit(EXCEPTION.storeAccessFault);
 
 /** Traps to M-mode enter the Microvisor. */
 export const trapVectorStep: ReversibleStep = {
@@ -24,19 +18,15 @@ export const trapVectorStep: ReversibleStep = {
   revert: (context) => context.hart.setCsr(CSR.mtvec, bareValue(context, 'mtvec')),
 };
 
-/** A guest that waits gives the hart away. */
-export const waitStep: ReversibleStep = {
-  name: 'wait',
-  scope: 'hart',
-  apply: ({ hart }) => setCsrBits(hart, CSR.mstatus, MSTATUS.TW, MSTATUS.TW),
-  revert: (context) => setCsrBits(context.hart, CSR.mstatus, MSTATUS.TW, bareValue(context, 'mstatus')),
-};
-
+/** A `wfi` is M-mode's as well while two guests share the hart (wait-trap.ts), not while one is alone. */
 export const delegationStep: ReversibleStep = {
   name: 'delegation',
   scope: 'hart',
   apply: ({ hart }) => setCsrBits(hart, CSR.medeleg, TAKEN_EXCEPTIONS, 0n),
-  revert: (context) => context.hart.setCsr(CSR.medeleg, bareValue(context, 'medeleg')),
+  revert(context) {
+    context.hart.setCsr(CSR.medeleg, bareValue(context, 'medeleg'));
+    setCsrBits(context.hart, CSR.mstatus, MSTATUS.TW, bareValue(context, 'mstatus'));
+  },
 };
 
 /** The M-mode timer wakes the guest that waits; its own stimecmp wakes the one that runs. */
