@@ -3,7 +3,7 @@ export { applyBareBoard, applyBareCsrs, type BareState, bareState, type CsrState
 export { BootError, type BootErrorCode } from './boot/boot-error.ts';
 export { type BoardRom, type LoadedOs, loadOs, type OsToLoad, sideMemory } from './boot/load-os.ts';
 export { VIRTIO_MAGIC, VIRTIO_MMIO, VIRTIO_STATUS } from './boot/virtio-mmio.ts';
-export { type ChargedHart, chargedHart } from './charged-hart.ts';
+export { chargedHart } from './charged-hart.ts';
 export { consoleLine, consoleReadByte, consoleWriteByte } from './console.ts';
 export { COSTS } from './costs.ts';
 export {
@@ -31,7 +31,7 @@ export {
   takeMailboxRequest,
 } from './partition.ts';
 export { ALL_MEMORY, napot, PMP_CFG, PMP_ENTRIES, PMP_OFF, type PmpEntry, pmpCsrs, writePmp } from './pmp.ts';
-export { HART_STATE, HartGroup, type HartStart, type RemoteCall, setSsip } from './sbi/hart-group.ts';
+export { HART_STATE, HartGroup, type HartStart, type HartState, type RemoteCall, setSsip } from './sbi/hart-group.ts';
 export { serveSbi } from './sbi/serve.ts';
 export { type ResetType, SBI_ERROR, type SbiGuest, type SbiOutcome } from './sbi/spec.ts';
 export { type OsEntry, startOs } from './start-os.ts';

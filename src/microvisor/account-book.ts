@@ -26,13 +26,36 @@ export interface OpenStretch {
   readonly ticks: number;
 }
 
+/** Worst time from an interrupt that ends a wait to the guest running, in ticks. */
+export interface WorstWakes {
+  readonly bySide: Readonly<Record<Side, number>>;
+  readonly production: number;
+}
+
 const NOTHING: SideAccount = { exits: {}, ranNs: 0, idleNs: 0, heldNs: 0, monitorNs: 0, switchesIn: 0 };
 
+const NO_WAKES: WorstWakes = { bySide: { A: 0, B: 0 }, production: 0 };
+
 export class AccountBook {
-  readonly #past: Record<Side, SideAccount> = { A: NOTHING, B: NOTHING };
-  /** Worst time from an interrupt that ends a wait to the guest running, since it was last taken. */
-  #worstWakeTicks: Record<Side, number> = { A: 0, B: 0 };
-  #worstProductionWakeTicks = 0;
+  readonly #past: Record<Side, SideAccount>;
+  /** Since they were last taken. */
+  readonly #worstWakeTicks: Record<Side, number>;
+  #worstProductionWakeTicks: number;
+
+  constructor(past: Readonly<Record<Side, SideAccount>> = { A: NOTHING, B: NOTHING }, wakes = NO_WAKES) {
+    this.#past = { ...past };
+    this.#worstWakeTicks = { ...wakes.bySide };
+    this.#worstProductionWakeTicks = wakes.production;
+  }
+
+  /** What it had without the guests there are. */
+  get past(): Readonly<Record<Side, SideAccount>> {
+    return this.#past;
+  }
+
+  get worstWakes(): WorstWakes {
+    return { bySide: { ...this.#worstWakeTicks }, production: this.#worstProductionWakeTicks };
+  }
 
   /** A guest has gone, or the Microvisor from under it. */
   close(side: Side, account: GuestAccount): void {

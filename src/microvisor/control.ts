@@ -23,8 +23,9 @@ import {
   type SlotName,
 } from './partition.ts';
 import { pmpForPartition } from './pmp-plan.ts';
-import { type ControlRequest, Refusal } from './protocol.ts';
+import type { ControlRequest } from './protocol.ts';
 import { checkReleased, resetReleased } from './quiesce.ts';
+import { Refusal } from './refusal.ts';
 import { SHARE_PERCENT_MAX, SLICE_TICKS_MAX, SLICE_TICKS_MIN } from './share.ts';
 import { monitorOf, type Virtualized } from './virtualized.ts';
 

@@ -7,8 +7,8 @@ import type { Guest } from './guest.ts';
 import type { MachineState } from './machine-state.ts';
 import { Meeting } from './meeting.ts';
 import type { MeteredHart } from './metered-hart.ts';
-import { Refusal } from './protocol.ts';
 import { checkDevicesReleased } from './quiesce.ts';
+import { Refusal } from './refusal.ts';
 import { restoreMachineState } from './restore-state.ts';
 import { revertSteps, type StepContext, stepsOf } from './steps/step.ts';
 import { checkHartsStarted, type Running, type SwitchOver } from './virtualize.ts';
@@ -68,7 +68,7 @@ function checkCallsReturned({ side, harts }: Guest): void {
 }
 
 /** What M-mode owns, as the Microvisor believes it left it. */
-function expectedStates(node: Virtualized, leader: MeteredHart, applied: HartStates): HartStates {
+export function expectedStates(node: Virtualized, leader: MeteredHart, applied: HartStates): HartStates {
   const monitors = [...node.monitors];
   const board = expectedBoardState(
     node.partition,

@@ -5,7 +5,7 @@ import { dmaState } from './dma-write.ts';
 import { differences, type MachineState } from './machine-state.ts';
 import type { Partition } from './partition.ts';
 import { packConfig } from './pmp-write.ts';
-import { Refusal } from './protocol.ts';
+import { Refusal } from './refusal.ts';
 
 /** Differences a refusal names. */
 const NAMED_MAX = 8;

@@ -13,6 +13,17 @@ export type ExitCause =
   | 'external'
   | 'software';
 
+export interface AccountState {
+  readonly exits: Readonly<Record<string, number>>;
+  readonly ranTicks: number;
+  readonly instructions: number;
+  readonly idleTicks: number;
+  readonly heldTicks: number;
+  readonly monitorCycles: number;
+  readonly switchesIn: number;
+  readonly longestPauseTicks: number;
+}
+
 export class GuestAccount {
   readonly #exits = new Map<ExitCause, number>();
   /** Ran on the hart. */
@@ -28,6 +39,24 @@ export class GuestAccount {
   switchesIn = 0;
   /** Longest stretch it could have run and did not, since the last mark. */
   #longestPauseTicks = 0;
+
+  static of(state: AccountState): GuestAccount {
+    const account = new GuestAccount();
+    for (const [cause, count] of Object.entries(state.exits)) account.#exits.set(cause as ExitCause, count);
+    account.ranTicks = state.ranTicks;
+    account.instructions = state.instructions;
+    account.idleTicks = state.idleTicks;
+    account.heldTicks = state.heldTicks;
+    account.monitorCycles = state.monitorCycles;
+    account.switchesIn = state.switchesIn;
+    account.#longestPauseTicks = state.longestPauseTicks;
+    return account;
+  }
+
+  state(): AccountState {
+    const { exits, ranTicks, instructions, idleTicks, heldTicks, monitorCycles, switchesIn, longestPauseTicks } = this;
+    return { exits, ranTicks, instructions, idleTicks, heldTicks, monitorCycles, switchesIn, longestPauseTicks };
+  }
 
   exit(cause: ExitCause): void {
     this.#exits.set(cause, (this.#exits.get(cause) ?? 0) + 1);

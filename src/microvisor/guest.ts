@@ -30,7 +30,7 @@ export type GuestPhase =
 export class Guest {
   readonly side: Side;
   readonly sbi: SbiGuest;
-  readonly account = new GuestAccount();
+  readonly account: GuestAccount;
   readonly harts = new Map<number, VirtualHart>();
   phase: GuestPhase = { kind: 'created' };
   /** How many times its OS was loaded; the one it was virtualized with counts. */
@@ -38,8 +38,9 @@ export class Guest {
   bootError: { readonly code: string; readonly message: string } | undefined;
 
   /** `group`: its harts, and what they have asked of each other. */
-  constructor(side: Side, group: HartGroup, partition: () => Partition) {
+  constructor(side: Side, group: HartGroup, partition: () => Partition, account = new GuestAccount()) {
     this.side = side;
+    this.account = account;
     for (const id of group.hartIds) this.harts.set(id, new VirtualHart(this, id));
     this.sbi = {
       harts: group,

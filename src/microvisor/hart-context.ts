@@ -48,6 +48,9 @@ const REGISTERS = 32;
 const A0 = 10;
 const A1 = 11;
 
+/** How many registers of each kind a context has. */
+export const CONTEXT_REGISTERS = { x: REGISTERS - 1, f: REGISTERS, csrs: S_MODE_CSRS.length } as const;
+
 export interface HartContext {
   /** x1..x31. */
   readonly x: readonly bigint[];

@@ -19,6 +19,7 @@ import { continueBoot } from './boot.ts';
 import { MICROVISOR_COSTS } from './cost-table.ts';
 import { expectedHartState } from './drift.ts';
 import type { Guest } from './guest.ts';
+import type { HartRecord } from './handover/record.ts';
 import { clearContext, freshContext, restoreContext, saveContext } from './hart-context.ts';
 import { HartTimer } from './hart-timer.ts';
 import type { MachineState } from './machine-state.ts';
@@ -30,7 +31,7 @@ import { Share } from './share.ts';
 import { Steering } from './steering.ts';
 import { handleTrap, type TrapOutcome } from './traps.ts';
 import type { VirtualHart } from './virtual-hart.ts';
-import { aliveHarts, ticksNow, type Virtualized } from './virtualized.ts';
+import { aliveHarts, hartOf, ticksNow, type Virtualized } from './virtualized.ts';
 import { WaitTrap } from './wait-trap.ts';
 import { endWait, hasInterrupt, hasInterruptInHart, heedsPlic, timerOf } from './wake.ts';
 
@@ -39,8 +40,8 @@ export class HartMonitor {
   readonly #hartId: number;
   readonly #node: Virtualized;
   readonly #steering: Steering;
-  readonly #timer = new HartTimer();
-  readonly #waitTrap = new WaitTrap();
+  readonly #timer: HartTimer;
+  readonly #waitTrap: WaitTrap;
   /** Whose state the hart holds. */
   #loaded: VirtualHart | undefined;
   #pmp: readonly PmpEntry[];
@@ -50,21 +51,66 @@ export class HartMonitor {
   #instret: bigint;
   #waited: bigint;
   /** Cycles spent when M-mode work was last booked to a guest. */
-  #booked = 0;
+  #booked: number;
   /** Who was in the hart when M-mode was entered. */
   #entered: Guest | undefined;
 
-  /** The hart runs `virtual`, and is in M-mode to be virtualized. */
-  constructor(hart: MeteredHart, node: Virtualized, virtual: VirtualHart) {
+  /** The hart is in M-mode, and what is known of it is `record`. */
+  constructor(hart: MeteredHart, node: Virtualized, record: HartRecord) {
     this.#hartId = hart.hartId;
     this.#node = node;
     this.share = new Share(node.share);
-    this.#steering = new Steering(virtual.side);
-    this.#loaded = virtual;
-    this.#pmp = pmpForPartition(node.partition, virtual.side);
-    this.#last = { decision: { run: virtual.side, untilTicks: Number.POSITIVE_INFINITY }, ticks: ticksNow(hart) };
-    this.#instret = hart.csr(CSR.minstret);
-    this.#waited = hart.csr(CSR.mhpmcounter3);
+    this.share.state = record.share;
+    this.#steering = new Steering(record.steer);
+    this.#timer = new HartTimer(record.timerTicks);
+    this.#waitTrap = new WaitTrap(record.isWaitTrapSet);
+    this.#loaded = record.loaded === null ? undefined : hartOf(node, record.loaded, hart.hartId);
+    this.#entered = record.entered === null ? undefined : node.guests.get(record.entered);
+    this.#pmp = record.pmp;
+    this.#last = { decision: decisionOf(record), ticks: record.sinceTicks };
+    this.#instret = record.instret;
+    this.#waited = record.waited;
+    this.#booked = hart.spentCycles() - record.unbookedCycles;
+  }
+
+  /** The hart runs `virtual`, and is in M-mode to be virtualized. */
+  static virtualized(hart: MeteredHart, node: Virtualized, { side }: VirtualHart): HartMonitor {
+    return new HartMonitor(hart, node, {
+      id: hart.hartId,
+      loaded: side,
+      entered: null,
+      pmp: pmpForPartition(node.partition, side),
+      steer: Steering.afterVirtualize(side),
+      timerTicks: Number.POSITIVE_INFINITY,
+      isWaitTrapSet: false,
+      share: new Share(node.share).state,
+      run: side,
+      untilTicks: Number.POSITIVE_INFINITY,
+      sinceTicks: ticksNow(hart),
+      instret: hart.csr(CSR.minstret),
+      waited: hart.csr(CSR.mhpmcounter3),
+      unbookedCycles: 0,
+    });
+  }
+
+  record(hart: MeteredHart): HartRecord {
+    const { decision, ticks } = this.#last;
+    return {
+      id: this.#hartId,
+      loaded: this.#loaded?.side ?? null,
+      entered: this.#entered?.side ?? null,
+      pmp: this.#pmp,
+      steer: this.#steering.state,
+      timerTicks: this.#timer.ticks,
+      isWaitTrapSet: this.#waitTrap.isSet,
+      share: this.share.state,
+      run: decision.run,
+      untilTicks: decision.run === null ? Number.POSITIVE_INFINITY : decision.untilTicks,
+      sinceTicks: ticks,
+      instret: this.#instret,
+      waited: this.#waited,
+      unbookedCycles: hart.spentCycles() - this.#booked,
+    };
   }
 
   /** From a trap, or from the end of a `wfi`; what becomes of the guest it came from. */
@@ -300,6 +346,8 @@ export class HartMonitor {
     return virtual.side === this.#node.production || decision.run === null || this.share.policy.percent > 0;
   }
 }
+
+const decisionOf = ({ run, untilTicks }: HartRecord): Decision => (run === null ? { run } : { run, untilTicks });
 
 function raiseIn(virtual: VirtualHart): void {
   const { context } = virtual;

@@ -5,7 +5,15 @@ export const TIMER_OFF = 0xffff_ffff_ffff_ffffn;
 
 /** The M-mode timer of a hart: fires when something else than the running guest has to be looked at. */
 export class HartTimer {
-  #ticks: number = Number.POSITIVE_INFINITY;
+  #ticks: number;
+
+  constructor(ticks: number) {
+    this.#ticks = ticks;
+  }
+
+  get ticks(): number {
+    return this.#ticks;
+  }
 
   /** Infinity: never. Written only when it changes. */
   arm(hart: MachineModeHart, ticks: number): void {

@@ -1,7 +1,8 @@
 // The door of the Microvisor: the M-mode program, and how the node speaks to it.
 export type { SideAccount } from './account-book.ts';
+export { MonitorBank } from './bank.ts';
 export { captureMachineState, differences, type MachineState, type StateDifference } from './machine-state.ts';
-export { MICROVISOR_ENTRY, Microvisor, type MicrovisorOptions } from './microvisor.ts';
+export { MICROVISOR_ENTRIES, Microvisor, type MicrovisorOptions } from './microvisor.ts';
 export type { OwnedRegion, Owner, SlotName } from './partition.ts';
 export {
   type ControlOperation,
@@ -9,6 +10,7 @@ export {
   type ControlResponse,
   decodeResponse,
   encodeRequest,
-  type RefusalCode,
 } from './protocol.ts';
+export type { RefusalCode } from './refusal.ts';
+export { FIRST_RELEASE, RELEASES, type Release } from './release.ts';
 export type { GuestStatus, MicrovisorStatus } from './status.ts';

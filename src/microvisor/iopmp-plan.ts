@@ -4,7 +4,7 @@
  */
 import { type MemoryRegion, PARTITION_REGISTERS } from '../machine/index.ts';
 import { describeRegion, memoryOf, type Partition, type SlotName } from './partition.ts';
-import { Refusal } from './protocol.ts';
+import { Refusal } from './refusal.ts';
 
 /** @throws Refusal `iopmp-exhausted` */
 export function dmaRangesOf(partition: Partition, { side, index }: SlotName): readonly MemoryRegion[] {

@@ -2,10 +2,12 @@
  * The hart as the Microvisor sees it: each operation is charged by the cost tables, and `spentCycles` is the running
  * total, the monitor's account of itself.
  */
-import { type ChargedHart, chargedHart } from '../firmware/index.ts';
+import { chargedHart } from '../firmware/index.ts';
 import type { MachineModeHart } from '../machine/index.ts';
 
-export interface MeteredHart extends ChargedHart {
+export interface MeteredHart extends MachineModeHart {
+  /** The same hart, of which nothing is charged. */
+  readonly raw: MachineModeHart;
   /** Cycles charged through this hart so far. */
   spentCycles(): number;
 }
@@ -19,7 +21,7 @@ export function meteredHart(hart: MachineModeHart): MeteredHart {
       hart.charge(cycles);
     },
   };
-  return { ...chargedHart(counted), spentCycles: () => spent };
+  return { ...chargedHart(counted), raw: hart, spentCycles: () => spent };
 }
 
 /** The methods of `hart` as own properties, whatever kind of object it is. */

@@ -8,7 +8,7 @@
  */
 import type { MemoryMap, MemoryRegion, Side } from '../machine/index.ts';
 import { RAM_BASE, SIDES, SLOTS_PER_SIDE } from '../machine/index.ts';
-import { Refusal } from './protocol.ts';
+import { Refusal } from './refusal.ts';
 
 /** PMP grain of the plan: every region is whole pages. */
 export const PAGE_BYTES = 4096;
@@ -88,6 +88,17 @@ export function release(partition: Partition, owner: Side): Partition {
     slots: { A: partition.slots.A.map(free), B: partition.slots.B.map(free) },
     blocks: { A: free(partition.blocks.A), B: free(partition.blocks.B) },
   };
+}
+
+/** A partition that came from elsewhere. @throws Refusal when a region is not one, or two overlap */
+export function checkedPartition(board: MemoryMap, { memory, slots, blocks }: Omit<Partition, 'board'>): Partition {
+  const none: Partition = { board, memory: [], slots, blocks };
+  const partition = memory.reduce((sum, { owner, ...region }) => assignMemory(sum, region, owner), none);
+  const bytesOf = (regions: readonly MemoryRegion[]): number => regions.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (bytesOf(partition.memory) !== bytesOf(memory)) {
+    throw new Refusal('bad-region', `regions overlap: ${memory.map(describeRegion).join(', ')}`);
+  }
+  return partition;
 }
 
 export function memoryOf(partition: Partition, owner: Side): readonly MemoryRegion[] {

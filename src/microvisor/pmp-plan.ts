@@ -16,7 +16,7 @@ import { napot, PMP_CFG, PMP_ENTRIES, PMP_OFF, type PmpEntry } from '../firmware
 import type { MemoryRegion, Side } from '../machine/index.ts';
 import { M_MODE_IO, SIDE_IO, SIDE_IO_BASE, SIDE_IO_BYTES, SIDES, SLOTS_PER_SIDE, slotBase } from '../machine/index.ts';
 import { memoryOf, type Partition } from './partition.ts';
-import { Refusal } from './protocol.ts';
+import { Refusal } from './refusal.ts';
 
 const RWX = PMP_CFG.R | PMP_CFG.W | PMP_CFG.X;
 const DENIED = 0;

@@ -4,8 +4,9 @@
  * `status`.
  */
 import type { MemoryRegion, Side } from '../machine/index.ts';
-import { SIDES } from '../machine/index.ts';
+import { Fields } from './fields.ts';
 import type { SlotName } from './partition.ts';
+import { Refusal, type RefusalCode } from './refusal.ts';
 import type { MicrovisorStatus } from './status.ts';
 
 export type ControlRequest =
@@ -40,59 +41,13 @@ export type ControlRequest =
   | { readonly op: 'setProduction'; readonly side: Side }
   /** What the other guest gets while production wants the hart: percent of the time, in slices. */
   | { readonly op: 'setShare'; readonly maintenancePercent: number; readonly sliceUs: number }
+  /** Hands the node over to the image of the Microvisor that was put into the other bank. */
+  | { readonly op: 'replace' }
   /** Begins a new interval for the longest pauses. */
   | { readonly op: 'mark' }
   | { readonly op: 'status' };
 
 export type ControlOperation = ControlRequest['op'];
-
-/** Why a request was refused or failed. Closed: the node maps each to what a person is told. */
-export type RefusalCode =
-  /** The bytes are no request. */
-  | 'bad-request'
-  | 'bad-region'
-  | 'bad-slot'
-  | 'bad-share'
-  /** The request needs a virtualized node, or a bare one. */
-  | 'not-virtualized'
-  | 'already-virtualized'
-  | 'no-such-vm'
-  | 'vm-exists'
-  /** The guest runs or loads, and the request needs one that doesn't. */
-  | 'vm-running'
-  | 'vm-not-running'
-  /** devirtualize: another guest is there. */
-  | 'other-guest'
-  /** virtualize, devirtualize: a hart is not online in the one OS there is. */
-  | 'hart-offline'
-  /** moveHart: its guest runs on it, or cannot do without it. */
-  | 'hart-in-use'
-  | 'bad-hart'
-  /** devirtualize: a hart waits in an SBI call. */
-  | 'call-in-flight'
-  /** A driver holds the device: its virtio Status is not 0. */
-  | 'device-in-use'
-  /** destroyVm: it is the only one. */
-  | 'last-guest'
-  /** bootVm: the guest lacks memory its OS would be told of. */
-  | 'not-owner'
-  /** The partition needs more PMP entries, or more IOPMP ranges, than there are. */
-  | 'pmp-exhausted'
-  | 'iopmp-exhausted'
-  /** The machine's state is not what the Microvisor, or the firmware before it, left. */
-  | 'state-drifted'
-  /** A step of virtualize or devirtualize failed; what had been done was reverted. */
-  | 'step-failed';
-
-/** A request that is refused. Thrown before anything has changed. */
-export class Refusal extends Error {
-  override readonly name = 'Refusal';
-  readonly code: RefusalCode;
-  constructor(code: RefusalCode, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
 
 export type ControlResponse =
   | {
@@ -117,6 +72,7 @@ export function decodeRequest(bytes: Uint8Array): ControlRequest {
   switch (op) {
     case 'virtualize':
     case 'devirtualize':
+    case 'replace':
     case 'mark':
     case 'status':
       return { op };
@@ -147,22 +103,12 @@ export function decodeRequest(bytes: Uint8Array): ControlRequest {
   }
 }
 
-type JsonObject = { readonly [key: string]: unknown };
-
-const isObject = (value: unknown): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-function parseObject(bytes: Uint8Array): JsonObject {
-  let value: unknown;
+function parseObject(bytes: Uint8Array): unknown {
   try {
-    value = JSON.parse(decoder.decode(bytes));
+    return JSON.parse(decoder.decode(bytes));
   } catch (error) {
     throw new Refusal('bad-request', `a request is JSON in UTF-8: ${String(error)}`);
   }
-  if (!isObject(value)) {
-    throw new Refusal('bad-request', `a request is a JSON object, not ${JSON.stringify(value)}`);
-  }
-  return value;
 }
 
 const region = (value: unknown): MemoryRegion => {
@@ -178,56 +124,4 @@ const slot = (value: unknown): SlotName => {
 function hartId(value: unknown): number {
   if (typeof value === 'number' && Number.isSafeInteger(value)) return value;
   throw new Refusal('bad-request', `a hart is an integer, not ${JSON.stringify(value)}`);
-}
-
-/** Typed access to the fields of a JSON object. */
-class Fields {
-  readonly #object: JsonObject;
-
-  constructor(value: unknown) {
-    if (!isObject(value)) {
-      throw new Refusal('bad-request', `expected an object, found ${JSON.stringify(value)}`);
-    }
-    this.#object = value;
-  }
-
-  has(name: string): boolean {
-    return this.#object[name] !== undefined;
-  }
-
-  text(name: string): string {
-    return this.#expect(name, 'a text', (value) => typeof value === 'string');
-  }
-
-  integer(name: string): number {
-    return this.#expect(name, 'an integer', (value) => Number.isSafeInteger(value));
-  }
-
-  boolean(name: string): boolean {
-    return this.#expect(name, 'true or false', (value) => typeof value === 'boolean');
-  }
-
-  object(name: string): JsonObject {
-    return this.#expect(name, 'an object', isObject);
-  }
-
-  side(name: string): Side {
-    return this.#expect(name, "'A' or 'B'", (value) => SIDES.some((side) => side === value));
-  }
-
-  owner(name: string): Side | null {
-    return this.#object[name] === null ? null : this.side(name);
-  }
-
-  list<T>(name: string, item: (value: unknown) => T): readonly T[] {
-    return this.#expect<readonly unknown[]>(name, 'a list', Array.isArray).map(item);
-  }
-
-  #expect<T>(name: string, what: string, accepts: (value: unknown) => boolean): T {
-    const value = this.#object[name];
-    if (!accepts(value)) {
-      throw new Refusal('bad-request', `'${name}' is ${what}, not ${JSON.stringify(value)}`);
-    }
-    return value as T;
-  }
 }

@@ -14,7 +14,7 @@ import {
   slotBase,
 } from '../machine/index.ts';
 import { otherSide, type Partition, type SlotName, slotsOf } from './partition.ts';
-import { Refusal } from './protocol.ts';
+import { Refusal } from './refusal.ts';
 
 /** [PLIC] "Memory Map". */
 const PLIC = {

@@ -16,6 +16,14 @@ export const SHARE_PERCENT_MAX = 90;
 export const SLICE_TICKS_MIN = 100;
 export const SLICE_TICKS_MAX = 100_000;
 
+/** How far a share is. */
+export interface ShareState {
+  readonly credit: number;
+  /** Infinity: no slice is on. */
+  readonly sliceEnd: number;
+  readonly left: number;
+}
+
 export class Share {
   policy: SharePolicy;
   /** In hundredths of a tick. */
@@ -26,6 +34,16 @@ export class Share {
 
   constructor(policy: SharePolicy = DEFAULT_SHARE) {
     this.policy = policy;
+  }
+
+  get state(): ShareState {
+    return { credit: this.#credit, sliceEnd: this.#sliceEnd ?? Number.POSITIVE_INFINITY, left: this.#left };
+  }
+
+  set state({ credit, sliceEnd, left }: ShareState) {
+    this.#credit = credit;
+    this.#sliceEnd = Number.isFinite(sliceEnd) ? sliceEnd : undefined;
+    this.#left = left;
   }
 
   /** Production ran for `ticks` while the maintenance guest wanted to. */

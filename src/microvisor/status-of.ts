@@ -13,10 +13,11 @@ const shareStatus = ({ percent, sliceTicks }: SharePolicy): MicrovisorStatus['sh
   sliceUs: ns(sliceTicks) / 1000,
 });
 
-export function virtualizedStatus(node: Virtualized): MicrovisorStatus {
+export function virtualizedStatus(release: string, node: Virtualized): MicrovisorStatus {
   const guests = [...node.guests].map(([side, guest]) => [side, guestStatus(guest)] as const);
   return {
     state: 'virtualized',
+    release,
     production: node.production,
     guests: Object.fromEntries(guests),
     share: shareStatus(node.share),
@@ -31,6 +32,7 @@ export function virtualizedStatus(node: Virtualized): MicrovisorStatus {
 }
 
 export function bareStatus(
+  release: string,
   side: Side,
   hartIds: readonly number[],
   partition: Partition,
@@ -38,6 +40,7 @@ export function bareStatus(
 ): MicrovisorStatus {
   return {
     state: 'bare',
+    release,
     production: side,
     guests: {},
     share: shareStatus(DEFAULT_SHARE),

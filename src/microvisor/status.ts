@@ -29,6 +29,8 @@ export interface GuestStatus {
 
 export interface MicrovisorStatus {
   readonly state: 'bare' | 'virtualized';
+  /** Name of the release of the Microvisor. */
+  readonly release: string;
   /** Bare: the side that has the machine. */
   readonly production: Side;
   readonly guests: Readonly<Partial<Record<Side, GuestStatus>>>;

@@ -1,14 +1,23 @@
 import { PENDING, pendingAtMachineMode, STEER, type Steer, steer } from '../firmware/index.ts';
 import { type MachineModeHart, SIDES, type Side } from '../machine/index.ts';
 
+export type SteerState = Readonly<Record<Side, Steer>>;
+
 /** Where the interrupts of each side's PLIC go on a hart. Registers are written only when they change. */
 export class Steering {
   readonly #to: Record<Side, Steer>;
 
+  constructor(to: SteerState) {
+    this.#to = { ...to };
+  }
+
   /** As the steps of virtualize leave it: the side that runs to its OS, the other nowhere. */
-  constructor(running: Side) {
-    this.#to = { A: STEER.off, B: STEER.off };
-    this.#to[running] = STEER.seip;
+  static afterVirtualize(running: Side): SteerState {
+    return { A: STEER.off, B: STEER.off, [running]: STEER.seip };
+  }
+
+  get state(): SteerState {
+    return { ...this.#to };
   }
 
   set(hart: MachineModeHart, side: Side, to: Steer): void {

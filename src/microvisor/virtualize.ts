@@ -11,7 +11,7 @@ import type { MachineState } from './machine-state.ts';
 import { Meeting } from './meeting.ts';
 import type { MeteredHart } from './metered-hart.ts';
 import { soleOwner } from './partition.ts';
-import { Refusal } from './protocol.ts';
+import { Refusal } from './refusal.ts';
 import { DEFAULT_SHARE } from './share.ts';
 import { applySteps, type ReversibleStep, revertSteps, type StepContext, stepsOf } from './steps/step.ts';
 import { hartOf, type Virtualized } from './virtualized.ts';
@@ -56,7 +56,7 @@ export function* virtualize(over: SwitchOver, leader: MeteredHart, side: Side, g
     }));
     const applied = new Map<number, MachineState>();
     yield* meeting.everywhere((hart) => {
-      node.monitors.set(hart.hartId, new HartMonitor(hart, node, hartOf(node, side, hart.hartId)));
+      node.monitors.set(hart.hartId, HartMonitor.virtualized(hart, node, hartOf(node, side, hart.hartId)));
       applied.set(hart.hartId, captureAt(hart, leader));
     });
     return { node, applied };

@@ -10,7 +10,11 @@ const ILLEGAL_INSTRUCTION = 1n << BigInt(EXCEPTION.illegalInstruction);
  * hart for itself waits as on a bare machine, and M-mode is not entered for it. Registers are written only when it changes.
  */
 export class WaitTrap {
-  #isSet = false;
+  #isSet: boolean;
+
+  constructor(isSet: boolean) {
+    this.#isSet = isSet;
+  }
 
   get isSet(): boolean {
     return this.#isSet;
@@ -35,4 +39,12 @@ export class WaitTrap {
     expected.set('medeleg', (applied.get('medeleg') ?? 0n) & ~ILLEGAL_INSTRUCTION);
     return expected;
   }
+}
+
+/** A machine state with the trap as it was right after virtualize: off. */
+export function withoutWaitTrap(state: MachineState): MachineState {
+  const without = new Map(state);
+  without.set('mstatus', (state.get('mstatus') ?? 0n) & ~MSTATUS.TW);
+  without.set('medeleg', (state.get('medeleg') ?? 0n) | ILLEGAL_INSTRUCTION);
+  return without;
 }

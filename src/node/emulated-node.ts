@@ -108,6 +108,7 @@ export class EmulatedNode {
     this.firmware = new Firmware({ bankBytes, harts, rom: machine, bootSide: config.bootSide });
     machine.attach(this.firmware);
     this.microvisor = new Microvisor({ firmware: this.firmware, board: memoryMap(bankBytes), harts, rom: machine });
+    this.microvisor.install();
     machine.attach(this.microvisor);
     for (const side of SIDES) this.machine.uart(side).onOutput = (bytes) => onConsole(side, bytes);
   }

@@ -26,7 +26,7 @@ import {
   soleOwner,
 } from '../../src/microvisor/partition.ts';
 import { pmpForPartition } from '../../src/microvisor/pmp-plan.ts';
-import { Refusal } from '../../src/microvisor/protocol.ts';
+import { Refusal } from '../../src/microvisor/refusal.ts';
 import { partitions } from './partition-arbitrary.ts';
 import { pmpAllows } from './pmp-reference.ts';
 

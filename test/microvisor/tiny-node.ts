@@ -21,9 +21,12 @@ import {
   decodeResponse,
   encodeRequest,
   type MachineState,
+  MICROVISOR_ENTRIES,
   Microvisor,
   type MicrovisorOptions,
   type MicrovisorStatus,
+  MonitorBank,
+  type Release,
   type SlotName,
 } from '../../src/microvisor/index.ts';
 import { makeExt4 } from '../firmware/ext4-image.ts';
@@ -73,10 +76,13 @@ export interface TinyNodeOptions {
 export class TinyNode {
   readonly machine: Machine;
   readonly firmware: Firmware;
-  readonly microvisor: Microvisor;
+  /** The image that is in charge. */
+  microvisor: Microvisor;
+  readonly #banks = MICROVISOR_ENTRIES.map((entry) => new MonitorBank(entry));
   /** What each side's UART sent. */
   readonly console: Record<Side, string> = { A: '', B: '' };
   readonly #harts = new Map<number, MachineModeHart>();
+  readonly #options: MicrovisorOptions;
 
   constructor({ side = 'A', harts = 1, guests, disks = {}, steps }: TinyNodeOptions) {
     this.machine = createMachine({
@@ -86,16 +92,13 @@ export class TinyNode {
       random: (bytes) => new Uint8Array(bytes),
     });
     this.firmware = new Firmware({ bankBytes: BANK_BYTES, harts, rom: this.machine, bootSide: side });
-    this.microvisor = new Microvisor({
-      firmware: this.firmware,
-      board: BOARD,
-      harts,
-      rom: this.machine,
-      ...(steps === undefined ? {} : { steps }),
-    });
+    this.#options = { firmware: this.firmware, board: BOARD, harts, rom: this.machine, ...(steps && { steps }) };
+    this.microvisor = new Microvisor(this.#options);
+    this.microvisor.install();
+    this.#banks[0]!.load(this.microvisor);
     const boot = new MemoryBoot(this.firmware);
     this.machine.attach(this.#watched(this.firmware));
-    this.machine.attach(this.#watched(this.microvisor));
+    for (const bank of this.#banks) this.machine.attach(this.#watched(bank));
     this.machine.attach(this.#watched(boot));
     for (const each of SIDES) {
       this.machine.uart(each).onOutput = (bytes) => {
@@ -191,6 +194,23 @@ export class TinyNode {
 
   status(): MicrovisorStatus {
     return this.ask({ op: 'status' }).status;
+  }
+
+  /** An image of `release` is put into the free bank. */
+  offer(release: Release, change: Partial<MicrovisorOptions> = {}): Microvisor {
+    const bank = this.#banks.find(({ image }) => image !== this.microvisor)!;
+    const image = new Microvisor({ ...this.#options, ...change, release, entry: bank.entry });
+    bank.load(image);
+    this.microvisor.offer(image);
+    return image;
+  }
+
+  /** An image of `release` takes over. */
+  replace(release: Release): { readonly status: MicrovisorStatus; readonly switchNs: number } {
+    const image = this.offer(release);
+    const answer = this.ask({ op: 'replace' });
+    this.microvisor = image;
+    return answer;
   }
 
   /** The guest of `side` is made with its low stub, its bank and its slots, and booted. */

@@ -6,7 +6,7 @@
 import type { MachineModeHart, Side } from '../../machine/index.ts';
 import type { MachineState } from '../machine-state.ts';
 import { hex, type Partition } from '../partition.ts';
-import { Refusal } from '../protocol.ts';
+import { Refusal } from '../refusal.ts';
 
 export interface StepContext {
   readonly hart: MachineModeHart;
