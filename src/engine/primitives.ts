@@ -61,6 +61,20 @@ export interface Primitives {
       readonly differences: readonly string[];
     };
   };
+  /**
+   * Hands the node over to the image of the Microvisor of that release, beneath whatever runs on it, and boots with it from
+   * then on; nothing to do where it is in charge.
+   */
+  'microvisor.replace': {
+    readonly args: { readonly release: string };
+    readonly result: {
+      readonly switchNs: number;
+      readonly pauseNs: number;
+      /** The release that was in charge, and the one that is. */
+      readonly before: string;
+      readonly after: string;
+    };
+  };
   /** Watches the bare node for a while and compares its M-mode entries with those a never-virtualized node would have. */
   'microvisor.audit': {
     readonly args: { readonly durationMs: number };

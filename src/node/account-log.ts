@@ -19,12 +19,13 @@ export interface Accounting {
 }
 
 export class AccountLog {
-  readonly #microvisor: Microvisor;
+  /** The image of it that is in charge. */
+  readonly #microvisor: () => Microvisor;
   readonly #now: () => NodeTimeNs;
   readonly #nameOf: (side: Side) => GuestName | undefined;
   readonly #samples: Sample[] = [];
 
-  constructor(microvisor: Microvisor, now: () => NodeTimeNs, nameOf: (side: Side) => GuestName | undefined) {
+  constructor(microvisor: () => Microvisor, now: () => NodeTimeNs, nameOf: (side: Side) => GuestName | undefined) {
     this.#microvisor = microvisor;
     this.#now = now;
     this.#nameOf = nameOf;
@@ -32,8 +33,9 @@ export class AccountLog {
 
   mark(): void {
     const atNs = this.#now();
-    const totals = { A: this.#microvisor.account('A', atNs), B: this.#microvisor.account('B', atNs) };
-    this.#samples.push({ atNs, totals, wakes: this.#microvisor.takeWorstWakes() });
+    const microvisor = this.#microvisor();
+    const totals = { A: microvisor.account('A', atNs), B: microvisor.account('B', atNs) };
+    this.#samples.push({ atNs, totals, wakes: microvisor.takeWorstWakes() });
   }
 
   /** Between the last sample at or before each end. */

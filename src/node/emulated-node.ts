@@ -22,13 +22,21 @@ import {
   TIMING,
   type Translate,
 } from '../machine/index.ts';
-import { type GuestStatus, Microvisor, type SlotName } from '../microvisor/index.ts';
+import {
+  FIRST_RELEASE,
+  type GuestStatus,
+  MICROVISOR_ENTRIES,
+  Microvisor,
+  MonitorBank,
+  RELEASES,
+  type SlotName,
+} from '../microvisor/index.ts';
 import { EthernetSwitch, parseMac } from '../network/index.ts';
 import { Disks, RETIRED_SYSTEM_DISK, SYSTEM_DISK } from './disks.ts';
 import { Executive } from './executive.ts';
 import { AGENT_PORT, type Guest, NETWORK, SLOT } from './guest.ts';
 import { type ExecOptions, type ExecResult, GuestAgent, GuestAgentError } from './guest-agent.ts';
-import { MonitorClient } from './monitor-client.ts';
+import { type ControlAnswer, MonitorClient } from './monitor-client.ts';
 import { type NodeConfig, writeNodeConfig } from './node-config.ts';
 import { NodeError } from './node-error.ts';
 import { seededRandom } from './seeded-random.ts';
@@ -59,8 +67,6 @@ export class EmulatedNode {
   readonly machine: Machine;
   readonly executive: Executive;
   readonly firmware: Firmware;
-  /** For its accounts only: what it is to do, and its state, go through `monitor`. */
-  readonly microvisor: Microvisor;
   readonly monitor: MonitorClient;
   readonly probe: ServiceProbe;
   readonly disks: Disks;
@@ -76,6 +82,8 @@ export class EmulatedNode {
   forwardedPort: number | undefined;
   readonly #state: StateDirectory;
   #config: NodeConfig;
+  readonly #banks = MICROVISOR_ENTRIES.map((entry) => new MonitorBank(entry));
+  #microvisor: Microvisor;
   readonly #guests = new Map<Side, Guest>();
   #names = new Map<GuestName, Side>();
   /** The side each name of this run stood for, whether or not its guest still lives: its devices keep its name. */
@@ -107,9 +115,9 @@ export class EmulatedNode {
     const { machine } = this;
     this.firmware = new Firmware({ bankBytes, harts, rom: machine, bootSide: config.bootSide });
     machine.attach(this.firmware);
-    this.microvisor = new Microvisor({ firmware: this.firmware, board: memoryMap(bankBytes), harts, rom: machine });
-    this.microvisor.install();
-    machine.attach(this.microvisor);
+    for (const bank of this.#banks) machine.attach(bank);
+    this.#microvisor = this.#loadMicrovisor(config.microvisor ?? FIRST_RELEASE.name);
+    this.#microvisor.install();
     for (const side of SIDES) this.machine.uart(side).onOutput = (bytes) => onConsole(side, bytes);
   }
 
@@ -164,6 +172,39 @@ export class EmulatedNode {
   #save(change: Partial<NodeConfig>): void {
     this.#config = { ...this.#config, ...change, disks: this.disks.config() };
     writeNodeConfig(this.#state.config, this.#config);
+  }
+
+  // ------------------------------------------------------------------------------------------------- Microvisor
+
+  /** The image in charge, for its accounts only: what it is to do, and its state, go through `monitor`. */
+  get microvisor(): Microvisor {
+    return this.#microvisor;
+  }
+
+  /** Puts an image of a release into the bank that is free. */
+  #loadMicrovisor(name: string): Microvisor {
+    const release = RELEASES.find((each) => each.name === name);
+    if (release === undefined) {
+      const known = RELEASES.map((each) => each.name).join(', ');
+      throw new NodeError('refused', `expected a release of the Microvisor (${known}), found '${name}'`);
+    }
+    const bank = this.#banks.find(({ image }) => image === undefined || image !== this.#microvisor)!;
+    const { firmware, machine } = this;
+    const { harts } = machine.options;
+    const board = memoryMap(machine.options.bankBytes);
+    const image = new Microvisor({ firmware, board, harts, rom: machine, entry: bank.entry, release });
+    bank.load(image);
+    return image;
+  }
+
+  /** An image of another release takes over; the next reset finds it there. @throws NodeError `refused` */
+  async replaceMicrovisor(release: string): Promise<ControlAnswer> {
+    const image = this.#loadMicrovisor(release);
+    this.#microvisor.offer(image);
+    const answer = await this.monitor.request({ op: 'replace' });
+    this.#microvisor = image;
+    this.#save({ microvisor: release });
+    return answer;
   }
 
   // ----------------------------------------------------------------------------------------------------- guests
@@ -541,6 +582,7 @@ export class EmulatedNode {
       bankMib: this.#config.bankMib,
       harts: this.#config.harts,
       seed: this.#config.seed,
+      microvisor: this.microvisor.release.name,
       disks: this.disks.names(),
       forwardedPort: this.forwardedPort ?? null,
     };

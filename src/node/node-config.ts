@@ -26,6 +26,8 @@ export interface NodeConfig {
   /** Disks that the OS that boots has besides its own. */
   readonly attachedDisks?: readonly string[];
   readonly bootSide: Side;
+  /** Name of the release of the Microvisor that is in firmware memory; absent: the one a node is delivered with. */
+  readonly microvisor?: string;
   /** How often the node has been powered on. */
   readonly powerOns: number;
   /** Local TCP port that leads to the service (realtime clock); 0 lets the system choose. */

@@ -46,7 +46,7 @@ export class LocalNode implements ServedNode {
     this.#acts = new ActRecord(actsPath, bootId);
     this.#traps = new TrapLog(node.machine);
     this.#accounts = new AccountLog(
-      node.microvisor,
+      () => node.microvisor,
       () => node.machine.now(),
       (side) => node.nameMade(side),
     );

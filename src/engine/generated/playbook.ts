@@ -74,6 +74,7 @@ export type Undo =
 export type StepKind =
   | 'microvisor.virtualize'
   | 'microvisor.devirtualize'
+  | 'microvisor.replace'
   | 'microvisor.audit'
   | 'memory.give-up'
   | 'memory.take-up'

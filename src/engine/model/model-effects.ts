@@ -81,6 +81,16 @@ export function effectOf(
           differences: [],
         }),
       );
+    case 'microvisor.replace': {
+      const [before, after] = [state.microvisorRelease, String(args['release'])];
+      const switchNs = before === after ? 0 : Math.round(ns / 10);
+      return once(
+        () => {
+          state.microvisorRelease = after;
+        },
+        () => ({ switchNs, pauseNs: switchNs, before, after }),
+      );
+    }
     case 'microvisor.audit':
       return looks(() => ({ bareTrapsExtra: 0, stateIdentical: true }));
     // The OS lets go of the memory before the Microvisor takes it, and gets it before it uses it.

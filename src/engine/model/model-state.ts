@@ -42,6 +42,7 @@ export interface ModelHardware {
 export class ModelState {
   isOn = true;
   isVirtualized = false;
+  microvisorRelease = '1.0';
   /** The OS that boots after a loss of power. */
   committed: GuestName = 'old';
   readonly guests = new Map<GuestName, ModelGuest>();
@@ -166,6 +167,7 @@ export class ModelState {
     for (const disk of this.disks) copy.disks.add(disk);
     copy.isOn = this.isOn;
     copy.isVirtualized = this.isVirtualized;
+    copy.microvisorRelease = this.microvisorRelease;
     copy.committed = this.committed;
     copy.guests.clear();
     for (const [name, guest] of this.guests) copy.guests.set(name, { ...guest });
@@ -189,6 +191,7 @@ export class ModelState {
     return [
       +this.isOn,
       +this.isVirtualized,
+      this.microvisorRelease,
       this.committed,
       ...guests,
       [...this.holders],

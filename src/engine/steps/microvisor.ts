@@ -1,6 +1,6 @@
 // Steps that slip the Microvisor beneath the running OS and take it out again.
 import { clears, needsBare, needsVirtualized, sets } from './requirements.ts';
-import { LOOKS_ONLY, NO_ARGS, node, numberArg, type StepKind, undoneBy } from './step-kind.ts';
+import { LOOKS_ONLY, NO_ARGS, node, numberArg, type StepKind, textArg, undoneBy } from './step-kind.ts';
 
 export const MICROVISOR_STEPS: readonly StepKind[] = [
   {
@@ -53,6 +53,29 @@ export const MICROVISOR_STEPS: readonly StepKind[] = [
       },
     ],
     effects: [clears('virtualized')],
+    prior: { ms: 1 },
+  },
+  {
+    name: 'microvisor.replace',
+    summary:
+      'Another release of the Microvisor takes the node over from the one in charge, beneath whatever runs on it.',
+    args: { release: { type: 'string', summary: 'name of the release, e.g. 1.1', required: true } },
+    does: node('microvisor.replace', (args) => ({ release: textArg(args, 'release') })),
+    outputs: {
+      switchNs: { type: 'int', summary: 'node time of the switch, in nanoseconds' },
+      pauseNs: { type: 'int', summary: 'the longest a guest stood still, in nanoseconds' },
+      before: { type: 'string', summary: 'the release that was in charge' },
+      after: { type: 'string', summary: 'the release that is in charge' },
+    },
+    timeoutMs: 10_000,
+    // Of an attempt that nothing is known of, nothing is known to take back: it is in charge as a whole, or not at all.
+    undo: undoneBy('microvisor.replace', (args, result) => ({
+      release: result === undefined ? textArg(args, 'release') : textArg(result, 'before'),
+    })),
+    atomic: true,
+    volatile: false,
+    requires: [],
+    effects: [],
     prior: { ms: 1 },
   },
   {

@@ -35,6 +35,14 @@ export const devirtualize: Primitive<'microvisor.devirtualize'> = async (node, _
   return { switchNs: answer.switchNs, pauseNs: node.machine.now() - startNs, ...bareStateOf(answer.status) };
 };
 
+export const replaceMicrovisor: Primitive<'microvisor.replace'> = async (node, { release }) => {
+  const before = node.microvisor.release.name;
+  if (before === release) return { switchNs: 0, pauseNs: 0, before, after: release };
+  const startNs = node.machine.now();
+  const { switchNs, status } = await node.replaceMicrovisor(release);
+  return { switchNs, pauseNs: node.machine.now() - startNs, before, after: status.release };
+};
+
 /** What the machine itself says of its bare state, read by M-mode at that instant. */
 const bareStateOf = ({ stateIdentical, differences }: MicrovisorStatus) => ({
   stateIdentical: stateIdentical === true,

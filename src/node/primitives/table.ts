@@ -5,7 +5,7 @@ import { attachDisk, breakDisk, cloneDisk, detachDisk, moveDevice, moveDisk, rem
 import { copyToGuest, guestFacts, runInGuest, sampleWork, shutDownGuest, waitForGuest } from './guests.ts';
 import { giveUpHarts, takeUpHarts } from './harts.ts';
 import { giveUpMemory, replaceMemory, takeUpMemory } from './memory.ts';
-import { auditBareNode, devirtualize, virtualize } from './microvisor.ts';
+import { auditBareNode, devirtualize, replaceMicrovisor, virtualize } from './microvisor.ts';
 import { attachNic, detachNic, replaceNic } from './nics.ts';
 import { beginRun, bootNode, commit, endRun } from './run.ts';
 import { checkRecords, checkService, cutOver, drain, relay } from './service.ts';
@@ -30,6 +30,7 @@ export const PRIMITIVES: { readonly [Name in PrimitiveName]: Primitive<Name> } =
   'node.boot': bootNode,
   'microvisor.virtualize': virtualize,
   'microvisor.devirtualize': devirtualize,
+  'microvisor.replace': replaceMicrovisor,
   'microvisor.audit': auditBareNode,
   'memory.give-up': giveUpMemory,
   'memory.replace': replaceMemory,
@@ -71,6 +72,7 @@ export const LIMIT_S: { readonly [Name in PrimitiveName]: number } = {
   'node.boot': 300,
   'microvisor.virtualize': 10,
   'microvisor.devirtualize': 30,
+  'microvisor.replace': 10,
   'microvisor.audit': 600,
   'memory.give-up': 120,
   'memory.replace': 30,
