@@ -9,7 +9,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type CycleFigures, CyclingNode, drift } from '../test/system/cycling-node.ts';
+import { type CycleFigures, CyclingNode, changes, type FigureChange, isWithin } from '../test/system/cycling-node.ts';
 import { systemDisk } from '../test/system/system-disk.ts';
 
 const SHARE = 0.01;
@@ -71,7 +71,10 @@ process.exitCode = problems.length === 0 ? 0 : 1;
 function judge(cycles: readonly CycleFigures[]): string[] {
   const [first, last] = [cycles[0], cycles.at(-1)];
   if (first === undefined || last === undefined) return ['no cycle was done'];
-  const problems = drift(first, last, SHARE);
+  const figures = changes(first, last);
+  print(`\n| figure | cycle 1 | cycle ${cycles.length} | change | |\n|---|---:|---:|---:|---|`);
+  for (const each of figures) print(rowOf(each));
+  const problems = figures.filter((each) => !isWithin(each, SHARE)).map(({ name }) => `${name} is not what it was`);
   for (const [index, figures] of cycles.entries()) {
     const name = `cycle ${index + 1}`;
     if (figures.bytesGivenUp !== figures.bytesTakenUp)
@@ -85,6 +88,14 @@ function judge(cycles: readonly CycleFigures[]): string[] {
   }
   return problems;
 }
+
+function rowOf(figure: FigureChange): string {
+  const { name, first, last, share } = figure;
+  const verdict = isWithin(figure, SHARE) ? 'ok' : 'NOT OK';
+  return `| ${name} | ${round(first)} | ${round(last)} | ${(share * 100).toFixed(3)} % | ${verdict} |`;
+}
+
+const round = (value: number): string => String(Number(value.toFixed(3)));
 
 function print(line: string): void {
   process.stdout.write(`${line}\n`);

@@ -171,17 +171,40 @@ class RecordingNode extends LocalNode {
   }
 }
 
-/**
- * Figures that may differ from one cycle to another by no more than the share given; the names of those that do. How long a
- * cycle takes is left out: it is rounded up by the waits between two looks at a guest that boots.
- */
-export function drift(first: CycleFigures, last: CycleFigures, share: number): string[] {
-  const figures = ['virtualizeUs', 'devirtualizeUs', 'bytesGivenUp', 'bytesTakenUp'] as const;
-  const state = ['memTotalKib', 'memAvailableKib', 'workUs', 'workInstructions'] as const;
-  return [...figures, ...state]
-    .filter((name) => !(Math.abs(last[name] / first[name] - 1) <= share))
-    .map((name) => `${name}: ${first[name]} in the first cycle, ${last[name]} in the last`);
+/** A figure of a later cycle beside that of the first. */
+export interface FigureChange {
+  readonly name: string;
+  readonly first: number;
+  readonly last: number;
+  /** Of the first; 0 where both are 0. */
+  readonly share: number;
 }
+
+/** Every figure of a cycle that is a number but the speed of this process. */
+const FIGURES = [
+  'failed',
+  'downtimeMs',
+  'virtualizeUs',
+  'devirtualizeUs',
+  'bytesGivenUp',
+  'bytesTakenUp',
+  'memTotalKib',
+  'memAvailableKib',
+  'workUs',
+  'workInstructions',
+  'nodeMs',
+  'bareTrapsExtra',
+] as const satisfies readonly (keyof CycleFigures)[];
+
+export const changes = (first: CycleFigures, last: CycleFigures): FigureChange[] =>
+  FIGURES.map((name) => ({
+    name,
+    first: first[name],
+    last: last[name],
+    share: first[name] === last[name] ? 0 : last[name] / first[name] - 1,
+  }));
+
+export const isWithin = ({ share }: FigureChange, limit: number): boolean => Math.abs(share) <= limit;
 
 function planOf(path: string): Plan {
   const { playbook, diagnostics } = validatePlaybook(parseYaml(path, readFileSync(path)));
