@@ -4,7 +4,7 @@
  * `status`.
  */
 import type { MemoryRegion, Side } from '../machine/index.ts';
-import { Fields } from './fields.ts';
+import { Fields, isObject } from './fields.ts';
 import type { SlotName } from './partition.ts';
 import { Refusal, type RefusalCode } from './refusal.ts';
 import type { MicrovisorStatus } from './status.ts';
@@ -104,11 +104,14 @@ export function decodeRequest(bytes: Uint8Array): ControlRequest {
 }
 
 function parseObject(bytes: Uint8Array): unknown {
+  let value: unknown;
   try {
-    return JSON.parse(decoder.decode(bytes));
+    value = JSON.parse(decoder.decode(bytes));
   } catch (error) {
     throw new Refusal('bad-request', `a request is JSON in UTF-8: ${String(error)}`);
   }
+  if (!isObject(value)) throw new Refusal('bad-request', `a request is a JSON object, not ${JSON.stringify(value)}`);
+  return value;
 }
 
 const region = (value: unknown): MemoryRegion => {

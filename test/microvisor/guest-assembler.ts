@@ -1,5 +1,5 @@
 /**
- * Assembles a tiny S-mode guest: the syntax of the instruction table, labels, `.dword`, and the pseudo-instructions li,
+ * Assembles a tiny S-mode guest: the syntax of the instruction table, labels, `.word`, `.dword`, and the pseudo-instructions li,
  * la, j, mv, beqz, bnez, csrr, csrw, csrs, csrc. One instruction a line, `#` begins a comment.
  */
 import { encode } from '../../src/machine/isa/encode.ts';
@@ -78,6 +78,7 @@ function parse(text: string): Line {
 /** Length without the addresses of labels: only `li` varies, by its value. */
 function bytesOf({ name, args }: Line): number {
   if (name === '.dword') return 8 * args.length;
+  if (name === '.word') return 4;
   if (name === 'la') return 8;
   return name === 'li' ? 4 * loadImmediate('zero', BigInt(args[1]!)).length : 4;
 }
@@ -87,6 +88,10 @@ function emit(view: DataView, line: Line, address: number, base: number, labels:
     for (const [index, arg] of line.args.entries()) {
       view.setBigUint64(address - base + 8 * index, BigInt.asUintN(64, dword(arg, labels)), true);
     }
+    return;
+  }
+  if (line.name === '.word') {
+    view.setUint32(address - base, Number(line.args[0]), true);
     return;
   }
   let at = address;
