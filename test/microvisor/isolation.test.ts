@@ -11,7 +11,7 @@ import {
   slotBase,
 } from '../../src/machine/index.ts';
 import { RANDOM_DISK_BYTES, readRequest } from './block-request.ts';
-import { type Probe, poker, prober, ticker } from './tiny-guests.ts';
+import { type Probe, poker, prober, ticker, waitTicks } from './tiny-guests.ts';
 import { BOARD, resultsOf, TinyNode } from './tiny-node.ts';
 
 const FAULT = { load: 5n, store: 7n, jump: 1n } as const;
@@ -179,15 +179,3 @@ describe('a device', () => {
     expect(denied).toBeGreaterThan(0n);
   });
 });
-
-/** Spins until some ticks after the start. */
-function waitTicks(ticks: number): string {
-  return `
-  csrr t0, time
-  li t1, ${ticks}
-  add t0, t0, t1
-before:
-  csrr t1, time
-  bltu t1, t0, before
-`;
-}

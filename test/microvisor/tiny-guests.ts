@@ -215,3 +215,15 @@ handler:
   csrrci zero, sip, 2
   ${print(side, 'I')}
   sret`;
+
+/** Spins until some ticks after the start. */
+export function waitTicks(ticks: number): string {
+  return `
+  csrr t0, time
+  li t1, ${ticks}
+  add t0, t0, t1
+before:
+  csrr t1, time
+  bltu t1, t0, before
+`;
+}
