@@ -35,9 +35,10 @@ export const devirtualize: Primitive<'microvisor.devirtualize'> = async (node, _
   return { switchNs: answer.switchNs, pauseNs: node.machine.now() - startNs, ...bareStateOf(answer.status) };
 };
 
-export const replaceMicrovisor: Primitive<'microvisor.replace'> = async (node, { release }) => {
+export const replaceMicrovisor: Primitive<'microvisor.replace'> = async (node, { release }, { deadlineNs }) => {
   const before = node.microvisor.release.name;
   if (before === release) return { switchNs: 0, pauseNs: 0, before, after: release };
+  await askForVeto(node, 'replace', GUEST_NAMES, deadlineNs);
   const startNs = node.machine.now();
   const { switchNs, status } = await node.replaceMicrovisor(release);
   return { switchNs, pauseNs: node.machine.now() - startNs, before, after: status.release };

@@ -15,7 +15,7 @@ const VETO = 1;
  */
 export async function askForVeto(
   node: EmulatedNode,
-  what: 'virtualize' | 'cut-over' | 'devirtualize',
+  what: 'virtualize' | 'replace' | 'cut-over' | 'devirtualize',
   guests: readonly GuestName[],
   deadlineNs: number,
 ): Promise<void> {
