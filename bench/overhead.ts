@@ -7,12 +7,20 @@
  *   node bench/overhead.ts [--pieces 9] [--harts 1] [--weights 5,20,50]
  */
 import { parseArgs } from 'node:util';
-import type { MachineOptions } from '../src/machine/index.ts';
-import { standStill, whatDiffers, withoutMonitor } from '../test/microvisor/bare-twin.ts';
+import type { MachineOptions, SnapshotValue } from '../src/machine/index.ts';
+import {
+  runOn,
+  saveOutsideCalls,
+  standStill,
+  takeAfter,
+  whatDiffers,
+  withoutMonitor,
+} from '../test/microvisor/bare-twin.ts';
 import { systemDisk } from '../test/system/system-disk.ts';
 import { type Figures, type Stage, WorkingNode } from './overhead/working-node.ts';
 
 const SLICE_US = 1_000;
+const ALONE_NS = 1_000_000_000;
 
 const { values } = parseArgs({
   options: {
@@ -45,8 +53,9 @@ try {
   await switchOver('devirtualize');
   const bare = await stages('bare again');
   print(tableOfTwins());
-  const differs = whatDiffers(withoutMonitor(never.node.machine.save()), withoutMonitor(working.node.machine.save()));
-  print(differs.length === 0 ? ['The two nodes are the same, bit for bit.'] : ['They differ in:', ...differs]);
+  // Each of several harts stands still for a time of its own: those twins are alike, not the same.
+  if (options.harts === 1) print(verdict('The two nodes', working.node.machine.save(), never.node.machine.save()));
+  print(await withOtherMonitor());
   print(await besideBusyVm(bare));
 } finally {
   for (const each of [working, never]) each.close();
@@ -69,6 +78,34 @@ async function switchOver(op: 'virtualize' | 'devirtualize'): Promise<void> {
   working.node.virtualized = op === 'virtualize';
   standStill(never.node.machine, never.node.firmware, machine.counters.chargedCycles - before);
   print([`${op}: ${switchNs / 1e3} µs`]);
+}
+
+/**
+ * The machine as it is after devirtualize, under M-mode software that was never virtualized: both go on with the same work
+ * for a second of node time.
+ */
+async function withOtherMonitor(): Promise<string[]> {
+  const forks = ['/bin/sh', '-c', '(while :; do (exit 0); done) >/dev/null 2>&1 & echo $!'];
+  const run = await working.act('guest.run', { guest: 'old', argv: forks, env: {}, expectExit: [0] });
+  const [one, other] = [working.node, never.node];
+  takeAfter(other, one, saveOutsideCalls(one.machine));
+  const before = structuredClone(one.machine.counters);
+  for (const { machine } of [one, other]) runOn(machine, ALONE_NS);
+  const { counters } = one.machine;
+  const same = JSON.stringify(counters) === JSON.stringify(other.machine.counters);
+  const retired = counters.retiredInstructions - before.retiredInstructions;
+  const machines = verdict('The machines', one.machine.save(), other.machine.save());
+  await working.act('guest.run', { guest: 'old', argv: ['kill', run.stdout.trim()], env: {}, expectExit: [0] });
+  return [
+    `A second of forks: ${retired} instructions, M-mode entries ${JSON.stringify(counters.machineModeEntries)} since power-on,`,
+    `under other M-mode software ${same ? 'the same' : `NOT: ${JSON.stringify(other.machine.counters)}`}.`,
+    ...machines,
+  ];
+}
+
+function verdict(who: string, one: SnapshotValue, other: SnapshotValue): string[] {
+  const differs = whatDiffers(withoutMonitor(other), withoutMonitor(one));
+  return differs.length === 0 ? [`${who} are the same, bit for bit.`] : [`${who} DIFFER in:`, ...differs];
 }
 
 async function besideBusyVm(bare: Stage): Promise<string[]> {

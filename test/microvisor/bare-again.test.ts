@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { HART_STATE } from '../../src/firmware/index.ts';
-import type { MachineOptions, SnapshotValue } from '../../src/machine/index.ts';
-import { standStill, whatDiffers, withoutMonitor } from './bare-twin.ts';
+import type { MachineOptions } from '../../src/machine/index.ts';
+import { saveOutsideCalls, standStill, takeAfter, whatDiffers, withoutMonitor } from './bare-twin.ts';
 import { crew, crewCounters } from './crew-guest.ts';
 import { checksum, spinner, ticker } from './tiny-guests.ts';
 import { resultsOf, TinyNode, type TinyNodeOptions } from './tiny-node.ts';
@@ -69,12 +68,9 @@ describe.each([1, 2, 3, 4] as const)('a machine with %i harts after a whole main
     for (let hart = 1; hart < harts; hart++) node.ask({ op: 'moveHart', hart, owner: 'B' });
     runUntilAll(node, harts, 'B');
     node.ask({ op: 'devirtualize' });
-    const saved = saveOutsideCalls(node);
-
+    const saved = saveOutsideCalls(node.machine);
     const never = new TinyNode({ harts, guests });
-    never.machine.restore(saved);
-    never.firmware.side = 'B';
-    for (let id = 0; id < harts; id++) never.firmware.harts.setState(id, HART_STATE.started);
+    takeAfter(never, node, saved);
     expect(whatDiffers(saved, never.machine.save())).toEqual([]);
     for (let stretch = 0; stretch < 5; stretch++) {
       for (const each of [node, never]) each.runNs(1_000_000);
@@ -88,17 +84,4 @@ function runUntilAll(node: TinyNode, harts: MachineOptions['harts'], side: 'A' |
   const counters = (id: number): bigint => node.dwords(crewCounters(side, id), 1)[0]!;
   const all = (): boolean => Array.from({ length: harts }, (_, id) => counters(id)).every((timer) => timer > 3n);
   node.runUntil(all, `every hart of ${side} to run`);
-}
-
-/** The machine at an instant at which no hart has asked another for anything: M-mode software holds nothing then. */
-function saveOutsideCalls(node: TinyNode): SnapshotValue {
-  type Saved = { board: { aclint: { msip: unknown[] } }; harts: { harts: { mode: string }[] } };
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const saved = node.machine.save();
-    const { board, harts } = saved as unknown as Saved;
-    const isQuiet = board.aclint.msip.every((level) => !level);
-    if (isQuiet && harts.harts.every(({ mode }) => mode !== 'program-waiting')) return saved;
-    node.runNs(10_000);
-  }
-  throw new Error('some hart asks another for something at every look');
 }

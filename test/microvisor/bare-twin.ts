@@ -6,6 +6,8 @@ import { COSTS, type Firmware } from '../../src/firmware/index.ts';
 import type { Machine, SnapshotValue } from '../../src/machine/index.ts';
 
 const LIMIT_NS = 10_000_000;
+const LOOKS_MAX = 100;
+const BETWEEN_LOOKS_NS = 10_000;
 const NOTHING = new Uint8Array(0);
 /** What the firmware is charged from an empty answer to the return into the OS. */
 const AFTER_ANSWER_CYCLES = COSTS.mmioAccess + COSTS.trapExit;
@@ -68,3 +70,34 @@ export function whatDiffers(one: SnapshotValue, other: SnapshotValue, max = 20):
 
 const isTree = (value: SnapshotValue | undefined): value is Tree =>
   typeof value === 'object' && value !== null && !(value instanceof Uint8Array);
+
+/** The machine at an instant at which no hart has asked another for anything: M-mode software holds nothing then. */
+export function saveOutsideCalls(machine: Machine): SnapshotValue {
+  type Saved = { board: { aclint: { msip: unknown[] } }; harts: { harts: { mode: string }[] } };
+  for (let attempt = 0; attempt < LOOKS_MAX; attempt++) {
+    const saved = machine.save();
+    const { board, harts } = saved as unknown as Saved;
+    const isQuiet = board.aclint.msip.every((level) => !level);
+    if (isQuiet && harts.harts.every(({ mode }) => mode !== 'program-waiting')) return saved;
+    runOn(machine, BETWEEN_LOOKS_NS);
+  }
+  throw new Error('some hart asks another for something at every look');
+}
+
+/** The machine runs for that long, whoever pauses it. */
+export function runOn(machine: Machine, ns: number): void {
+  const untilNs = machine.now() + ns;
+  while (machine.now() < untilNs && machine.run(untilNs) === 'paused') {}
+}
+
+interface BareNode {
+  readonly machine: Machine;
+  readonly firmware: Firmware;
+}
+
+/** `node`, whose M-mode software was never virtualized, gets the machine and the OS of another bare node. */
+export function takeAfter(node: BareNode, other: BareNode, saved: SnapshotValue): void {
+  node.machine.restore(saved);
+  node.firmware.side = other.firmware.side;
+  for (const id of other.firmware.harts.hartIds) node.firmware.harts.setState(id, other.firmware.harts.state(id)!);
+}
