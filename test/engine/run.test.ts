@@ -73,7 +73,7 @@ describe('a step that fails before the commit', () => {
     const undone = report.undone.map((step) => order.indexOf(step));
     expect(undone).toEqual([...undone].sort((a, b) => b - a));
     if (id === 'serves')
-      expect(report.undone).toEqual(['moveService', 'createVm', 'cloneDisk', 'giveUpMemory', 'slipUnder']);
+      expect(report.undone).toEqual(['moveService', 'createVm', 'cloneDisk', 'giveUpHarts', 'giveUpMemory', 'slipUnder']);
   });
 
   it.each(
@@ -141,7 +141,7 @@ describe('a step that fails before the commit', () => {
     const report = reportOf(await runPlan(online, options(model, folders.make())));
     expect(report.run).toMatchObject({ outcome: 'failed-dirty', exitCode: 21 });
     expect(report.undone).toEqual([]);
-    expect(report.leftOver).toEqual(['createVm', 'cloneDisk', 'giveUpMemory', 'slipUnder']);
+    expect(report.leftOver).toEqual(['createVm', 'cloneDisk', 'giveUpHarts', 'giveUpMemory', 'slipUnder']);
   });
 
   it('has exit criteria that fail the phase', async () => {
