@@ -159,7 +159,7 @@ export class EmulatedNode {
   /** In place of `powerOn`: the OS goes on where it was saved, with the disks it had then. */
   wake(saved: SnapshotValue): void {
     this.#plugBootSide();
-    this.#firmware.osRuns();
+    this.firmware.osRuns();
     this.machine.restore(saved);
   }
 
