@@ -99,5 +99,5 @@ interface BareNode {
 export function takeAfter(node: BareNode, other: BareNode, saved: SnapshotValue): void {
   node.machine.restore(saved);
   node.firmware.side = other.firmware.side;
-  for (const id of other.firmware.harts.hartIds) node.firmware.harts.setState(id, other.firmware.harts.state(id)!);
+  node.firmware.osRuns();
 }
