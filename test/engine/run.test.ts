@@ -73,7 +73,14 @@ describe('a step that fails before the commit', () => {
     const undone = report.undone.map((step) => order.indexOf(step));
     expect(undone).toEqual([...undone].sort((a, b) => b - a));
     if (id === 'serves')
-      expect(report.undone).toEqual(['moveService', 'createVm', 'cloneDisk', 'giveUpHarts', 'giveUpMemory', 'slipUnder']);
+      expect(report.undone).toEqual([
+        'moveService',
+        'createVm',
+        'cloneDisk',
+        'giveUpHarts',
+        'giveUpMemory',
+        'slipUnder',
+      ]);
   });
 
   it.each(
