@@ -1,4 +1,6 @@
 /** What a command may touch of the process: the only place where the wall clock, the terminal and the exit code are. */
+import { EXIT } from '../engine/exit-codes.ts';
+
 export interface CliIo {
   readonly stdout: { write(text: string): unknown };
   readonly stderr: { write(text: string): unknown; readonly isTTY?: boolean; readonly columns?: number };
@@ -10,7 +12,9 @@ export interface CliIo {
 /** NO_COLOR (https://no-color.org): any value but the empty one turns colours off. */
 export function processIo(): CliIo {
   const { stdout, stderr, env } = process;
-  for (const stream of [stdout, stderr]) stream.on('error', ignoreClosedPipe);
+  stdout.on('error', noteUnwritten);
+  // Whoever does not take messages is told nothing, and stops no run by it.
+  stderr.on('error', () => {});
   return {
     stdout,
     stderr,
@@ -22,7 +26,14 @@ export function processIo(): CliIo {
   };
 }
 
-/** A reader such as `head` may leave before all is written: that is no failure, and no reason to stop a run. */
-function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error;
+/**
+ * A reader such as `head` may leave before all is written: that is no failure. A full disk is one, for the exit code of a
+ * command that went well; neither is a reason to stop a run.
+ */
+function noteUnwritten({ code, message }: NodeJS.ErrnoException): void {
+  if (code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED') return;
+  process.stderr.write(`mvctl: cannot write to standard output: ${message}\n`);
+  process.once('exit', () => {
+    process.exitCode ||= EXIT.notWritten.code;
+  });
 }

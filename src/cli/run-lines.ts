@@ -1,6 +1,7 @@
 /** The course of a run as plain lines, for logs and pipes. */
 import type { ProgressListener, RunProgress } from '../engine/index.ts';
 import { type Paint, paint } from '../engine/report/paint.ts';
+import { printable } from '../engine/report/printable.ts';
 import { formatMs } from '../engine/values/duration.ts';
 import type { CliIo } from './io.ts';
 
@@ -26,15 +27,17 @@ export function describe(progress: RunProgress, colors: Paint): string | undefin
     case 'step-done':
       return `  ${colors.good('✔')} ${progress.step.id} ${colors.dim(formatMs(progress.nodeNs / NS_PER_MS))}`;
     case 'step-skipped':
-      return `  ${colors.dim(`- ${progress.step.id} skipped: ${progress.step.when}`)}`;
+      return `  ${colors.dim(`- ${progress.step.id} skipped: ${progress.step.when ?? 'so is its fragment'}`)}`;
+    case 'step-done-already':
+      return `  ${colors.good('✔')} ${progress.step.id} ${colors.dim('done already')}`;
     case 'step-failed':
-      return `  ${colors.bad('✘')} ${progress.step.id} ${progress.code}: ${progress.message}`;
+      return `  ${colors.bad('✘')} ${progress.step.id} ${progress.code}: ${printable(progress.message)}`;
     case 'undo-start':
       return `  … taking back ${progress.step.id}`;
     case 'undo-done':
       return `  ${colors.good('✔')} took back ${progress.step.id}`;
     case 'undo-failed':
-      return `  ${colors.bad('✘')} ${progress.step.id} could not be taken back: ${progress.code}: ${progress.message}`;
+      return `  ${colors.bad('✘')} ${progress.step.id} could not be taken back: ${progress.code}: ${printable(progress.message)}`;
     case 'waiting':
       return `  ${colors.dim(`… waiting ${formatMs(progress.forMs)}`)}`;
     case 'lost-power':

@@ -18,33 +18,40 @@ export interface RunTree extends Disposable {
   nodeSays(line: string): void;
 }
 
+/** No step is called so. */
+const WAITING = '';
+
 export function runTree({ stderr, wallNow, isColor }: CliIo): RunTree {
   const colors = paint(isColor);
-  let current: string | undefined;
+  /** By step; the one that began last is shown. */
+  const underWay = new Map<string, { readonly what: string; readonly sinceMs: number }>();
   let detail = '';
-  let sinceMs = 0;
   const draw = (): void => {
-    if (current === undefined) return;
-    const elapsedMs = wallNow() - sinceMs;
+    const current = [...underWay.values()].at(-1);
+    if (!current) return;
+    const elapsedMs = wallNow() - current.sinceMs;
     const frame = FRAMES[Math.floor(elapsedMs / FRAME_MS) % FRAMES.length]!;
-    const text = `  ${frame} ${current} ${Math.floor(elapsedMs / 1_000)}s ${detail}`;
+    const others = underWay.size > 1 ? ` and ${underWay.size - 1} more` : '';
+    const text = `  ${frame} ${current.what}${others} ${Math.floor(elapsedMs / 1_000)}s ${detail}`;
     stderr.write(`${ERASE_LINE}${text.slice(0, (stderr.columns ?? 80) - 1)}`);
   };
   const timer = setInterval(draw, FRAME_MS);
   timer.unref();
-  const start = (what: string): void => {
-    current = what;
+  const start = (id: string, what: string): void => {
+    underWay.delete(id);
+    underWay.set(id, { what, sinceMs: wallNow() });
     detail = '';
-    sinceMs = wallNow();
     draw();
   };
   return {
     listener(progress) {
-      if (progress.type === 'step-start') return start(progress.step.title);
-      if (progress.type === 'undo-start') return start(`taking back ${progress.step.id}`);
-      if (progress.type === 'waiting') return start('waiting');
+      if (progress.type === 'step-start') return start(progress.step.id, progress.step.title);
+      if (progress.type === 'undo-start') return start(progress.step.id, `taking back ${progress.step.id}`);
+      if (progress.type === 'waiting') return start(WAITING, 'waiting');
       const line = describe(progress, colors);
-      current = undefined;
+      underWay.delete(WAITING);
+      if ('step' in progress) underWay.delete(progress.step.id);
+      else underWay.clear();
       if (line !== undefined) stderr.write(`${ERASE_LINE}${line}\n`);
     },
     nodeSays(line) {

@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { EXIT } from '../engine/exit-codes.ts';
 import type { HistoryEntry, RunHistory } from '../engine/journal/run-history.ts';
 import type { StoredRun } from '../engine/journal/run-store.ts';
+import { printable } from '../engine/report/printable.ts';
 import { formatMs } from '../engine/values/duration.ts';
 import { CommandError } from './command-error.ts';
 import { findRun } from './find-run.ts';
@@ -121,7 +122,11 @@ const WORDS: Readonly<Partial<Record<HistoryEntry['kind'], (what: string) => str
 
 function entryRow({ atMs, kind, what, outcome, failure }: HistoryEntry): readonly string[] {
   const words = WORDS[kind]?.(what) ?? `${kind} ${what}`;
-  return [formatMs(atMs), kind === 'phase' ? words : `  ${outcome ? MARKS[outcome] : ' '} ${words}`, failure ?? ''];
+  return [
+    formatMs(atMs),
+    kind === 'phase' ? words : `  ${outcome ? MARKS[outcome] : ' '} ${words}`,
+    printable(failure ?? ''),
+  ];
 }
 
 /** Columns two spaces apart; the last one as long as it is. */

@@ -1,4 +1,5 @@
 /** `mvctl simulate`: what a run would take, and what would become of it if something failed; on a model of the node. */
+import { existsSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { EXIT } from '../engine/exit-codes.ts';
 import type { Plan } from '../engine/index.ts';
@@ -78,8 +79,16 @@ function instant(text: string): number {
   return ms;
 }
 
+/** They take minutes. */
+const RUNS_MAX = 1_000_000;
+
 async function run(playbook: string, flags: SimulateFlags, io: CliIo): Promise<void> {
-  if (flags.runs < 1) throw new CommandError(EXIT.usage.code, '--runs: expected at least 1');
+  if (flags.runs < 1 || flags.runs > RUNS_MAX)
+    throw new CommandError(EXIT.usage.code, `--runs: expected 1 to ${RUNS_MAX}, found ${flags.runs}`);
+  for (const folder of flags.history ?? []) {
+    if (existsSync(folder)) continue;
+    throw new CommandError(EXIT.usage.code, `--history: there is no folder ${folder}`);
+  }
   const plan = await loadPlan(playbook, flags.var ?? {}, io);
   if (flags.fail) return showFailures(plan, flags.fail, io);
   const { pastRuns } = await import('../engine/simulate/history.ts');

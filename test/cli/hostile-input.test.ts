@@ -1,10 +1,13 @@
 /** What the world hands to mvctl in place of what it expects: it says what is wrong, in words, and keeps what people have. */
+import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  closeSync,
   existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   rmSync,
   statSync,
@@ -15,8 +18,11 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe as describeProgress } from '../../src/cli/run-lines.ts';
 import { RunStore } from '../../src/engine/index.ts';
 import { decodeLine, encodeRecord } from '../../src/engine/journal/record-line.ts';
+import { stepsOf } from '../../src/engine/plan/plan.ts';
+import { paint } from '../../src/engine/report/paint.ts';
 import { modelFor, ONLINE, options, planOf, runPlan } from '../engine/model-run.ts';
 import { type Ran, runMvctl } from './run-mvctl.ts';
 
@@ -149,6 +155,53 @@ describe('an output', () => {
       });
     }
     expect(existsSync(join(folder, 'node'))).toBe(false);
+  });
+});
+
+describe.skipIf(!existsSync('/dev/full'))('a terminal or a log that takes nothing', () => {
+  const MAIN = join(import.meta.dirname, '../../src/cli/main.ts');
+  const run = (what: 'stdout' | 'stderr', ...argv: readonly string[]) => {
+    const full = openSync('/dev/full', 'w');
+    try {
+      const stdio = what === 'stdout' ? (['ignore', full, 'pipe'] as const) : (['ignore', 'pipe', full] as const);
+      return spawnSync(process.execPath, [MAIN, ...argv], { stdio: [...stdio], encoding: 'utf8' });
+    } finally {
+      closeSync(full);
+    }
+  };
+
+  it.each([
+    ['validate', SETTING, '--output', 'json'],
+    ['apply', SETTING, '--dry-run'],
+    ['graph', SETTING],
+  ])('is told of on standard error, and by the exit code (%s)', (...argv) => {
+    const { status, stderr } = run('stdout', ...argv);
+    expect({ status, stderr }).toMatchObject({ status: 5 });
+    expect(stderr).toContain('mvctl: cannot write to standard output: ENOSPC');
+    expect(stderr).not.toMatch(/\n\s+at /);
+  });
+
+  it('ends no run where it is standard error', () => {
+    const { status, stdout } = run('stderr', 'apply', SETTING, '--dry-run');
+    expect(status).toBe(0);
+    expect(stdout).toContain('configuration-change succeeded');
+  });
+});
+
+describe('what a guest says', () => {
+  it('reaches the terminal as text, never as orders', () => {
+    const plan = planOf(SETTING, {});
+    const [step] = stepsOf(plan);
+    const message = 'no\u001b[2J\u009b31m such\tfile\nor \u0007folder';
+    const told = { step: step!, code: 'exit-code', message, atNs: 0 } as const;
+    for (const progress of [
+      { type: 'step-failed', attempt: 1, ...told },
+      { type: 'undo-failed', ...told },
+    ] as const) {
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: these must not be there
+      expect(describeProgress(progress, paint(false))).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/);
+      expect(describeProgress(progress, paint(false))).toContain('such\tfile\nor');
+    }
   });
 });
 

@@ -8,6 +8,7 @@ import { LOAD_WORDS } from './load-words.ts';
 import { OUTCOME_COLOR, OUTCOME_WORDS } from './outcome-words.ts';
 import { type Paint, paint } from './paint.ts';
 import { dryRunBasis, predictionRows, predictionSource } from './prediction-rows.ts';
+import { printable } from './printable.ts';
 
 export interface PrettyOptions {
   readonly color: boolean;
@@ -48,7 +49,7 @@ function failureLines({ failure, undone, leftOver }: Report, colors: Paint): str
   const attempts = failure.attempts > 1 ? ` after ${failure.attempts} attempts` : '';
   return [
     colors.bad(`${failure.file}:${failure.line}: ${failure.phase}/${failure.step} failed${attempts}: ${failure.code}`),
-    `  ${failure.message.replaceAll('\n', '\n  ')}`,
+    `  ${printable(failure.message).replaceAll('\n', '\n  ')}`,
     ...(undone.length > 0 ? [`  taken back: ${undone.join(', ')}`] : []),
     ...(leftOver.length > 0 ? [colors.bad(`  left on the node: ${leftOver.join(', ')}`)] : []),
   ];
@@ -64,7 +65,7 @@ function budgetLines({ budgets, failure }: Report, colors: Paint): string[] {
 
 function outputLines({ outputs }: Report): string[] {
   return Object.entries(outputs ?? {}).map(
-    ([name, value]) => `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`,
+    ([name, value]) => `${name}: ${typeof value === 'string' ? printable(value) : JSON.stringify(value)}`,
   );
 }
 
@@ -147,14 +148,15 @@ function osLines({ os }: Report): string[] {
   const names = [...new Set([...Object.keys(os.before?.packages ?? {}), ...Object.keys(os.after?.packages ?? {})])];
   return [
     `system     ${nameOf(os.before)} → ${nameOf(os.after)}`,
-    `kernel     ${os.before?.kernel ?? '?'} → ${os.after?.kernel ?? '?'}`,
+    printable(`kernel     ${os.before?.kernel ?? '?'} → ${os.after?.kernel ?? '?'}`),
     ...names.map(
       (name) => `${name.padEnd(10)} ${os.before?.packages[name] ?? '?'} → ${os.after?.packages[name] ?? '?'}`,
     ),
   ];
 }
 
-const nameOf = (os: ReportGuestOs | null): string => os?.osRelease['PRETTY_NAME'] ?? os?.osRelease['ID'] ?? '?';
+const nameOf = (os: ReportGuestOs | null): string =>
+  printable(os?.osRelease['PRETTY_NAME'] ?? os?.osRelease['ID'] ?? '?');
 
 function microvisorLines({ microvisor }: Report, colors: Paint): string[] {
   if (!microvisor) return [];

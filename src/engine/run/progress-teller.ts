@@ -49,7 +49,7 @@ export class ProgressTeller {
     isReplay: boolean,
   ): void {
     if (effect.kind === 'ask') {
-      if (output !== undefined) this.#tell({ type: 'step-skipped', step: this.#steps[effect.index]! }, isReplay);
+      if (output !== undefined) this.#tell({ type: 'step-done-already', step: this.#steps[effect.index]! }, isReplay);
       return;
     }
     if (effect.kind !== 'step' && effect.kind !== 'undo') return;

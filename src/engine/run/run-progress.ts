@@ -9,6 +9,8 @@ export type RunProgress =
   | { readonly type: 'step-start'; readonly step: PlannedStep; readonly attempt: number; readonly atNs: number }
   | { readonly type: 'step-done'; readonly step: PlannedStep; readonly nodeNs: number; readonly atNs: number }
   | { readonly type: 'step-skipped'; readonly step: PlannedStep }
+  /** Its `doneIf` said so. */
+  | { readonly type: 'step-done-already'; readonly step: PlannedStep }
   | {
       readonly type: 'step-failed';
       readonly step: PlannedStep;

@@ -27,14 +27,15 @@ export interface Violation {
 
 export function judge(exploration: Exploration, worst: WorstCases): readonly Violation[] {
   const { plan } = exploration.compiled;
-  const failures = judgeSuccess(exploration);
+  // Of states that were not seen nothing can be said.
+  const failures = exploration.isComplete ? judgeSuccess(exploration) : [];
   const violations = [
     ...failures,
     ...judgeEnds(exploration),
     ...judgeUndos(exploration),
     ...judgeResumption(exploration),
     // Where no run comes to its end the steps that are never done say nothing new.
-    ...(failures.length > 0 ? [] : judgeDeadSteps(exploration)),
+    ...(failures.length > 0 || !exploration.isComplete ? [] : judgeDeadSteps(exploration)),
     ...judgeWaits(plan),
     ...judgeBudgets(exploration, worst),
   ];
