@@ -95,7 +95,9 @@ function rowOf(figure: FigureChange): string {
   return `| ${name} | ${round(first)} | ${round(last)} | ${(share * 100).toFixed(3)} % | ${verdict} |`;
 }
 
-const round = (value: number): string => String(Number(value.toFixed(3)));
+function round(value: number): string {
+  return String(Number(value.toFixed(3)));
+}
 
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
