@@ -95,10 +95,9 @@ export class Control {
     yield* beginBoot(hart, this.#node, guest);
   }
 
-  /** The only OS there is has the node's power switch, as on a bare node. */
+  /** Unlike an OS that powers itself off, it does not take the node with it where it is the only one. */
   *#stopVm(hart: MeteredHart, side: Side): Waiting<void> {
     const guest = this.#guest(side);
-    if (this.#node.guests.size === 1) throw new Refusal('last-guest', `guest ${side} is the only one`);
     if (guest.isAlive) yield* stopGuest(this.#node, hart, guest);
   }
 

@@ -44,6 +44,8 @@ import { ServiceProbe } from './service-probe.ts';
 import type { StateDirectory } from './state-directory.ts';
 
 const POLL_NS = 10_000_000;
+/** An agent answers within a few milliseconds; an OS that leaves it no time for so long does not serve either. */
+const HANG_NS = 500_000_000;
 /** While a guest boots, how often the Microvisor is asked whether it still does. */
 const AGENT_POLL_NS = 200_000_000;
 
@@ -462,16 +464,28 @@ export class EmulatedNode {
     }
   }
 
+  /**
+   * Whether a guest is up and its agent answers. One that hangs is powered off: what it holds cannot be ended in good order,
+   * and nobody may come back to it.
+   */
+  async responds(name: GuestName): Promise<boolean> {
+    if (!this.isUp(name)) return false;
+    const deadlineNs = this.machine.now() + HANG_NS;
+    if (await this.withAgent(name, (agent) => agent.answers({ deadlineNs }))) return true;
+    if (this.isUp(name)) await this.monitor.request({ op: 'stopVm', side: this.guest(name).side });
+    return false;
+  }
+
   /** Takes the power from a guest that is not up, so that it cannot come back to what is now another's. */
   async keepDown(name: GuestName): Promise<void> {
     if (!this.virtualized || this.findGuest(name) === undefined || this.isUp(name)) return;
     await this.monitor.request({ op: 'stopVm', side: this.guest(name).side });
   }
 
-  /** Boots a guest that went off, and waits until its agent answers: what follows needs it. */
+  /** Boots a guest that went off or hangs, and waits until its agent answers: what follows needs it. */
   async awake(name: GuestName, deadlineNs: number): Promise<void> {
-    if (this.isUp(name)) return;
     const { side } = this.guest(name);
+    if (this.virtualized ? await this.responds(name) : this.isUp(name)) return;
     if (this.virtualized && (await this.guestState(side)) === 'off') {
       const before = await this.guestBoots(side);
       await this.monitor.request({ op: 'bootVm', side });

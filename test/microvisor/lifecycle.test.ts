@@ -71,6 +71,15 @@ describe('a guest', () => {
     node.runUntil(() => stateOf(node, 'A') === 'running', 'guest A to run again');
   });
 
+  it('loses its power and is booted again though it is the only one', () => {
+    const node = virtualized({ A: ticker('A', 'a', 1000) });
+    node.ask({ op: 'stopVm', side: 'A' });
+    expect(stateOf(node, 'A')).toBe('off');
+    node.ask({ op: 'bootVm', side: 'A' });
+    node.runUntil(() => stateOf(node, 'A') === 'running', 'guest A to run again');
+    expect(node.ask({ op: 'devirtualize' }).status.stateIdentical).toBe(true);
+  });
+
   it('that is the last one to power off takes the node with it', () => {
     const node = virtualized({ A: `${delay(1000)}${reset('A', SHUTDOWN)}` });
     expect(node.machine.run(node.machine.now() + 10_000_000)).toBe('off');
@@ -174,7 +183,6 @@ describe('a request that cannot be served', () => {
       { op: 'bootVm', side: 'B' },
       'not-owner',
     ],
-    ['the power-off of the only guest', [{ op: 'virtualize' }], { op: 'stopVm', side: 'A' }, 'last-guest'],
     ['the power-off of no guest', [{ op: 'virtualize' }], { op: 'stopVm', side: 'B' }, 'no-such-vm'],
     ['the end of the only guest', [{ op: 'virtualize' }], { op: 'destroyVm', side: 'A', force: true }, 'last-guest'],
     [

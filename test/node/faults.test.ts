@@ -33,6 +33,8 @@ describe('the faults of a run', () => {
     expect([...kinds].toSorted()).toEqual([
       'I/O errors',
       'disk full',
+      'hang new',
+      'hang old',
       'kill mvctl',
       'network down',
       'panic new',

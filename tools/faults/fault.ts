@@ -4,8 +4,8 @@ import { seededRandom } from '../../src/node/seeded-random.ts';
 import type { Crash } from '../crash/kill-at-record.ts';
 
 export type Fault =
-  /** The kernel panics, as by a defect of its own. */
-  | { readonly kind: 'panic' | 'power-off'; readonly guest: GuestName; readonly atNs: number }
+  /** The kernel panics, loses its power, or loops in its trap handler with interrupts off. */
+  | { readonly kind: 'panic' | 'power-off' | 'hang'; readonly guest: GuestName; readonly atNs: number }
   /** The process of mvctl that works on the node ends with SIGKILL. */
   | { readonly kind: 'kill mvctl'; readonly atNs: number }
   /** The node loses its power: its process ends, and what its disks had not written is gone. */
@@ -41,16 +41,15 @@ export interface Reference {
 type Kind = Fault['kind'] | 'record';
 
 /** Of a hundred runs. */
-const SHARES: readonly (readonly [
-  readonly (Kind | 'panic old' | 'panic new' | 'power-off old' | 'power-off new')[],
-  number,
-])[] = [
-  [['panic old'], 15],
+const SHARES: readonly (readonly [readonly (Kind | `${'panic' | 'power-off' | 'hang'} ${GuestName}`)[], number])[] = [
+  [['panic old'], 14],
   [['panic new'], 12],
-  [['power-off old'], 15],
-  [['power-off new'], 12],
-  [['kill mvctl'], 12],
-  [['record'], 8],
+  [['power-off old'], 14],
+  [['power-off new'], 11],
+  [['hang old'], 3],
+  [['hang new'], 3],
+  [['kill mvctl'], 10],
+  [['record'], 7],
   [['power cut'], 5],
   [['I/O errors'], 4],
   [['disk full'], 3],
@@ -84,7 +83,9 @@ export function drawFaults(campaignSeed: number, number: number, upgrade: boolea
     return { seed, upgrade, faults: [], recordCrash: { crash, record } };
   }
   const faults: Fault[] = [];
-  for (const kind of kinds) {
+  for (const drawn of kinds) {
+    // The trap handler of another kernel is elsewhere.
+    const kind = upgrade && drawn === 'hang new' ? 'panic new' : drawn;
     const before = faults.at(-1);
     const atNs =
       before === undefined ? instant(kind, reference, random) : before.atNs + random() * SECOND_MS_MAX * NS_PER_MS;
@@ -95,7 +96,7 @@ export function drawFaults(campaignSeed: number, number: number, upgrade: boolea
 
 function faultOf(kind: string, atNs: number, random: () => number): Fault {
   const [what, guest] = kind.split(' ') as [string, GuestName];
-  if (what === 'panic' || what === 'power-off') return { kind: what, guest, atNs };
+  if (what === 'panic' || what === 'power-off' || what === 'hang') return { kind: what, guest, atNs };
   if (kind === 'kill mvctl' || kind === 'power cut') return { kind, atNs };
   const forMs = Math.ceil(random() * FOR_MS_MAX);
   return { kind: kind as 'I/O errors', atNs, forMs };
@@ -115,7 +116,9 @@ function instant(kind: string, { steps, endNs }: Reference, random: () => number
     // A guest whose shell is not there yet can be typed nothing to.
     'panic new': [step('after'), step('slipOut')],
     'power-off new': [step('bootCopy'), step('slipOut')],
+    'hang new': [step('after'), step('slipOut')],
     'panic old': [step('giveUpMemory'), step('shutDownOld')],
+    'hang old': [step('giveUpMemory'), step('shutDownOld')],
     'power-off old': [step('giveUpMemory'), step('shutDownOld')],
   };
   const [fromNs, toNs] =
@@ -125,7 +128,7 @@ function instant(kind: string, { steps, endNs }: Reference, random: () => number
 
 /** `KIND[ GUEST]@STEP+MS[ for MS]`, e.g. `power-off old@moveStore+60`, `I/O errors@soaking+500 for 200`. */
 const WRITTEN =
-  /^(panic|power-off|kill mvctl|power cut|I\/O errors|disk full|network down)(?: (old|new))?@(\w+)\+(\d+)(?: for (\d+))?$/;
+  /^(panic|power-off|hang|kill mvctl|power cut|I\/O errors|disk full|network down)(?: (old|new))?@(\w+)\+(\d+)(?: for (\d+))?$/;
 
 /** A fault as a person writes it. @throws Error */
 export function parseFault(text: string, { steps }: Reference): Fault {

@@ -7,12 +7,13 @@
  */
 import { writeFileSync } from 'node:fs';
 import type { GuestName } from '../../src/engine/index.ts';
+import { memoryMap } from '../../src/machine/index.ts';
 import { encodeRequest } from '../../src/microvisor/index.ts';
 import { LocalNode } from '../../src/node/node-port.ts';
 import { serveNode } from '../../src/node/server.ts';
 import { createStateDirectory } from '../../src/node/state-directory.ts';
 import type { Fault } from './fault.ts';
-import { clientsPath, wakeNode } from './saved-node.ts';
+import { clientsPath, trapHandlerOffset, wakeNode } from './saved-node.ts';
 
 /** What is so when a fault happens. */
 export interface Circumstances {
@@ -82,6 +83,14 @@ function powerOff(guest: GuestName): void {
   else machine.postMailbox(encodeRequest({ op: 'stopVm', side }), () => {});
 }
 
+/** `j .` where the kernel's trap handler begins: the next trap never ends. */
+function hang(guest: GuestName): void {
+  const side = node.findGuest(guest)?.side;
+  if (side === undefined) return;
+  const kernel = memoryMap(machine.options.bankBytes).bank[side].base;
+  machine.memory.write(kernel + trapHandlerOffset(saved), Uint8Array.of(0x6f, 0, 0, 0));
+}
+
 function standStill(): void {
   executive.hold();
   machine.pause();
@@ -95,6 +104,9 @@ function happen(fault: Fault, index: number): void {
   switch (fault.kind) {
     case 'panic':
       type(fault.guest, 'echo c >/proc/sysrq-trigger');
+      break;
+    case 'hang':
+      hang(fault.guest);
       break;
     case 'power-off':
       powerOff(fault.guest);

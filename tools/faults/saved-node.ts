@@ -19,6 +19,21 @@ const MACHINE = 'machine.v8';
 /** Where the names of the records are noted that clients of the node saw acknowledged. */
 export const clientsPath = (stateDir: string): string => join(stateDir, 'acknowledged.json');
 
+const KERNEL_SYMBOLS = 'kernel-symbols';
+const SYMBOLS = "grep -E ' (_start|handle_exception)$' /proc/kallsyms";
+
+/** Bytes from the beginning of the saved server's kernel to its trap handler. */
+export function trapHandlerOffset(saved: string): number {
+  const lines = readFileSync(join(saved, KERNEL_SYMBOLS), 'utf8');
+  const address = (name: string): bigint => {
+    const [, hex] = new RegExp(`^([0-9a-f]+) \\w ${name}$`, 'm').exec(lines) ?? [];
+    if (hex === undefined)
+      throw new Error(`expected the address of ${name} among the kernel's symbols, found ${lines}`);
+    return BigInt(`0x${hex}`);
+  };
+  return Number(address('handle_exception') - address('_start'));
+}
+
 /** Whether there is a saved node in the folder. */
 export const isSaved = (folder: string): boolean => existsSync(join(folder, MACHINE));
 
@@ -54,6 +69,8 @@ export async function saveStatefulNode(folder: string): Promise<void> {
   await node.powerOn(LIMIT_S['node.boot'] * 1e9);
   await act(node, 'guest.wait-for', { guest: 'old', argv: ['/usr/local/sbin/mv-store', 'status'], intervalMs: 100 });
   await act(node, 'guest.wait-for', { guest: 'old', argv: ['/usr/local/sbin/mv-memory', 'status'], intervalMs: 100 });
+  const symbols = await node.run('old', ['/bin/sh', '-c', SYMBOLS], { deadlineNs: Number.MAX_SAFE_INTEGER });
+  writeFileSync(join(building, KERNEL_SYMBOLS), symbols.stdout);
   writeFileSync(join(building, MACHINE), serialize(node.save()));
   node.disks.closeAll();
   renameSync(building, folder);

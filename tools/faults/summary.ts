@@ -16,7 +16,7 @@ function kindOf({ happened, rebootMs }: RunResult): KindOfRun {
   if (rebootMs !== null) return KINDS[3];
   if (happened.some(({ fault }) => /I\/O|full|network/.test(fault))) return KINDS[4];
   const killed = happened.filter(({ fault, holder, up }) => {
-    const [, victim] = /^(?:panic|power-off) (old|new)$/.exec(fault) ?? [];
+    const [, victim] = /^(?:panic|power-off|hang) (old|new)$/.exec(fault) ?? [];
     // While the disk changes hands it is on its way to the one guest as to the other.
     return victim !== undefined && up.includes(victim) && (holder === victim || holder === 'nobody');
   });

@@ -79,12 +79,12 @@ export const moveDisk: Primitive<'disk.move'> = async (node, args, context) => {
 };
 
 /**
- * A guest lets go of something: `work`. One that is not up, or goes down over it, has let go; it is kept down, since its OS
+ * A guest lets go of something: `work`. One that is not up, hangs, or goes down over it, has let go; it is kept down, since its OS
  * would take up again what is another's by then. Gives when it had let go.
  */
 async function unlessItFalls(node: EmulatedNode, giver: GuestName, work: () => Promise<number>): Promise<number> {
   try {
-    if (node.isUp(giver)) return await work();
+    if (await node.responds(giver)) return await work();
   } catch (error) {
     if (node.isUp(giver)) throw error;
   }

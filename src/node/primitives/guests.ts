@@ -122,7 +122,7 @@ export const shutDownGuest: Primitive<'guest.shutdown'> = async (node, args, { d
   if (!node.virtualized)
     throw new NodeError('not-virtualized', 'a bare node has one OS; shutting it down ends the node');
   const before = await node.guestBoots(side);
-  if (node.isUp(args.guest)) {
+  if (await node.responds(args.guest)) {
     await node.askToShutDown(args.guest, 'powerdown', deadlineNs);
     await node.waitUntilGuest(side, 'is off', deadlineNs, (guest) => guest.state === 'off' || guest.boots > before);
   }

@@ -157,7 +157,7 @@ function expectAnswer(
 
 /** From here on `to` passes packets of connections it does not know on to `from`; one that went down has none any more. */
 export const relay: Primitive<'service.relay'> = async (node, args, { deadlineNs }) => {
-  if (!node.isUp(args.from)) return {};
+  if (!(await node.responds(args.from))) return {};
   const { side } = node.guest(args.from);
   const argv = [MV_ADDRESS, 'relay', NETWORK.management[side]];
   try {
@@ -172,11 +172,12 @@ export const relay: Primitive<'service.relay'> = async (node, args, { deadlineNs
 /**
  * Make before break: the receiver takes the address and announces it, and goes first on the hart from here on; then the
  * giver no longer answers for it. Connections that are open stay with the giver and reach it through the receiver. A giver
- * that is not up is kept down, since its OS would take the address when it boots.
+ * that is not up, or hangs, is kept down, since its OS would take the address when it boots.
  */
 export const cutOver: Primitive<'service.cut-over'> = async (node, args, context) => {
   const { deadlineNs } = context;
   const to = node.guest(args.to);
+  await node.responds(args.from);
   await askForVeto(node, 'cut-over', [args.from, args.to], deadlineNs);
   await relay(node, args, context);
   await node.keepDown(args.from);
@@ -197,7 +198,7 @@ const DRAIN_POLL_NS = 100_000_000;
 export const drain: Primitive<'service.drain'> = async (node, args, { deadlineNs }) => {
   let first: number | undefined;
   // The connections of a guest that goes down go with it.
-  while (node.isUp(args.from)) {
+  while (await node.responds(args.from)) {
     const connections = await connectionsOf(node, args.from, deadlineNs);
     first ??= connections;
     if (connections === 0) break;
