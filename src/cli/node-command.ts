@@ -7,6 +7,8 @@ import type { NodeTop, RemoteNode } from '../node/index.ts';
 import { CommandError } from './command-error.ts';
 import type { CliIo } from './io.ts';
 import { openNode } from './open-node.ts';
+import { expectFolder } from './state-dir-option.ts';
+import { wholeNumber } from './whole-number.ts';
 
 const DEFAULT_STATE_DIR = '.mvctl/live';
 /** Ctrl-], as telnet and others have it. */
@@ -30,7 +32,7 @@ export function nodeCommand(io: CliIo): Command {
   node
     .command('up')
     .description('boot a node in real time, print the URL of its service and attach its console')
-    .option('--state-dir <folder>', 'where the node is kept', DEFAULT_STATE_DIR)
+    .option('--state-dir <folder>', 'where the node is kept', expectFolder, DEFAULT_STATE_DIR)
     .addOption(new Option('--harts <count>', 'harts of a new node').choices(['1', '2', '3', '4']).default('1'))
     .option('--no-console', 'leave the console alone')
     .addHelpText('after', UP_HELP)
@@ -38,15 +40,15 @@ export function nodeCommand(io: CliIo): Command {
   node
     .command('top')
     .description('watch what each guest uses: the hart, the monitor, exits by cause')
-    .option('--state-dir <folder>', 'where the node is kept', DEFAULT_STATE_DIR)
+    .option('--state-dir <folder>', 'where the node is kept', expectFolder, DEFAULT_STATE_DIR)
     .option('--once', 'look once, at all since the node was switched on')
-    .option('--every <milliseconds>', 'time between two looks', Number, TOP_EVERY_MS)
+    .option('--every <milliseconds>', 'time between two looks', wholeNumber('--every'), TOP_EVERY_MS)
     .addHelpText('after', UP_HELP)
     .action((options: TopOptions) => top(io, options));
   node
     .command('down')
     .description('power a node off and end its process')
-    .option('--state-dir <folder>', 'where the node is kept', DEFAULT_STATE_DIR)
+    .option('--state-dir <folder>', 'where the node is kept', expectFolder, DEFAULT_STATE_DIR)
     .addHelpText('after', UP_HELP)
     .action(({ stateDir }: { stateDir: string }) => down(stateDir));
   return node;
@@ -64,6 +66,14 @@ async function up(io: CliIo, options: UpOptions): Promise<void> {
   const harts = exists ? null : Number(options.harts);
   const made = { image: 'web-server', bankBytes: null, harts, disks: [] };
   const node = await openNode({ stateDir: options.stateDir, clock: 'realtime', seed: 1, node: made }, io);
+  try {
+    await serve(node, options);
+  } finally {
+    await node.close();
+  }
+}
+
+async function serve(node: RemoteNode, options: UpOptions): Promise<void> {
   const attached = options.console && process.stdin.isTTY;
   if (options.console) node.onConsole((_side, bytes) => process.stdout.write(bytes));
   const status = await node.status();
@@ -81,7 +91,6 @@ async function up(io: CliIo, options: UpOptions): Promise<void> {
   if (!booted.ok) throw new CommandError(EXIT.internal.code, `the node did not boot: ${booted.error.message}`);
   process.stderr.write(`\nThe node serves at http://127.0.0.1:${status.facts['forwardedPort']}/\n`);
   if (attached) await attach(node);
-  await node.close();
 }
 
 /** Keys go to the console of side A's UART until Ctrl-]. */
@@ -118,14 +127,17 @@ async function top(io: CliIo, { stateDir, once, every }: TopOptions): Promise<vo
     isOver = true;
   });
   let before: NodeTop | undefined;
-  do {
-    const now = await node.top();
-    if (before !== undefined && process.stdout.isTTY) io.stdout.write(CLEAR_SCREEN);
-    io.stdout.write(`${topLines(now, before).join('\n')}\n`);
-    before = now;
-    if (!isOver) await new Promise((resolve) => setTimeout(resolve, every));
-  } while (!isOver);
-  await node.close();
+  try {
+    do {
+      const now = await node.top();
+      if (before !== undefined && process.stdout.isTTY) io.stdout.write(CLEAR_SCREEN);
+      io.stdout.write(`${topLines(now, before).join('\n')}\n`);
+      before = now;
+      if (!isOver) await new Promise((resolve) => setTimeout(resolve, every));
+    } while (!isOver);
+  } finally {
+    await node.close();
+  }
 }
 
 async function down(stateDir: string): Promise<void> {

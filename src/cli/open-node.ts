@@ -7,6 +7,7 @@ import type { NodeSpec, RemoteNode } from '../node/index.ts';
 import { CommandError } from './command-error.ts';
 import { ImageProgress } from './image-progress.ts';
 import type { CliIo } from './io.ts';
+import { makeFolder } from './state-dir-option.ts';
 
 export interface OpenNodeOptions {
   readonly stateDir: string;
@@ -30,6 +31,7 @@ export async function openNode(options: OpenNodeOptions, io: CliIo): Promise<Rem
   const { connectNode } = await import('../node/index.ts');
   const { stateDir, clock = 'virtual', seed = 1, node } = options;
   if (!node) return connectNode({ stateDir });
+  makeFolder(stateDir);
   const { system, disks } = await buildDisks(node, options.disks ?? {}, io);
   const bankMib = (node.bankBytes ?? BANK_BYTES_DEFAULT) / MIB;
   const exists = existsSync(`${stateDir}/node.json`);

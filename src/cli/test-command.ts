@@ -39,10 +39,21 @@ export function testCommand(io: CliIo): Command {
 
 async function test(files: readonly string[], flags: TestFlags, io: CliIo): Promise<void> {
   const tested: TestedFile[] = [];
-  for (const file of files) tested.push(await testFile(file, io));
+  let isWhole = true;
+  for (const file of files) {
+    try {
+      tested.push(await testFile(file, io));
+    } catch (error) {
+      if (!(error instanceof CommandError) || error.exitCode !== EXIT.invalid.code) throw error;
+      // One that has mistakes is told, and no reason to leave out the others.
+      io.stderr.write(`mvctl: ${error.message}\n`);
+      isWhole = false;
+    }
+  }
   io.stdout.write(await render(tested, flags.output, io));
   if (flags.junit !== undefined) writeOutput(flags.junit, await render(tested, 'junit', io));
   if (tested.some(({ results }) => results.some(isFailed))) io.setExitCode(EXIT.testsFailed.code);
+  else if (!isWhole) io.setExitCode(EXIT.invalid.code);
 }
 
 const isFailed = ({ mismatches }: TestResult): boolean => mismatches.length > 0;

@@ -1,8 +1,10 @@
 /** `mvctl verify`: every way a run of a playbook can go, with everything that can fail; reads files and nothing else. */
 import { Command, Option } from 'commander';
 import { EXIT } from '../engine/exit-codes.ts';
+import type { Plan } from '../engine/plan/plan.ts';
 import type { Violation } from '../engine/verify/judge.ts';
 import type { Verification } from '../engine/verify/verify-plan.ts';
+import { CommandError } from './command-error.ts';
 import { writeOutput } from './files.ts';
 import type { CliIo } from './io.ts';
 import { loadPlan } from './load-playbook.ts';
@@ -46,18 +48,34 @@ interface Verified {
 async function verify(files: readonly string[], flags: VerifyFlags, io: CliIo): Promise<void> {
   const { verifyPlan } = await import('../engine/verify/verify-plan.ts');
   const verified: Verified[] = [];
+  let isWhole = true;
   // A glob over a folder of playbooks meets their tests.
   for (const file of files.filter((name) => !name.endsWith('.test.yaml'))) {
-    const plan = await loadPlan(file, flags.var ?? {}, io);
+    const plan = await planOrNothing(file, flags, io);
+    if (!plan) {
+      isWhole = false;
+      continue;
+    }
     const fromMs = io.wallNow();
     const verification = await verifyPlan(plan, flags.states);
     verified.push({ file, verification, wallMs: io.wallNow() - fromMs });
   }
   io.stdout.write(await render(verified, flags, io));
   const failed = verified.filter(({ verification }) => !isSound(verification));
-  if (failed.length > 0) io.setExitCode(EXIT.invalid.code);
+  if (failed.length > 0 || !isWhole) io.setExitCode(EXIT.invalid.code);
   const last = failed.at(-1);
   if (flags.tests !== undefined && last) await writeTests(flags.tests, last.verification);
+}
+
+/** One that has mistakes is told, and no reason to leave out the others. */
+async function planOrNothing(file: string, { var: vars = {} }: VerifyFlags, io: CliIo): Promise<Plan | undefined> {
+  try {
+    return await loadPlan(file, vars, io);
+  } catch (error) {
+    if (!(error instanceof CommandError) || error.exitCode !== EXIT.invalid.code) throw error;
+    io.stderr.write(`mvctl: ${error.message}\n`);
+    return undefined;
+  }
 }
 
 const isSound = ({ violations, isComplete }: Verification): boolean =>

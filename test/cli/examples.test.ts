@@ -9,7 +9,7 @@ import { runMvctl } from './run-mvctl.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** Examples that build disks or boot a node: system tests do so. */
+/** Examples that build disks or boot a node: test/system/help-examples.test.ts. */
 const ELSEWHERE = ['mvctl image', 'mvctl node'];
 /** Outcomes of an example that needs a run which was left: there is none, or no gate waits, or no report was written. */
 const NOTHING_LEFT: readonly number[] = [EXIT.nothingToResume.code, EXIT.noSuchRun.code, EXIT.unfinishedRun.code];

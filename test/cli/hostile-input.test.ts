@@ -114,6 +114,20 @@ describe('a file that is no playbook', () => {
     expect(await mvctl('validate', folder)).toMatchObject({ exitCode: 2 });
   });
 
+  it('keeps no verb from the others of a command line', async () => {
+    const broken = made('broken.yaml', 'apiVersion: mvctl/v1\nkind: Playbook\nname: x\n');
+    const verified = await mvctl('verify', broken, SETTING);
+    expect(verified).toMatchObject({ exitCode: 1 });
+    expect(verified.out).toContain('configuration-change.yaml: every one of');
+    const test = made(
+      'broken.test.yaml',
+      `apiVersion: mvctl/v1\nkind: PlaybookTest\nplaybook: broken.yaml\ntests: [{ name: a, expect: { outcome: succeeded } }]\n`,
+    );
+    const tested = await mvctl('test', test, SETTING.replace('.yaml', '.test.yaml'));
+    expect(tested).toMatchObject({ exitCode: 1 });
+    expect(tested.out).toContain(' passed');
+  });
+
   it('may have the ends of lines of another system, and a byte order mark', async () => {
     const text = readFileSync(SETTING, 'utf8');
     for (const other of [text.replaceAll('\n', '\r\n'), `\ufeff${text}`]) {
@@ -237,6 +251,15 @@ describe('a state directory', () => {
     for (const verb of verbs) await mvctl(...verb, '--state-dir', stateDir);
     expect(await mvctl('resume', '--state-dir', stateDir)).toMatchObject({ exitCode: 32 });
     expect(existsSync(stateDir)).toBe(false);
+  });
+
+  it('that cannot be made is told before disks are built for it', async () => {
+    const inFile = join(made('file', ''), 'node');
+    const found = await mvctl('apply', SETTING, '--state-dir', inFile);
+    expect(found).toMatchObject({
+      exitCode: 2,
+      err: `mvctl: --state-dir: cannot make ${inFile}: a part of its path is no folder\n`,
+    });
   });
 
   it('that is a file is the wrong command line', async () => {

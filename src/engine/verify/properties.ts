@@ -15,7 +15,7 @@ export const PROPERTIES = {
   'ends-bare': { severity: 'error', means: 'a run ends with a bare node, unless it waits for somebody' },
   'nothing-left': {
     severity: 'error',
-    means: 'a run leaves no guest, disk, attachment or idle memory behind that was not there before or is in use',
+    means: 'a run leaves no guest, disk, attachment, idle memory or hart behind that was not there before or is in use',
   },
   'boots-what-serves': { severity: 'error', means: 'after a run the node boots the OS that has the service' },
   'parked-serving': { severity: 'warning', means: 'a run that waits for somebody waits with the service up' },
