@@ -95,7 +95,12 @@ async function withOtherMonitor(): Promise<string[]> {
   const same = JSON.stringify(counters) === JSON.stringify(other.machine.counters);
   const retired = counters.retiredInstructions - before.retiredInstructions;
   const machines = verdict('The machines', one.machine.save(), other.machine.save());
-  await working.act('guest.run', { guest: 'old', argv: ['kill', run.stdout.trim()], env: {}, expectExit: [0] });
+  await working.act('guest.run', {
+    guest: 'old',
+    argv: ['/bin/sh', '-c', `kill ${run.stdout.trim()}`],
+    env: {},
+    expectExit: [0],
+  });
   return [
     `A second of forks: ${retired} instructions, M-mode entries ${JSON.stringify(counters.machineModeEntries)} since power-on,`,
     `under other M-mode software ${same ? 'the same' : `NOT: ${JSON.stringify(other.machine.counters)}`}.`,
@@ -117,7 +122,10 @@ async function besideBusyVm(bare: Stage): Promise<string[]> {
   await working.act('vm.boot', { guest: 'new' });
   const busy = ['/bin/sh', '-c', '(while :; do :; done) >/dev/null 2>&1 &'];
   await working.act('guest.run', { guest: 'new', argv: busy, env: {}, expectExit: [0] });
-  for (const weight of values.weights.split(',').map(Number)) {
+  for (const weight of values.weights
+    .split(',')
+    .filter((each) => each !== '')
+    .map(Number)) {
     await working.node.monitor.request({ op: 'setShare', maintenancePercent: weight, sliceUs: SLICE_US });
     for (const [name, { pieceNs, cpuMs }] of await working.stage()) {
       const more = percent(pieceNs, bare.get(name)!.pieceNs);

@@ -33,7 +33,7 @@ async function apply(playbook: string, more: readonly string[] = []): Promise<Re
 const stepsOf = (report: Report) => report.phases.flatMap(({ steps }) => steps);
 
 describe('maintenance of a live server', () => {
-  for (const playbook of ['disk-replacement', 'nic-replacement', 'memory-replacement']) {
+  for (const playbook of ['disk-replacement', 'nic-replacement', 'memory-replacement', 'microvisor-replacement']) {
     it(`${playbook} succeeds, and no client of any kind notices`, async () => {
       const { run, service, failure } = await apply(playbook);
       expect(run.outcome, JSON.stringify(failure)).toBe('succeeded');
