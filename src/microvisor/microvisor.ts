@@ -255,6 +255,8 @@ export class Microvisor implements MachineModeProgram {
     successor.#over = { ...successor.#over, book };
     successor.#running = running === undefined ? undefined : { ...running, control: new Control(running.node) };
     successor.#work.clear();
+    // The meters go on: what was spent and is in no account yet will be.
+    for (const [id, hart] of this.#harts) successor.#harts.set(id, hart);
     this.#running = undefined;
     this.#successor = undefined;
     this.#inCharge = successor;

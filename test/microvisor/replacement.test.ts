@@ -43,6 +43,38 @@ describe('an image of the Microvisor that replaces another', () => {
     expect(node.console.A.length - printed).toBeGreaterThan(15);
   });
 
+  it('accounts for every instant and every entry into M-mode as if there had been one image all along', () => {
+    const node = new TinyNode({ guests: { A: ticker('A', 'a', 500), B: spinner(resultsOf('B')) } });
+    node.ask({ op: 'virtualize' });
+    node.bootVm('B');
+    const total = (side: 'A' | 'B'): { ns: number; exits: number; monitorNs: number } => {
+      const { ranNs, idleNs, heldNs, exits, monitorNs } = node.microvisor.account(side, node.machine.now());
+      const count = Object.values(exits).reduce((sum, each) => sum + each, 0);
+      return { ns: ranNs + idleNs + heldNs, exits: count, monitorNs };
+    };
+    const entries = (): number =>
+      Object.values(node.machine.counters.machineModeEntries).reduce((sum, count) => sum + count, 0);
+    const before = { A: total('A'), B: total('B'), entries: entries(), ns: node.machine.now() };
+    const { chargedCycles } = node.machine.counters;
+    for (let round = 0; round < 10; round++) {
+      node.runNs(1_000_000);
+      node.replace(round % 2 === 0 ? SECOND : FIRST);
+    }
+    node.runNs(1_000_000);
+    const [A, B] = [total('A'), total('B')];
+    const passedNs = node.machine.now() - before.ns;
+    const spentNs = node.machine.counters.chargedCycles - chargedCycles;
+    expect(A.exits + B.exits - before.A.exits - before.B.exits).toBe(entries() - before.entries);
+    for (const [now, then] of [[A, before.A] as const, [B, before.B] as const]) {
+      // M-mode's own time is nobody's.
+      expect(now.ns - then.ns).toBeGreaterThan(passedNs - spentNs - 5_000);
+      expect(now.ns - then.ns).toBeLessThanOrEqual(passedNs + 1_000);
+    }
+    const booked = A.monitorNs + B.monitorNs - before.A.monitorNs - before.B.monitorNs;
+    expect(booked).toBeGreaterThan(0.98 * spentNs);
+    expect(booked).toBeLessThanOrEqual(1.02 * spentNs);
+  });
+
   it('goes unnoticed by an OS that computes, whenever it happens, there and back', () => {
     const results = (replaceAfterNs: readonly number[]): readonly bigint[] => {
       const node = new TinyNode({ guests: { A: checksum('A', resultsOf('A'), 20_000), B: spinner(resultsOf('B')) } });

@@ -43,7 +43,7 @@ export interface TakenOver {
 /** The node is bare: nothing of it is M-mode's but the accounts. @throws Refusal, and nothing has changed */
 export function handOverBare(from: Image, to: Image, hart: MeteredHart): TakenOver {
   write(from, to, hart, null);
-  return { book: bookOf(read(to, to.over.metered(hart.raw))), running: undefined };
+  return { book: bookOf(read(to, hart)), running: undefined };
 }
 
 /** @throws Refusal, and nothing has changed */
@@ -70,7 +70,7 @@ export function* handOver(from: Image, to: Image, leader: MeteredHart, { node, a
 /** The successor's part. `before`: the node as its predecessor has it. */
 function* takeOver(to: Image, meeting: Meeting, found: HartStates, before: Virtualized): Waiting<TakenOver> {
   const { over } = to;
-  const leader = over.metered(meeting.leader.raw);
+  const { leader } = meeting;
   const handover = read(to, leader);
   if (handover.node === null) throw new Refusal('handover-mismatch', 'the handover is of a bare node');
   const book = bookOf(handover);
@@ -80,7 +80,7 @@ function* takeOver(to: Image, meeting: Meeting, found: HartStates, before: Virtu
     // Its predecessor has gone on spending since it wrote the record.
     const { unbookedCycles } = monitorOf(before, hart.hartId).record(hart);
     const record = { ...records.get(hart.hartId)!, unbookedCycles };
-    node.monitors.set(hart.hartId, new HartMonitor(over.metered(hart.raw), node, record));
+    node.monitors.set(hart.hartId, new HartMonitor(hart, node, record));
   });
   const entered = withEntry(found, over.entry);
   const applied = new Map([...entered].map(([id, state]) => [id, withoutWaitTrap(state)]));
