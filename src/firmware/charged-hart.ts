@@ -45,9 +45,9 @@ export function chargedHart(hart: MachineModeHart): ChargedHart {
       hart.charge(copyCost(bytes.length));
       return hart.writeMemory(address, bytes);
     },
-    fenceVma() {
+    fenceVma(address, asid) {
       hart.charge(COSTS.fenceVma);
-      hart.fenceVma();
+      hart.fenceVma(address, asid);
     },
     fenceI() {
       hart.charge(COSTS.fenceI);

@@ -150,10 +150,10 @@ export interface MachineModeHart {
   readMemory(address: number, bytes: number): Uint8Array | undefined;
   writeMemory(address: number, bytes: Uint8Array): boolean;
   /**
-   * `sfence.vma x0, x0`. A change of PMP or satp needs none on this machine: a hart's translations are tagged with the
+   * `sfence.vma`: for one address or all, of the address space of an ASID or of all. A change of PMP or satp needs none on this machine: a hart's translations are tagged with the
    * contents of both.
    */
-  fenceVma(): void;
+  fenceVma(address?: bigint, asid?: bigint): void;
   /** `fence.i`. */
   fenceI(): void;
   /** Charges cycles for work done here; adds to node time (virtual clock). */

@@ -23,7 +23,7 @@ export function createMachineModeHart(options: MachineModeHartOptions): MachineM
     setF: (register, value) => state.setF(register, value),
     csr: (address) => state.csr(address),
     setCsr: (address, value) => state.setCsr(address, value),
-    fenceVma: () => state.fenceVma(),
+    fenceVma: (address, asid) => state.fenceVma(address, asid),
     fenceI: () => state.fenceI(),
     charge,
     time,

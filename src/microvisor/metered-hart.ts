@@ -38,7 +38,7 @@ function bound(hart: MachineModeHart): MachineModeHart {
     store: (address, bytes, value) => hart.store(address, bytes, value),
     readMemory: (address, bytes) => hart.readMemory(address, bytes),
     writeMemory: (address, bytes) => hart.writeMemory(address, bytes),
-    fenceVma: () => hart.fenceVma(),
+    fenceVma: (address, asid) => hart.fenceVma(address, asid),
     fenceI: () => hart.fenceI(),
     charge: (cycles) => hart.charge(cycles),
     time: () => hart.time(),

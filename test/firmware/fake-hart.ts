@@ -64,8 +64,9 @@ export class FakeHart implements MachineModeHart {
     this.ram.set(bytes, offset);
     return true;
   }
-  fenceVma(): void {
-    this.fences.push('sfence.vma');
+  fenceVma(address?: bigint, asid?: bigint): void {
+    const at = address === undefined ? '' : ` at 0x${address.toString(16)}`;
+    this.fences.push(`sfence.vma${at}${asid === undefined ? '' : ` of ${asid}`}`);
   }
   fenceI(): void {
     this.fences.push('fence.i');

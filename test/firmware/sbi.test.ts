@@ -172,11 +172,26 @@ describe('RFENCE', () => {
   it.each([
     [0, 'fence.i'],
     [1, 'sfence.vma'],
-    [2, 'sfence.vma'],
+    [2, 'sfence.vma of 7'],
   ])('function %i on the calling hart alone executes %s at once', (functionId, fence) => {
     const setup = setUp();
-    value(call(setup, EXT.rfence, functionId, [1n, 0n, 0n, -1n]));
+    value(call(setup, EXT.rfence, functionId, [1n, 0n, 0n, -1n, 7n]));
     expect(setup.harts[0]!.fences).toEqual([fence]);
+  });
+
+  it.each([
+    ['one page', [0x4000n, 0x1000n], ['0x4000']],
+    ['what bytes lie in', [0x4ff8n, 0x10n], ['0x4ff8', '0x5ff8']],
+    ['nothing', [0x4000n, 0n], []],
+    ['all, by size', [0x4000n, (1n << 64n) - 1n], ['']],
+    ['all, by two zeros', [0n, 0n], ['']],
+    ['all in place of very much', [0x4000n, 0x1_0000_0000n], ['']],
+  ])('of a range fences %s', (_, range, addresses) => {
+    const setup = setUp();
+    value(call(setup, EXT.rfence, 1, [1n, 0n, ...range]));
+    value(call(setup, EXT.rfence, 2, [1n, 0n, ...range, 5n]));
+    const fences = addresses.map((address) => (address === '' ? 'sfence.vma' : `sfence.vma at ${address}`));
+    expect(setup.harts[0]!.fences).toEqual([...fences, ...fences.map((fence) => `${fence} of 5`)]);
   });
 
   it('on other harts waits until each of them has executed it', () => {

@@ -25,7 +25,15 @@ export type RemoteRequest =
   /** Only wakes the hart, so that it looks again at what it waits for. */
   | { readonly kind: 'wake' };
 
-export type RemoteFence = 'fence.i' | 'sfence.vma';
+export type RemoteFence =
+  | { readonly kind: 'fence.i' }
+  /** `pages` pages from the address `start`, all when undefined; of one address space, or of all. */
+  | {
+      readonly kind: 'sfence.vma';
+      readonly start: bigint;
+      readonly pages: number | undefined;
+      readonly asid: bigint | undefined;
+    };
 
 /** What a hart is asked to do in M-mode; `hart` is the one that does it. */
 export type RemoteCall = (hart: MachineModeHart) => Waiting<void>;
@@ -36,6 +44,8 @@ export interface Delivered {
   readonly calls: readonly RemoteCall[];
 }
 
+/** What one `sfence.vma` with an address is for. */
+export const FENCED_PAGE_BYTES = 4096;
 const MSIP_BYTES = 4;
 const msipRegister = (hartId: number): number => ACLINT.base + MSIP_BYTES * hartId;
 
@@ -124,6 +134,10 @@ export function setSsip(hart: MachineModeHart, level: boolean): void {
 }
 
 export function executeFence(hart: MachineModeHart, fence: RemoteFence): void {
-  if (fence === 'fence.i') hart.fenceI();
-  else hart.fenceVma();
+  if (fence.kind === 'fence.i') hart.fenceI();
+  else if (fence.pages === undefined) hart.fenceVma(undefined, fence.asid);
+  else
+    for (let page = 0; page < fence.pages; page++) {
+      hart.fenceVma(fence.start + BigInt(page * FENCED_PAGE_BYTES), fence.asid);
+    }
 }

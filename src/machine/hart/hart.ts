@@ -353,7 +353,7 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
       },
       csr: (address) => control.readCsr(address),
       setCsr: (address, value) => control.writeCsr(address, value),
-      fenceVma: () => control.tlb.flushAll(),
+      fenceVma: (address, asid) => control.tlb.fence(address, asid),
       fenceI: () => {},
     };
   }
