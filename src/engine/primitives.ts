@@ -62,8 +62,8 @@ export interface Primitives {
     };
   };
   /**
-   * Hands the node over to the image of the Microvisor of that release, beneath whatever runs on it, and boots with it from
-   * then on; nothing to do where it is in charge.
+   * Hands the node over to the image of the Microvisor of that release, beneath whatever runs on it; from the commit on the
+   * node boots with it. Nothing to do where it is in charge.
    */
   'microvisor.replace': {
     readonly args: { readonly release: string };

@@ -168,7 +168,8 @@ export class EmulatedNode {
   commitTo(side: Side): void {
     const disk = this.systemDisk(side);
     this.firmware.side = side;
-    this.#save({ bootSide: side, systemDisk: { ...this.#config.systemDisk, [side]: disk } });
+    const systemDisk = { ...this.#config.systemDisk, [side]: disk };
+    this.#save({ bootSide: side, systemDisk, microvisor: this.#microvisor.release.name });
   }
 
   #save(change: Partial<NodeConfig>): void {
@@ -199,13 +200,12 @@ export class EmulatedNode {
     return image;
   }
 
-  /** An image of another release takes over; the next reset finds it there. @throws NodeError `refused` */
+  /** An image of another release takes over; a loss of power before the commit brings the old one back. @throws NodeError `refused` */
   async replaceMicrovisor(release: string): Promise<ControlAnswer> {
     const image = this.#loadMicrovisor(release);
     this.#microvisor.offer(image);
     const answer = await this.monitor.request({ op: 'replace' });
     this.#microvisor = image;
-    this.#save({ microvisor: release });
     return answer;
   }
 

@@ -1,7 +1,7 @@
 /**
  * What a node is made of and what it must remember without power: written to node.json in its state directory. The
- * boot side plays the part of the board's non-volatile memory: it changes at commit and at no other time, so that a loss
- * of power before the commit brings the old OS back.
+ * boot side and the release of the Microvisor play the part of the board's non-volatile memory: they change at commit and at
+ * no other time, so that a loss of power before the commit brings the old ones back.
  */
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { NodeUnreachable } from '../engine/port.ts';

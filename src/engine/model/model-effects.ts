@@ -52,6 +52,7 @@ export function effectOf(
     case 'node.commit':
       return once(() => {
         state.committed = args['guest'] as GuestName;
+        state.committedRelease = state.microvisorRelease;
       });
     case 'node.boot': {
       const wasOff = !state.isOn;

@@ -42,7 +42,9 @@ export interface ModelHardware {
 export class ModelState {
   isOn = true;
   isVirtualized = false;
+  /** In charge, and what the node has after a loss of power. */
   microvisorRelease = '1.0';
+  committedRelease = '1.0';
   /** The OS that boots after a loss of power. */
   committed: GuestName = 'old';
   readonly guests = new Map<GuestName, ModelGuest>();
@@ -128,6 +130,7 @@ export class ModelState {
   losePower(): void {
     this.isOn = false;
     this.isVirtualized = false;
+    this.microvisorRelease = this.committedRelease;
     this.attached.clear();
     this.devices.clear();
     this.holders.clear();
@@ -168,6 +171,7 @@ export class ModelState {
     copy.isOn = this.isOn;
     copy.isVirtualized = this.isVirtualized;
     copy.microvisorRelease = this.microvisorRelease;
+    copy.committedRelease = this.committedRelease;
     copy.committed = this.committed;
     copy.guests.clear();
     for (const [name, guest] of this.guests) copy.guests.set(name, { ...guest });
@@ -192,6 +196,7 @@ export class ModelState {
       +this.isOn,
       +this.isVirtualized,
       this.microvisorRelease,
+      this.committedRelease,
       this.committed,
       ...guests,
       [...this.holders],

@@ -73,7 +73,7 @@ export const MICROVISOR_STEPS: readonly StepKind[] = [
       release: result === undefined ? textArg(args, 'release') : textArg(result, 'before'),
     })),
     atomic: true,
-    volatile: false,
+    volatile: true,
     requires: [],
     effects: [],
     prior: { ms: 1 },

@@ -87,6 +87,15 @@ function leftOf(state: ModelState, before: ModelState, isRolledBack: boolean): r
     const severity = isRolledBack ? 'error' : 'warning';
     deviations.push({ property, facet: `attached:${entry}`, message, severity });
   }
+  const { microvisorRelease: release, committedRelease } = state;
+  if (isRolledBack && release !== before.microvisorRelease) {
+    const message = `release ${release} of the Microvisor is left, the run found ${before.microvisorRelease}`;
+    deviations.push({ property, facet: 'microvisor', message });
+  }
+  if (release !== committedRelease) {
+    const message = `after a loss of power the node would have release ${committedRelease} of the Microvisor, not ${release}`;
+    deviations.push({ property: 'boots-what-serves', facet: 'release', message });
+  }
   if (isRolledBack) {
     for (const [device, owner] of state.devices) {
       const wanted = before.ownerOf(device);
