@@ -1,4 +1,5 @@
 /** The interpreter's side of `Semantics`: operands come from the record at `ip`, registers live in hart state. */
+import { BOX } from '../isa/float-width.ts';
 import type { AtomicWidth, LoadOp, Semantics, StoreOp } from '../isa/instruction.ts';
 import {
   call,
@@ -78,14 +79,14 @@ export class RecordSemantics implements Semantics {
     this.nextPc = i64.add(engine.pc, i64.const(handler.bytes));
     this.frs1 = i64.load(rs1, this.#f);
     this.frs2 = i64.load(rs2, this.#f);
-    this.single1 = f32.reinterpret(i32.load(rs1, this.#f));
-    this.single2 = f32.reinterpret(i32.load(rs2, this.#f));
-    this.double1 = f64.reinterpret(this.frs1);
-    this.double2 = f64.reinterpret(this.frs2);
+    this.single1 = f32.load(rs1, this.#f);
+    this.single2 = f32.load(rs2, this.#f);
+    this.double1 = f64.load(rs1, this.#f);
+    this.double2 = f64.load(rs2, this.#f);
     // rs3 is in the word: bits 31..27, scaled like the others.
     const rs3 = i32.and(i32.shr_u(this.immw, i32.const(24)), i32.const(0xf8));
-    this.single3 = f32.reinterpret(i32.load(rs3, this.#f));
-    this.double3 = f64.reinterpret(i64.load(rs3, this.#f));
+    this.single3 = f32.load(rs3, this.#f);
+    this.double3 = f64.load(rs3, this.#f);
     this.boxed3 = i32.eq(i32.load(rs3, this.#f + HIGH_WORD_OFFSET), i32.const(-1));
     this.boxed1 = i32.eq(i32.load(rs1, this.#f + HIGH_WORD_OFFSET), i32.const(-1));
     this.boxed2 = i32.eq(i32.load(rs2, this.#f + HIGH_WORD_OFFSET), i32.const(-1));
@@ -128,7 +129,11 @@ export class RecordSemantics implements Semantics {
   }
 
   #frd(value: Expr<'i64'>): Stmt {
-    return i64.store(i32.load8_u(this.#engine.ip.get, RECORD.rd), value, this.#f);
+    return i64.store(this.#frdOffset(), value, this.#f);
+  }
+
+  #frdOffset(): Expr<'i32'> {
+    return i32.load8_u(this.#engine.ip.get, RECORD.rd);
   }
 
   bind<T extends ValueType, R extends ValueType>(value: Expr<T>, body: (v: Expr<T>) => Expr<R>): Expr<R> {
@@ -315,9 +320,24 @@ export class RecordSemantics implements Semantics {
 
   // ------------------------------------------------------------------------------------------------- floating point
 
+  assumeInexactSilently(): boolean {
+    return false;
+  }
+
+  doubleTo(certain: Expr<'i32'>, value: Expr<'f64'>): Stmt {
+    return this.#nativeFloat(certain, f64.store(this.#frdOffset(), value, this.#f));
+  }
+
+  singleTo(certain: Expr<'i32'>, value: Expr<'f32'>): Stmt {
+    return this.floatTo(certain, i64.or(i64.extend_u(i32.reinterpret(value)), BOX));
+  }
+
   floatTo(certain: Expr<'i32'>, bits: Expr<'i64'>): Stmt {
-    const { state } = this.#engine;
-    return this.#nativeOrExact(choose(state.load32('floatDirty'), certain, i32.const(0)), this.#frd(bits));
+    return this.#nativeFloat(certain, this.#frd(bits));
+  }
+
+  #nativeFloat(certain: Expr<'i32'>, native: Stmt): Stmt {
+    return this.#nativeOrExact(choose(this.#engine.state.load32('floatDirty'), certain, i32.const(0)), native);
   }
 
   floatToInteger(certain: Expr<'i32'>, value: Expr<'i64'>): Stmt {
@@ -332,10 +352,7 @@ export class RecordSemantics implements Semantics {
 
   floatLoad(op: LoadOp, address: Expr<'i64'>): Stmt {
     const value = this.load(op, address);
-    return seq(
-      this.#useFloat('floatDirty', 1),
-      this.#frd(op === 'load' ? value : i64.or(value, i64.const(0xffff_ffff_0000_0000n))),
-    );
+    return seq(this.#useFloat('floatDirty', 1), this.#frd(op === 'load' ? value : i64.or(value, BOX)));
   }
 
   floatStore(op: StoreOp, address: Expr<'i64'>): Stmt {

@@ -1,6 +1,6 @@
 /** What differs between the single and the double format: the rows of F and D are written once for both. */
 import { BINARY32, BINARY64, type FloatFormat, nanBox, nanUnbox } from '../fp/soft-float.ts';
-import { type Expr, f32, f64, i32, i64 } from '../wasm/code.ts';
+import { type Expr, f32, f64, i32, i64, type Stmt } from '../wasm/code.ts';
 import { isExactDoubleProduct, isExactDoubleSum, isExactSingleProduct, isExactSingleSum } from './error-free.ts';
 import { type FusedResult, fusedDouble, fusedSingle } from './fused-multiply-add.ts';
 import type { LoadOp, Semantics, StoreOp } from './instruction.ts';
@@ -50,11 +50,12 @@ export interface Width<T extends Float> {
   readonly isExactSum: (c: Semantics, a: Expr<T>, b: Expr<T>) => Expr<'i32'>;
   readonly isExactProduct: (c: Semantics, a: Expr<T>, b: Expr<T>) => Expr<'i32'>;
   readonly fused: (c: Semantics, a: Expr<T>, b: Expr<T>, addend: Expr<T>) => FusedResult<T>;
-  readonly bits: (value: Expr<T>) => Expr<'i64'>;
+  /** As `Semantics.doubleTo`. */
+  readonly to: (c: Semantics, certain: Expr<'i32'>, value: Expr<T>) => Stmt;
   /** Neither zero, subnormal, infinite, NaN nor so small that rounding may have come from below the normal range. */
-  readonly isPlain: (bits: Expr<'i64'>) => Expr<'i32'>;
+  readonly isPlain: (value: Expr<T>) => Expr<'i32'>;
   /** A zero of either sign. */
-  readonly isZero: (bits: Expr<'i64'>) => Expr<'i32'>;
+  readonly isZero: (value: Expr<T>) => Expr<'i32'>;
   readonly sign: Expr<'i64'>;
   /** Integers of up to this many bits are exact. */
   readonly precision: number;
@@ -80,10 +81,13 @@ export const SINGLE: Width<'f32'> = {
   isExactSum: isExactSingleSum,
   isExactProduct: isExactSingleProduct,
   fused: fusedSingle,
-  bits: (value) => i64.or(i64.extend_u(i32.reinterpret(value)), BOX),
-  isPlain: (bits) =>
-    i32.lt_u(i32.sub(i32.and(i32.shr_u(i32.wrap(bits), i32.const(23)), i32.const(0xff)), i32.const(2)), i32.const(252)),
-  isZero: (bits) => i32.eqz(i32.shl(i32.wrap(bits), i32.const(1))),
+  to: (c, certain, value) => c.singleTo(certain, value),
+  isPlain: (value) =>
+    i32.lt_u(
+      i32.sub(i32.and(i32.shr_u(i32.reinterpret(value), i32.const(23)), i32.const(0xff)), i32.const(2)),
+      i32.const(252),
+    ),
+  isZero: (value) => i32.eqz(i32.shl(i32.reinterpret(value), i32.const(1))),
   sign: SIGN32,
   precision: 24,
   toDouble: f64.promote,
@@ -108,13 +112,13 @@ export const DOUBLE: Width<'f64'> = {
   isExactSum: isExactDoubleSum,
   isExactProduct: isExactDoubleProduct,
   fused: fusedDouble,
-  bits: i64.reinterpret,
-  isPlain: (bits) =>
+  to: (c, certain, value) => c.doubleTo(certain, value),
+  isPlain: (value) =>
     i32.lt_u(
-      i32.sub(i32.and(i32.wrap(i64.shr_u(bits, i64.const(52))), i32.const(0x7ff)), i32.const(2)),
+      i32.sub(i32.and(i32.wrap(i64.shr_u(i64.reinterpret(value), i64.const(52))), i32.const(0x7ff)), i32.const(2)),
       i32.const(2044),
     ),
-  isZero: (bits) => i64.eqz(i64.shl(bits, i64.const(1))),
+  isZero: (value) => i64.eqz(i64.shl(i64.reinterpret(value), i64.const(1))),
   sign: SIGN64,
   precision: 53,
   toDouble: (value) => value,

@@ -62,7 +62,16 @@ export interface Semantics {
   readonly inexactSilently: Expr<'i32'>;
   /** NX is set already. */
   readonly inexactAccrued: Expr<'i32'>;
-  /** frd := bits when `certain` (value and flags are right), otherwise by the row's `exact`. FS on is checked here. */
+  /**
+   * Asks for code that is executed only where `inexactSilently` holds; false when the row's code must look itself. Asked
+   * before anything else.
+   */
+  assumeInexactSilently(): boolean;
+  /** frd := value when `certain` (value and flags are right), otherwise by the row's `exact`. FS on is checked here. */
+  doubleTo(certain: Expr<'i32'>, value: Expr<'f64'>): Stmt;
+  /** As `doubleTo`; boxes. */
+  singleTo(certain: Expr<'i32'>, value: Expr<'f32'>): Stmt;
+  /** As `doubleTo`, with the raw bits of the register. */
   floatTo(certain: Expr<'i32'>, bits: Expr<'i64'>): Stmt;
   /** rd := value when `certain`, otherwise by the row's `exact`. */
   floatToInteger(certain: Expr<'i32'>, value: Expr<'i64'>): Stmt;

@@ -53,19 +53,14 @@ function arithmetic<T extends Float>(
   { isExact = () => i32.const(0), isTrueZero }: Certainty,
 ) {
   return (c: Semantics) => {
-    const bits = c.local('i64');
-    const raisesNothing = choose(c.inexactSilently, i32.const(1), isExact(c), 'likely');
+    const result = c.local(w.type);
+    const raisesNothing = c.assumeInexactSilently() ? TRUE : choose(c.inexactSilently, TRUE, isExact(c), 'likely');
     const certain = choose(
       valid(c),
-      choose(
-        w.isPlain(bits.tee(w.bits(native(c)))),
-        raisesNothing,
-        i32.and(w.isZero(bits.get), isTrueZero(c)),
-        'likely',
-      ),
+      choose(w.isPlain(result.tee(native(c))), raisesNothing, i32.and(w.isZero(result.get), isTrueZero(c)), 'likely'),
       i32.const(0),
     );
-    return c.floatTo(certain, bits.get);
+    return w.to(c, certain, result.get);
   };
 }
 
@@ -96,7 +91,6 @@ function arithmeticRows<T extends Float>(w: Width<T>): readonly InstructionRow[]
         nativeRounding: NEAREST,
       },
     );
-  const isZero = (value: Expr<T>): Expr<'i32'> => w.isZero(w.bits(value));
   // A sum of zero has the sign that rounding to nearest gives it.
   const isTrueZero = (c: Semantics): Expr<'i32'> => c.inexactSilently;
   return [
@@ -107,9 +101,9 @@ function arithmeticRows<T extends Float>(w: Width<T>): readonly InstructionRow[]
     }),
     two('fmul', 0x02, w.ops.mul, mul, {
       isExact: (c) => w.isExactProduct(c, w.value1(c), w.value2(c)),
-      isTrueZero: (c) => i32.or(isZero(w.value1(c)), isZero(w.value2(c))),
+      isTrueZero: (c) => i32.or(w.isZero(w.value1(c)), w.isZero(w.value2(c))),
     }),
-    two('fdiv', 0x03, w.ops.div, div, { isTrueZero: (c) => isZero(w.value1(c)) }),
+    two('fdiv', 0x03, w.ops.div, div, { isTrueZero: (c) => w.isZero(w.value1(c)) }),
     row(
       `fsqrt.${w.suffix}`,
       'frd, frs1, rm',
@@ -128,16 +122,23 @@ function fusedRows<T extends Float>(w: Width<T>): readonly InstructionRow[] {
       'frd, frs1, frs2, frs3, rm',
       opcode(major, { fmt: w.fmt }),
       (c) => {
-        const bits = c.local('i64');
+        const result = c.local(w.type);
+        const isSilent = c.assumeInexactSilently() ? TRUE : c.inexactSilently;
         const a = negateProduct ? w.ops.neg(w.value1(c)) : w.value1(c);
         const addend = negateAddend ? w.ops.neg(w.value3(c)) : w.value3(c);
-        const { statement, isCovered, value } = w.fused(c, a, w.value2(c), addend);
+        const { statement, isCovered, value, isTrueZero } = w.fused(c, a, w.value2(c), addend);
+        const isCertain = choose(
+          w.isPlain(result.tee(value)),
+          TRUE,
+          i32.and(w.isZero(result.get), isTrueZero),
+          'likely',
+        );
         const certain = choose(
-          i32.and(c.inexactSilently, w.valid3(c)),
-          valueAfter(statement, choose(isCovered, w.isPlain(bits.tee(w.bits(value))), i32.const(0))),
+          i32.and(isSilent, w.valid3(c)),
+          valueAfter(statement, choose(isCovered, isCertain, i32.const(0))),
           i32.const(0),
         );
-        return c.floatTo(certain, bits.get);
+        return w.to(c, certain, result.get);
       },
       {
         exact: (o) => {
@@ -319,7 +320,7 @@ function conversionRows<T extends Float>(w: Width<T>): readonly InstructionRow[]
         const fits = unsigned
           ? i64.lt_u(value, bound)
           : i64.lt_u(i64.add(value, bound), i64.const(2n << BigInt(w.precision)));
-        return c.floatTo(i32.or(fits, c.inexactSilently), w.bits(native));
+        return w.to(c, i32.or(fits, c.inexactSilently), native);
       },
       {
         exact: (o) => w.box(fromInteger(w.format, integer.fromRegister(o.rs1), o.env)),
@@ -396,7 +397,7 @@ const BETWEEN_FORMATS: readonly InstructionRow[] = [
       SINGLE,
       (c) => f32.demote(c.double1),
       () => TRUE,
-      { isTrueZero: (c) => DOUBLE.isZero(c.frs1) },
+      { isTrueZero: (c) => DOUBLE.isZero(c.double1) },
     ),
     { exact: (o) => nanBox(toFormat(BINARY64, BINARY32, o.frs1, o.env)), nativeRounding: NEAREST },
   ),
@@ -405,7 +406,7 @@ const BETWEEN_FORMATS: readonly InstructionRow[] = [
     'frd, frs1, rm',
     opcode(OPCODE.OP_FP, { funct5: 0x08, fmt: DOUBLE.fmt, rs2: SINGLE.fmt }),
     // Every single is a double; only NaNs need more than that.
-    (c) => c.floatTo(i32.and(c.boxed1, isNumber(f32.eq, c.single1)), i64.reinterpret(f64.promote(c.single1))),
+    (c) => c.doubleTo(i32.and(c.boxed1, isNumber(f32.eq, c.single1)), f64.promote(c.single1)),
     { exact: (o) => toFormat(BINARY32, BINARY64, nanUnbox(o.frs1), o.env), nativeRounding: [0, 1, 2, 3, 4, DYNAMIC] },
   ),
 ];

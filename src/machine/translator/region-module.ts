@@ -33,6 +33,7 @@ import {
   brTable,
   brWith,
   type Expr,
+  f64,
   i32,
   i64,
   Label,
@@ -50,7 +51,7 @@ import { ModuleBuilder, type ModuleFunction } from '../wasm/module-builder.ts';
 import { groupAccesses } from './access-groups.ts';
 import type { BasicBlock, Edge, RegionCode } from './basic-blocks.ts';
 import { type ControlFlow, controlFlow, DISPATCHER } from './control-flow.ts';
-import { type RegionFrame, RegionSemantics } from './region-semantics.ts';
+import { type FloatFact, type RegionFrame, RegionSemantics, unknownFloats } from './region-semantics.ts';
 
 export const REGION_EXPORT = 'region';
 
@@ -72,15 +73,16 @@ const successorsOf = ({ end }: BasicBlock): readonly Edge[] => {
   }
 };
 
-type Slot = 'rd' | 'rs1' | 'rs2';
-const slotsByRow = new Map<InstructionRow, readonly Slot[]>();
+type Slot = 'rd' | 'rs1' | 'rs2' | 'rs3';
+type RegisterKind = 'x' | 'f';
+const slotsByRow: Readonly<Record<RegisterKind, Map<InstructionRow, readonly Slot[]>>> = { x: new Map(), f: new Map() };
 
-/** Operand slots of a row that name x registers. */
-function integerSlots(row: InstructionRow): readonly Slot[] {
-  let slots = slotsByRow.get(row);
+/** Operand slots of a row that name registers of a kind. */
+function registerSlots(row: InstructionRow, kind: RegisterKind): readonly Slot[] {
+  let slots = slotsByRow[kind].get(row);
   if (slots === undefined) {
-    slots = [...new Set(row.operands.flatMap((o) => (o.kind === 'x' ? (o.slots as readonly Slot[]) : [])))];
-    slotsByRow.set(row, slots);
+    slots = [...new Set(row.operands.flatMap((o) => (o.kind === kind ? (o.slots as readonly Slot[]) : [])))];
+    slotsByRow[kind].set(row, slots);
   }
   return slots;
 }
@@ -123,6 +125,8 @@ class RegionWriter {
   readonly #target: Local<'i64'>;
   readonly #dataBank: Local<'i32'>;
   readonly #registers = new Map<number, Local<'i64'>>();
+  readonly #floats = new Map<number, Local<'f64'>>();
+  readonly #floatFacts = new Map<FloatFact, Local<'i32'>>();
   readonly #flow: ControlFlow;
   /** Per block: instructions until the next checkpoint, when it is one; 0 when not. */
   readonly #checkpoints: Int32Array;
@@ -160,7 +164,9 @@ class RegionWriter {
       dataBank: this.#dataBank,
       target: this.#target,
       ...imports,
-      register: (x) => this.#register(x),
+      register: (x) => this.#localOf(this.#registers, x, 'i64'),
+      float: (x) => this.#localOf(this.#floats, x, 'f64'),
+      floatFact: (fact) => this.#localOf(this.#floatFacts, fact, 'i32').get,
       scratch: (type, i) => {
         scratch[type][i] ??= f.local(type) as Local<ValueType>;
         return scratch[type][i] as Local<typeof type>;
@@ -174,11 +180,11 @@ class RegionWriter {
     this.#checkpoints = this.#placeCheckpoints();
   }
 
-  #register(x: number): Local<'i64'> {
-    let local = this.#registers.get(x);
+  #localOf<K, T extends ValueType>(locals: Map<K, Local<T>>, key: K, type: T): Local<T> {
+    let local = locals.get(key);
     if (local === undefined) {
-      local = this.#f.local('i64');
-      this.#registers.set(x, local);
+      local = this.#f.local(type);
+      locals.set(key, local);
     }
     return local;
   }
@@ -186,16 +192,20 @@ class RegionWriter {
   // --------------------------------------------------------------------------------------------------- the function
 
   write(): void {
-    const { used, written } = this.#usedRegisters();
-    const { state } = this.#frame;
+    const x = this.#usedRegisters('x');
+    const f = this.#usedRegisters('f');
+    const { state, register, float } = this.#frame;
     const exit = this.#frame.scratch('i32', 0);
-    const at = (x: number): number => STATE.x + 8 * x;
+    const atX = (register: number): number => STATE.x + 8 * register;
+    const atF = (register: number): number => STATE.f + 8 * register;
     const area = this.#area.get;
     const tree = this.#tree(DISPATCHER);
     this.#f.define(
       this.#area.set(this.#hartGlobal),
       this.#dataBank.set(state.load32('dataBank')),
-      ...used.map((x) => this.#register(x).set(i64.load(area, at(x)))),
+      ...x.used.map((r) => register(r).set(i64.load(area, atX(r)))),
+      ...f.used.map((r) => float(r).set(f64.load(area, atF(r)))),
+      ...[...this.#floatFacts].map(([fact, local]) => local.set(state.load32(fact))),
       block(
         this.#left,
         exit.set(
@@ -209,22 +219,23 @@ class RegionWriter {
         this.#budget.set(i32.add(this.#budget.get, i32.shr_u(exit.get, i32.const(SIDE_COUNT_SHIFT)))),
         state.store32('stepNext', i32.const(1)),
       ),
-      ...written.map((x) => i64.store(area, this.#register(x).get, at(x))),
+      ...x.written.map((r) => i64.store(area, register(r).get, atX(r))),
+      ...f.written.map((r) => f64.store(area, float(r).get, atF(r))),
       state.store64('pc', this.#target.get),
       returns(this.#budget.get),
     );
   }
 
-  /** x registers the region reads or writes, and those it writes. */
-  #usedRegisters(): { readonly used: readonly number[]; readonly written: readonly number[] } {
+  /** Registers of a kind that the region reads or writes, and those it writes. */
+  #usedRegisters(kind: RegisterKind): { readonly used: readonly number[]; readonly written: readonly number[] } {
     const used = new Set<number>();
     const written = new Set<number>();
     for (const { instructions } of this.#code.blocks) {
       for (const { decoded } of instructions) {
         const { operands } = decoded;
-        for (const slot of integerSlots(decoded.row)) {
+        for (const slot of registerSlots(decoded.row, kind)) {
           const register = operands[slot];
-          if (register === 0) continue;
+          if (kind === 'x' && register === 0) continue;
           used.add(register);
           if (slot === 'rd') written.add(register);
         }
@@ -307,6 +318,7 @@ class RegionWriter {
     const checkpoint = this.#checkpoints[node]!;
     const budget = this.#budget;
     const groups = groupAccesses(instructions);
+    const floats = unknownFloats();
     return seq(
       checkpoint === 0
         ? nothing
@@ -328,6 +340,7 @@ class RegionWriter {
           },
           instruction,
           groups[i] === undefined ? undefined : { group: groups[i], isFirst: groups.indexOf(groups[i]) === i },
+          floats,
         ).code(),
       ),
       end.kind === 'next' ? this.#follow(node, page, end.next) : nothing,

@@ -8,12 +8,12 @@ import {
   dataBankOffset,
   PAGE_BYTES,
   PAGE_SHIFT,
-  STATE,
   TLB_ENTRIES,
 } from '../hart/layout.ts';
 import { ACCESS } from '../hart/page-walk.ts';
 import { LOAD_BYTES, STORE_BYTES } from '../hart/slow-access.ts';
 import type { StateAccess } from '../hart/state-access.ts';
+import { BOX } from '../isa/float-width.ts';
 import type { AtomicWidth, LoadOp, Semantics, StoreOp } from '../isa/instruction.ts';
 import type { Operands } from '../isa/operand.ts';
 import {
@@ -51,8 +51,25 @@ export interface RegionFrame {
   readonly refill: Callable<'i32'>;
   readonly refillRange: Callable<'i32'>;
   register(x: number): Local<'i64'>;
+  float(f: number): Local<'f64'>;
+  /** Truth of a fact when the region was entered; nothing that a region does changes it. */
+  floatFact(fact: FloatFact): Expr<'i32'>;
   scratch<T extends ValueType>(type: T, index: number): Local<T>;
 }
+
+/** Fields of hart state, each of which implies those before it; and what only conversions ask. */
+const FLOAT_FACTS = ['floatOn', 'floatDirty', 'inexactSilently'] as const;
+export type FloatFact = (typeof FLOAT_FACTS)[number] | 'inexactAccrued';
+
+/** What is known about floating point at a place in a block. */
+export interface BlockFloats {
+  /** The furthest of FLOAT_FACTS that holds; -1: none. */
+  known: number;
+  /** Registers that hold a boxed single, and the single. */
+  readonly boxed: Map<number, Local<'f32'>>;
+}
+
+export const unknownFloats = (): BlockFloats => ({ known: -1, boxed: new Map() });
 
 /** Ways out of an instruction. */
 export interface RegionExits {
@@ -64,9 +81,10 @@ export interface RegionExits {
   readonly indirect: Stmt;
 }
 
-const HIGH_WORD_OFFSET = 4;
 /** Scratch locals from here on hold the addresses of access groups; no instruction needs so many. */
 const FIRST_GROUP_LOCAL = 64;
+/** And the singles in f registers. */
+const FIRST_SINGLE_LOCAL = 64;
 
 export class RegionSemantics implements Semantics {
   readonly #frame: RegionFrame;
@@ -74,6 +92,8 @@ export class RegionSemantics implements Semantics {
   readonly #instruction: RegionInstruction;
   readonly #operands: Operands;
   readonly #group: { readonly group: AccessGroup; readonly isFirst: boolean } | undefined;
+  readonly #floats: BlockFloats;
+  #assumed: 'inexactSilently' | undefined;
   /** Scratch locals in use; the first of each type are the memory access's own. */
   #scratchUsed = 4;
   readonly none: Stmt = nothing;
@@ -83,7 +103,9 @@ export class RegionSemantics implements Semantics {
     exits: RegionExits,
     instruction: RegionInstruction,
     group: { readonly group: AccessGroup; readonly isFirst: boolean } | undefined,
+    floats: BlockFloats,
   ) {
+    this.#floats = floats;
     this.#frame = frame;
     this.#group = group;
     this.#exits = exits;
@@ -150,20 +172,22 @@ export class RegionSemantics implements Semantics {
   // -------------------------------------------------------------------------------------------------------- memory
 
   load(op: LoadOp, address: Expr<'i64'>): Expr<'i64'> {
-    const grouped = this.#grouped(LOAD_BYTES[op], ACCESS.load);
-    if (grouped !== undefined) return i64[op](grouped.base, grouped.offset);
-    return i64[op](this.#linear(address, LOAD_BYTES[op], ACCESS.load));
+    const { base, offset } = this.#address(address, LOAD_BYTES[op], ACCESS.load);
+    return i64[op](base, offset);
   }
 
   store(op: StoreOp, address: Expr<'i64'>, value: Expr<'i64'>): Stmt {
-    const grouped = this.#grouped(STORE_BYTES[op], ACCESS.store);
-    if (grouped !== undefined) return i64[op](grouped.base, value, grouped.offset);
-    return i64[op](this.#linear(address, STORE_BYTES[op], ACCESS.store), value);
+    const { base, offset } = this.#address(address, STORE_BYTES[op], ACCESS.store);
+    return i64[op](base, value, offset);
   }
 
-  /** Linear address of the lowest byte of the access's group, and where this access is from there. */
-  #grouped(bytes: number, access: number): { readonly base: Expr<'i32'>; readonly offset: number } | undefined {
-    if (this.#group === undefined) return undefined;
+  /** Linear address of the lowest byte of the access's group, or of the access itself, and where this access is from there. */
+  #address(
+    address: Expr<'i64'>,
+    bytes: number,
+    access: number,
+  ): { readonly base: Expr<'i32'>; readonly offset: number } {
+    if (this.#group === undefined) return { base: this.#linear(address, bytes, access), offset: 0 };
     const { group, isFirst } = this.#group;
     const { scratch } = this.#frame;
     const linear = scratch('i32', FIRST_GROUP_LOCAL + group.index);
@@ -308,18 +332,18 @@ export class RegionSemantics implements Semantics {
 
   // ------------------------------------------------------------------------------------------------- floating point
 
-  #f(register: number): number {
-    return STATE.f + 8 * register;
+  #f(register: number): Expr<'f64'> {
+    return this.#frame.float(register).get;
   }
-
   #bits(register: number): Expr<'i64'> {
-    return i64.load(this.#frame.hart, this.#f(register));
+    return i64.reinterpret(this.#f(register));
   }
   #single(register: number): Expr<'f32'> {
-    return f32.reinterpret(i32.load(this.#frame.hart, this.#f(register)));
+    return this.#floats.boxed.get(register)?.get ?? f32.reinterpret(i32.wrap(this.#bits(register)));
   }
   #boxed(register: number): Expr<'i32'> {
-    return i32.eq(i32.load(this.#frame.hart, this.#f(register) + HIGH_WORD_OFFSET), i32.const(-1));
+    if (this.#floats.boxed.has(register)) return i32.const(1);
+    return i32.eq(i32.wrap(i64.shr_u(this.#bits(register), i64.const(32))), i32.const(-1));
   }
 
   get frs1(): Expr<'i64'> {
@@ -338,13 +362,13 @@ export class RegionSemantics implements Semantics {
     return this.#single(this.#operands.rs3);
   }
   get double1(): Expr<'f64'> {
-    return f64.reinterpret(this.frs1);
+    return this.#f(this.#operands.rs1);
   }
   get double2(): Expr<'f64'> {
-    return f64.reinterpret(this.frs2);
+    return this.#f(this.#operands.rs2);
   }
   get double3(): Expr<'f64'> {
-    return f64.reinterpret(this.#bits(this.#operands.rs3));
+    return this.#f(this.#operands.rs3);
   }
   get boxed1(): Expr<'i32'> {
     return this.#boxed(this.#operands.rs1);
@@ -356,40 +380,71 @@ export class RegionSemantics implements Semantics {
     return this.#boxed(this.#operands.rs3);
   }
   get inexactSilently(): Expr<'i32'> {
-    return this.#frame.state.load32('inexactSilently');
+    return this.#frame.floatFact('inexactSilently');
   }
   get inexactAccrued(): Expr<'i32'> {
-    return this.#frame.state.load32('inexactAccrued');
+    return this.#frame.floatFact('inexactAccrued');
   }
 
-  #frd(value: Expr<'i64'>): Stmt {
-    return i64.store(this.#frame.hart, value, this.#f(this.#operands.rd));
+  assumeInexactSilently(): boolean {
+    this.#assumed = 'inexactSilently';
+    return true;
   }
 
   #unless(certain: Expr<'i32'>): Stmt {
     return when(i32.eqz(certain), this.#exits.side, undefined, 'unlikely');
   }
 
+  /** Leaves the region unless what the instruction needs holds: once in a block, since nothing in a region changes it. */
+  #needs(needed: 'floatOn' | 'floatDirty'): Stmt {
+    const fact = this.#assumed ?? needed;
+    if (this.#floats.known >= FLOAT_FACTS.indexOf(fact)) return nothing;
+    this.#floats.known = FLOAT_FACTS.indexOf(fact);
+    return this.#unless(this.#frame.floatFact(fact));
+  }
+
+  doubleTo(certain: Expr<'i32'>, value: Expr<'f64'>): Stmt {
+    const { rd } = this.#operands;
+    const code = seq(this.#needs('floatDirty'), this.#unless(certain), this.#frame.float(rd).set(value));
+    this.#floats.boxed.delete(rd);
+    return code;
+  }
+
+  singleTo(certain: Expr<'i32'>, value: Expr<'f32'>): Stmt {
+    return seq(this.#needs('floatDirty'), this.#unless(certain), this.#setSingle(value));
+  }
+
+  /** The single is kept as such for what follows in the block, beside the boxed one. */
+  #setSingle(value: Expr<'f32'>): Stmt {
+    const { rd } = this.#operands;
+    const single = this.#frame.scratch('f32', FIRST_SINGLE_LOCAL + rd);
+    this.#floats.boxed.set(rd, single);
+    const bits = i64.or(i64.extend_u(i32.reinterpret(single.get)), BOX);
+    return seq(single.set(value), this.#frame.float(rd).set(f64.reinterpret(bits)));
+  }
+
   floatTo(certain: Expr<'i32'>, bits: Expr<'i64'>): Stmt {
-    const { state } = this.#frame;
-    return seq(this.#unless(choose(state.load32('floatDirty'), certain, i32.const(0))), this.#frd(bits));
+    return this.doubleTo(certain, f64.reinterpret(bits));
   }
 
   floatToInteger(certain: Expr<'i32'>, value: Expr<'i64'>): Stmt {
-    const { state } = this.#frame;
-    return seq(this.#unless(choose(state.load32('floatOn'), certain, i32.const(0))), this.rd(value));
+    return seq(this.#needs('floatOn'), this.#unless(certain), this.rd(value));
   }
 
   floatLoad(op: LoadOp, address: Expr<'i64'>): Stmt {
-    const value = this.load(op, address);
-    return seq(
-      this.#unless(this.#frame.state.load32('floatDirty')),
-      this.#frd(op === 'load' ? value : i64.or(value, i64.const(0xffff_ffff_0000_0000n))),
-    );
+    const needs = this.#needs('floatDirty');
+    const { base, offset } = this.#address(address, LOAD_BYTES[op], ACCESS.load);
+    if (op === 'load') {
+      this.#floats.boxed.delete(this.#operands.rd);
+      return seq(needs, this.#frame.float(this.#operands.rd).set(f64.load(base, offset)));
+    }
+    return seq(needs, this.#setSingle(f32.load(base, offset)));
   }
 
   floatStore(op: StoreOp, address: Expr<'i64'>): Stmt {
-    return seq(this.#unless(this.#frame.state.load32('floatOn')), this.store(op, address, this.frs2));
+    const needs = this.#needs('floatOn');
+    const { base, offset } = this.#address(address, STORE_BYTES[op], ACCESS.store);
+    return seq(needs, op === 'store' ? f64.store(base, this.double2, offset) : i64[op](base, this.frs2, offset));
   }
 
   // -------------------------------------------------------------------------------------------------- control plane

@@ -109,6 +109,25 @@ const store =
       body.code.unsigned(offset);
     });
 
+const SIMD_PREFIX = 0xfd;
+
+/**
+ * a × b + addend, which the machine may round once or twice ([WASM] "Relaxed SIMD"): only WebAssembly vectors have it, so
+ * the operands become vectors of themselves. Opcodes: splat, relaxed_madd, extract_lane.
+ */
+const relaxedMultiplyAdd =
+  <T extends ValueType>(type: T, splat: number, multiplyAdd: number, extractLane: number) =>
+  (a: Expr<T>, b: Expr<T>, addend: Expr<T>): Expr<T> =>
+    expr(type, (body) => {
+      for (const operand of [a, b, addend]) {
+        operand.emit(body);
+        body.code.bytes([SIMD_PREFIX, splat]);
+      }
+      body.code.byte(SIMD_PREFIX);
+      body.code.unsigned(multiplyAdd);
+      body.code.bytes([SIMD_PREFIX, extractLane, 0]);
+    });
+
 export const i32 = {
   const: (value: number): Expr<'i32'> =>
     expr('i32', (body) => {
@@ -221,6 +240,8 @@ export const f32 = {
   convert_i64_u: unary('i64', 'f32', 0xb5),
   demote: unary('f64', 'f32', 0xb6),
   reinterpret: unary('i32', 'f32', 0xbe),
+  relaxedMultiplyAdd: relaxedMultiplyAdd('f32', 0x13, 0x105, 0x1f),
+  load: load('f32', 0x2a),
 } as const;
 
 export const f64 = {
@@ -241,6 +262,9 @@ export const f64 = {
   convert_i64_u: unary('i64', 'f64', 0xba),
   promote: unary('f32', 'f64', 0xbb),
   reinterpret: unary('i64', 'f64', 0xbf),
+  relaxedMultiplyAdd: relaxedMultiplyAdd('f64', 0x14, 0x107, 0x21),
+  load: load('f64', 0x2b),
+  store: store('f64', 0x39),
 } as const;
 
 // -------------------------------------------------------------------------------------------------------- control

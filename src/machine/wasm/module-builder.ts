@@ -59,11 +59,11 @@ export class ModuleBuilder {
   readonly #functions: ModuleFunction<ValueType | undefined>[] = [];
   readonly #exports: { readonly name: string; readonly index: number }[] = [];
   readonly #globals: { readonly name: string; readonly type: ValueType }[] = [];
-  readonly #memory: { readonly pagesMin: number };
+  readonly #memory: { readonly pagesMin: number } | undefined;
   #table: { readonly name: string; readonly entriesMin: number } | undefined;
 
-  /** The module imports `env.memory` of at least `pagesMin` 64 KiB pages. */
-  constructor(memory: { readonly pagesMin: number }) {
+  /** The module imports `env.memory` of at least `pagesMin` 64 KiB pages, if any. */
+  constructor(memory?: { readonly pagesMin: number }) {
     this.#memory = memory;
   }
 
@@ -157,15 +157,19 @@ export class ModuleBuilder {
 
   #writeImports(to: ByteWriter): void {
     const table = this.#table;
-    to.unsigned(this.#imports.length + this.#globals.length + (table === undefined ? 1 : 2));
+    const memory = this.#memory;
+    const others = (table === undefined ? 0 : 1) + (memory === undefined ? 0 : 1);
+    to.unsigned(this.#imports.length + this.#globals.length + others);
     const begin = (name: string, kind: number): void => {
       to.name('env');
       to.name(name);
       to.byte(kind);
     };
-    begin('memory', KIND.memory);
-    to.byte(0x00);
-    to.unsigned(this.#memory.pagesMin);
+    if (memory !== undefined) {
+      begin('memory', KIND.memory);
+      to.byte(0x00);
+      to.unsigned(memory.pagesMin);
+    }
     if (table !== undefined) {
       begin(table.name, KIND.table);
       to.bytes([FUNCREF, 0x00]);
