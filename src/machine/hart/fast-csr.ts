@@ -1,14 +1,18 @@
 /**
- * CSR instructions that generated code executes by itself, because kernels use them all the time: S-mode's plain
- * registers, and bits of sstatus set or cleared. All else, and whatever has side effects, goes to the control plane.
+ * CSR instructions that generated code executes by itself, because they are used all the time: S-mode's plain
+ * registers, bits of sstatus set or cleared, and fflags around a comparison. All else, and whatever has side effects, goes
+ * to the control plane.
  */
 import type { Operands } from '../isa/operand.ts';
 import { choose, type Expr, i32, i64, type Local, nothing, type Stmt, seq, when } from '../wasm/code.ts';
+import { FFLAG_NX } from './float-state.ts';
 import type { OwnHandler } from './handlers.ts';
 import { type CsrRegister, csrOffset, TLB_CLASS } from './layout.ts';
 import { MSTATUS, MSTATUS_SD, SSTATUS_UXL, SSTATUS_WRITABLE } from './mstatus.ts';
 import type { StateAccess } from './state-access.ts';
 
+const FFLAGS = 0x001;
+const FFLAGS_MASK = 0x1f;
 const SSTATUS = 0x100;
 /** S-mode registers that hold whatever is written, but sepc, which loses bit 0: CSRs 0x140 to 0x143 in this order. */
 const PLAIN: readonly CsrRegister[] = ['sscratch', 'sepc', 'scause', 'stval'];
@@ -29,9 +33,11 @@ export function fastCsr(name: string, { rd, rs1, imm: csr }: Operands): OwnHandl
   const isPlain = csr >= PLAIN_FIRST && csr < PLAIN_FIRST + PLAIN.length;
   switch (name) {
     case 'csrrw':
+      if (csr === FFLAGS) return 'flagsSwap';
       return isPlain ? 'csrSwap' : undefined;
     case 'csrrs':
       if (csr === SSTATUS) return 'sstatusSet';
+      if (csr === FFLAGS && rs1 === 0) return rd === 0 ? undefined : 'flagsRead';
       return isPlain && rs1 === 0 && rd !== 0 ? 'csrRead' : undefined;
     case 'csrrsi':
       return csr === SSTATUS ? 'sstatusSet' : undefined;
@@ -91,6 +97,27 @@ export function csrSwap(c: FastCsrContext): Stmt {
     old.set(i64.load(address.get, c.areaOffset + PLAIN_OFFSET)),
     i64.store(address.get, written.get, c.areaOffset + PLAIN_OFFSET),
     c.rd(old.get),
+  );
+}
+
+export function flagsRead({ state, slow, rd }: FastCsrContext): Stmt {
+  return seq(
+    when(i32.eqz(state.load32('floatOn')), slow, undefined, 'unlikely'),
+    rd(i64.extend_u(state.load32('fflags'))),
+  );
+}
+
+/** Where FS stays dirty and NX as it is, nothing changes that floating-point code was told. */
+export function flagsSwap({ state, slow, rd, rs1, scratch }: FastCsrContext): Stmt {
+  const written = scratch('i32', 1);
+  const old = scratch('i32', 2);
+  const staysInexact = i32.eqz(i32.and(i32.xor(written.get, old.get), i32.const(FFLAG_NX)));
+  return seq(
+    written.set(i32.and(i32.wrap(rs1), i32.const(FFLAGS_MASK))),
+    old.set(state.load32('fflags')),
+    when(i32.eqz(i32.and(state.load32('floatDirty'), staysInexact)), slow, undefined, 'unlikely'),
+    state.store32('fflags', written.get),
+    rd(i64.extend_u(old.get)),
   );
 }
 

@@ -2,11 +2,10 @@
 import type { HartArea } from './hart-area.ts';
 import { FS_DIRTY, FS_SHIFT, MSTATUS } from './mstatus.ts';
 
-const FFLAG_NX = 1;
+export const FFLAG_NX = 1;
 
 export class FloatState {
   readonly #area: HartArea;
-  #fflags = 0;
   #frm = 0;
 
   constructor(area: HartArea) {
@@ -14,11 +13,11 @@ export class FloatState {
   }
 
   get fflags(): number {
-    return this.#fflags;
+    return this.#area.word('fflags');
   }
 
   set fflags(value: number) {
-    this.#fflags = value;
+    this.#area.setWord('fflags', value);
     this.dirty();
   }
 
@@ -33,7 +32,7 @@ export class FloatState {
 
   /** fcsr as it was, FS untouched: reset and snapshots. */
   replace(fflags: number, frm: number): void {
-    this.#fflags = fflags;
+    this.#area.setWord('fflags', fflags);
     this.#frm = frm;
     this.statusChanged();
   }
@@ -48,7 +47,7 @@ export class FloatState {
   statusChanged(): void {
     const fs = (this.#area.word('mstatus') & MSTATUS.FS) >> FS_SHIFT;
     const isDirty = fs === FS_DIRTY;
-    const isInexact = (this.#fflags & FFLAG_NX) !== 0;
+    const isInexact = (this.fflags & FFLAG_NX) !== 0;
     this.#area.setWord('accruedInexact', isInexact ? 1 : 0);
     this.#area.setWord('accruedInexactNearest', isInexact && this.#frm === 0 ? 1 : 0);
     this.#area.setWord('floatOn', fs !== 0 ? 1 : 0);

@@ -64,6 +64,4 @@ export const FREQUENT_PAIRS: readonly (readonly [first: string, second: string])
   ['or4', 'xor2'],
   ['and4', 'beq2n'],
   ['ld2', 'addi4'],
-  ['add2', 'lw2'],
-  ['add2', 'bgeu4n'],
 ];

@@ -26,6 +26,8 @@ export const OWN_HANDLERS = [
   'csrRead',
   'sstatusSet',
   'sstatusClear',
+  'flagsRead',
+  'flagsSwap',
 ] as const;
 export type OwnHandler = (typeof OWN_HANDLERS)[number];
 

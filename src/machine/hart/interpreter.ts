@@ -30,7 +30,15 @@ import {
 } from '../wasm/code.ts';
 import { ModuleBuilder } from '../wasm/module-builder.ts';
 import { advance, type Engine } from './engine.ts';
-import { csrRead, csrSwap, type FastCsrContext, SSTATUS_WRITE, sstatusModify } from './fast-csr.ts';
+import {
+  csrRead,
+  csrSwap,
+  type FastCsrContext,
+  flagsRead,
+  flagsSwap,
+  SSTATUS_WRITE,
+  sstatusModify,
+} from './fast-csr.ts';
 import type { GuestRam } from './guest-ram.ts';
 import { OWN_HANDLERS, type OwnHandler, PAIR_HANDLERS, ROW_HANDLERS } from './handlers.ts';
 import { type ImportedFunctions, importFunctions } from './hart-imports.ts';
@@ -252,6 +260,8 @@ function defineRun(
     csrRead: seq(csrRead(fastCsr), done4),
     sstatusSet: seq(sstatusModify(fastCsr, 'set'), done4),
     sstatusClear: seq(sstatusModify(fastCsr, 'clear'), done4),
+    flagsRead: seq(flagsRead(fastCsr), done4),
+    flagsSwap: seq(flagsSwap(fastCsr), done4),
     undecoded: seq(call(imports.decode, ip.get), br(next)),
     pageEnd: seq(target.set(pc), br(far)),
     crossing: seq(

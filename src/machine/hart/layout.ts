@@ -68,6 +68,8 @@ export const STATE = {
   stepNext: 0x298,
   /** u64: instructions that regions have executed. */
   translated: 0x2a0,
+  /** i32: accrued exceptions; written by way of FloatState, but where nothing derived from them changes. */
+  fflags: 0x2b8,
   /** Flattened PMP: the intervals, the last one ends with the address space. */
   pmp: 0x300,
   /** u64 each: CSRs that are nothing but registers, in the order of CSR_REGISTERS. */

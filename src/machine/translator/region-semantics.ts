@@ -1,15 +1,16 @@
 /** The translator's side of `Semantics`: operands are known, x registers are locals of the region's function. */
 
-import { csrRead, csrSwap, type FastCsrContext, fastCsr, sstatusModify } from '../hart/fast-csr.ts';
-import { isSystem } from '../hart/handlers.ts';
 import {
-  DATA_ENTRY,
-  DATA_ENTRY_SHIFT,
-  dataBankOffset,
-  PAGE_BYTES,
-  PAGE_SHIFT,
-  TLB_ENTRIES,
-} from '../hart/layout.ts';
+  csrRead,
+  csrSwap,
+  type FastCsrContext,
+  fastCsr,
+  flagsRead,
+  flagsSwap,
+  sstatusModify,
+} from '../hart/fast-csr.ts';
+import { isSystem } from '../hart/handlers.ts';
+import { DATA_ENTRY, DATA_ENTRY_SHIFT, dataBankOffset, PAGE_BYTES, PAGE_SHIFT, TLB_ENTRIES } from '../hart/layout.ts';
 import { ACCESS } from '../hart/page-walk.ts';
 import { LOAD_BYTES, STORE_BYTES } from '../hart/slow-access.ts';
 import type { StateAccess } from '../hart/state-access.ts';
@@ -475,6 +476,10 @@ export class RegionSemantics implements Semantics {
         return sstatusModify(context, 'set');
       case 'sstatusClear':
         return sstatusModify(context, 'clear');
+      case 'flagsRead':
+        return flagsRead(context);
+      case 'flagsSwap':
+        return flagsSwap(context);
       default:
         return this.environment();
     }
