@@ -38,12 +38,14 @@ async function approve(phase: string, flags: ApproveFlags, io: CliIo): Promise<v
   const open = new RunStore(stateDir).unfinished();
   if (!open) throw new CommandError(EXIT.nothingToResume.code, `no unfinished run in ${stateDir}`);
   const { leftRun } = await import('../engine/run/left-run.ts');
-  const { approvers, required } = gateOf(phase, leftRun(open.journal.records));
+  const { approvers, required, sinceMs } = gateOf(phase, leftRun(open.journal.records));
   if (!approvers.includes(by))
     throw notAsked(`the gate of ${phase} asks ${approvers.join(', ')}, not ${by}`, 'say who you are with --as');
   const { addAnswer, readAnswers } = await import('../engine/journal/gate-answers.ts');
   const decision = reject ? 'reject' : 'approve';
-  addAnswer(open.run.journalPath, { gate: phase, by, decision, comment, wallMs: io.wallNow() });
+  // A clock that was set back makes no answer one from before it was asked for.
+  const wallMs = Math.max(io.wallNow(), sinceMs);
+  addAnswer(open.run.journalPath, { gate: phase, by, decision, comment, wallMs });
   const said = readAnswers(open.run.journalPath).filter((answer) => answer.gate === phase);
   const agreed = new Set(said.filter((answer) => answer.decision === 'approve').map((answer) => answer.by));
   io.stdout.write(
@@ -53,10 +55,17 @@ async function approve(phase: string, flags: ApproveFlags, io: CliIo): Promise<v
   );
 }
 
-function gateOf(phase: string, { plan, context }: LeftRun): { approvers: readonly string[]; required: number } {
+interface AskedGate {
+  readonly approvers: readonly string[];
+  readonly required: number;
+  /** Since when the run waits, by the wall clock. */
+  readonly sinceMs: number;
+}
+
+function gateOf(phase: string, { plan, context }: LeftRun): AskedGate {
   const { waiting } = context;
   const gate = plan.phases.find(({ id }) => id === phase)?.gate;
-  if (gate && waiting?.kind === 'gate' && waiting.phase === phase) return gate;
+  if (gate && waiting?.kind === 'gate' && waiting.phase === phase) return { ...gate, sinceMs: waiting.sinceMs ?? 0 };
   const instead = waiting ? `it waits for the ${waiting.kind} of ${waiting.phase}` : 'it does not wait';
   throw notAsked(`the run does not wait at a gate of ${phase}: ${instead}`);
 }

@@ -8,7 +8,7 @@
  * 3. A promise is rejected with NodeUnreachable when the node's process does not answer, and for nothing else: what
  *    the world did is a value.
  * 4. After a crash of the engine `probe` tells what became of a key; after a loss of power of the node it tells that
- *    the node's boot changed (`bootId`), and nothing volatile is reported as done.
+ *    the node's boot changed (`bootId`), nothing volatile is reported as done, and a commit is if it took effect.
  */
 import type { FailureCode, GuestName, PrimitiveName } from './primitives.ts';
 

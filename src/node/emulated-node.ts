@@ -165,11 +165,18 @@ export class EmulatedNode {
     this.machine.restore(saved);
   }
 
-  commitTo(side: Side): void {
+  /** By the act of this key. */
+  commitTo(side: Side, key: string): void {
     const disk = this.systemDisk(side);
     this.firmware.side = side;
+    const committed = { key, atNs: this.machine.now() };
     const systemDisk = { ...this.#config.systemDisk, [side]: disk };
-    this.#save({ bootSide: side, systemDisk, microvisor: this.#microvisor.release.name });
+    this.#save({ bootSide: side, committed, systemDisk, microvisor: this.#microvisor.release.name });
+  }
+
+  /** The last commit, also one of an earlier boot. */
+  get committed(): NodeConfig['committed'] {
+    return this.#config.committed;
   }
 
   #save(change: Partial<NodeConfig>): void {

@@ -26,6 +26,8 @@ export interface NodeConfig {
   /** Disks that the OS that boots has besides its own. */
   readonly attachedDisks?: readonly string[];
   readonly bootSide: Side;
+  /** The act that made it that, written with it: whether a commit took effect is known whatever was lost. */
+  readonly committed?: { readonly key: string; readonly atNs: number };
   /** Name of the release of the Microvisor that is in firmware memory; absent: the one a node is delivered with. */
   readonly microvisor?: string;
   /** How often the node has been powered on. */

@@ -119,7 +119,11 @@ export class LocalNode implements ServedNode {
   }
 
   async probe(key: string): Promise<ProbeAnswer> {
-    return this.#acts.probe(key);
+    const answer = this.#acts.probe(key);
+    const { committed } = this.#node;
+    if (answer.state !== 'lost' || committed?.key !== key) return answer;
+    const { atNs } = committed;
+    return { state: 'done', outcome: { ok: true, result: {}, startNs: atNs, endNs: atNs } };
   }
 
   async waitUntil(ns: number): Promise<void> {

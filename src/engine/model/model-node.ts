@@ -84,6 +84,8 @@ export class ModelNode implements NodePort {
   #service: ServiceSpec | undefined;
   #probingFromNs = 0;
   #epoch = 0;
+  /** Of the act that committed last. */
+  #commitKey: string | undefined;
 
   /** `from`: a node that this one begins as a copy of. */
   constructor(options: ModelOptions, from?: ModelNode) {
@@ -100,6 +102,7 @@ export class ModelNode implements NodePort {
     this.#service = from.#service;
     this.#probingFromNs = from.#probingFromNs;
     this.#epoch = from.#epoch;
+    this.#commitKey = from.#commitKey;
     this.#owners.note(this.nowNs, this.#ownersNow());
   }
 
@@ -109,7 +112,12 @@ export class ModelNode implements NodePort {
     this.nowNs = 0;
     this.boots += 1;
     this.state.losePower();
-    for (const key of this.#running.keys()) this.#lost.add(key);
+    // What became of acts before it is not known any more, but for the commit.
+    for (const key of [...this.#outcomes.keys(), ...this.#running.keys()]) {
+      if (key === this.#commitKey) continue;
+      this.#lost.add(key);
+      this.#outcomes.delete(key);
+    }
     this.#running.clear();
   }
 
@@ -194,6 +202,7 @@ export class ModelNode implements NodePort {
     this.nowNs = Math.max(this.nowNs, running.endNs);
     const outcome = this.#perform(running);
     this.#outcomes.set(key, outcome);
+    if (running.request.primitive === 'node.commit' && outcome.ok) this.#commitKey = key;
     this.#owners.note(this.nowNs, this.#ownersNow());
     return outcome;
   }
@@ -214,18 +223,20 @@ export class ModelNode implements NodePort {
   measureService(fromNs: number, toNs: number): Promise<ServiceMeasurement> {
     const intervalMs = this.#service?.intervalMs ?? 10;
     const intervalNs = intervalMs * MS;
-    const first = Math.max(0, Math.ceil((fromNs - this.#probingFromNs) / intervalNs));
-    let requests = 0;
+    const slotFrom = (ns: number): number => Math.max(0, Math.ceil((ns - this.#probingFromNs) / intervalNs));
+    const [first, end] = [slotFrom(fromNs), slotFrom(toNs)];
+    const requests = Math.max(0, end - first);
     let failed = 0;
     let gap = 0;
     let longestGap = 0;
-    for (let ns = this.#probingFromNs + first * intervalNs; ns < toNs; ns += intervalNs) {
-      requests += 1;
-      if (this.#isDownAt(ns)) {
-        failed += 1;
-        gap += 1;
-        longestGap = Math.max(longestGap, gap);
-      } else gap = 0;
+    let next = first;
+    for (const down of this.#down.toSorted((a, b) => a.fromNs - b.fromNs)) {
+      const [from, to] = [Math.max(next, slotFrom(down.fromNs)), Math.min(end, slotFrom(down.toNs))];
+      if (to <= from) continue;
+      gap = from === next && next > first ? gap + to - from : to - from;
+      failed += to - from;
+      longestGap = Math.max(longestGap, gap);
+      next = to;
     }
     const latencyMs = requests > failed ? { p50: LATENCY_MS, p99: LATENCY_MS, max: LATENCY_MS } : null;
     return Promise.resolve({

@@ -3,8 +3,12 @@ import type { NodePort, ServiceMeasurement } from '../node-port.ts';
 import type { Plan, PlannedBudget } from '../plan/plan.ts';
 import type { ExceededBudget, RunContext } from '../statechart/run-context.ts';
 
-/** While the run waits, the service is looked at so often, in node time. */
-export const BUDGET_LOOK_NS = 500_000_000;
+/** While the run waits, the service is looked at so often, in node time; in a long wait less often. */
+const LOOK_NS_MIN = 500_000_000;
+const LOOKS_MAX = 10_000;
+
+/** Between two looks in a wait of `delayMs`. */
+export const budgetLookNs = (delayMs: number): number => Math.max(LOOK_NS_MIN, (delayMs * 1e6) / LOOKS_MAX);
 
 interface OpenBudget {
   readonly budget: PlannedBudget;

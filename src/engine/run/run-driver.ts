@@ -26,7 +26,7 @@ import type { DoneStep, EffectError, EffectInput, EffectOutput, RunContext } fro
 import type { GateAnswer } from '../statechart/waiting.ts';
 import type { NodeCall, StepArgs } from '../steps/step-kind.ts';
 import { stepKind } from '../steps/table.ts';
-import { BUDGET_LOOK_NS, exceededBudgets, openBudgets } from './budgets.ts';
+import { budgetLookNs, exceededBudgets, openBudgets } from './budgets.ts';
 import { type EffectRequest, effectRequest, type RequestContext, stepOutputs } from './effect-request.ts';
 import { evaluateStep, notBegun } from './evaluate-step.ts';
 import { type Announcement, Outstanding, type Timer } from './outstanding.ts';
@@ -278,7 +278,7 @@ export class RunDriver {
     const isWatched = openBudgets(this.#options.compiled.plan, this.context).length > 0;
     for (;;) {
       const { nowNs } = await this.#options.port.status();
-      const untilNs = isWatched ? Math.min(timer.dueNs, nowNs + BUDGET_LOOK_NS) : timer.dueNs;
+      const untilNs = isWatched ? Math.min(timer.dueNs, nowNs + budgetLookNs(timer.delayMs)) : timer.dueNs;
       await this.#options.port.waitUntil(untilNs);
       if (untilNs >= timer.dueNs) return { ...timer.event, atNs: timer.dueNs };
       const [exceeded] = await this.#exceededAt({ type: 'look', atNs: untilNs });
@@ -451,8 +451,9 @@ export class RunDriver {
     );
     const inFlight = underWay.flatMap(({ id, effect }): readonly DoneStep[] => {
       const { index, attempt } = effect;
-      const { undo, isAfterCommit, uses } = this.#steps[index]!;
-      if (stepKind(uses).atomic || undo === 'none' || isAfterCommit) return [];
+      const { undo, isAfterCommit } = this.#steps[index]!;
+      // Nobody heard that it failed: also one that does all or nothing may have done all.
+      if (undo === 'none' || isAfterCommit) return [];
       const { args } = this.#begun.get(id) ?? this.#shown(effect);
       return [{ index, attempt, args, result: null }];
     });

@@ -29,8 +29,8 @@ export const endRun: Primitive<'run.end'> = async (node, args, { deadlineNs }) =
 };
 
 /** From here on a loss of power brings this guest's OS back, and no other. */
-export const commit: Primitive<'node.commit'> = async (node, args) => {
-  node.commitTo(node.guest(args.guest).side);
+export const commit: Primitive<'node.commit'> = async (node, args, { key }) => {
+  node.commitTo(node.guest(args.guest).side, key);
   return {};
 };
 
