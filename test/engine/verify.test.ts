@@ -346,9 +346,17 @@ ${['one', 'two', 'three'].map(step).join('\n')}
 
   it('an order of steps beside each other that nobody thought of is found', async () => {
     const text = readFileSync(QUICK, 'utf8').replace('needs: [giveUpMemory, cloneDisk]', 'needs: [cloneDisk]');
-    const verification = await verifyPlan(planAnyway(text));
+    using folders = new TestFolders();
+    const plan = planAnyway(text);
+    const verification = await verifyPlan(plan);
     const found = errorsOf(verification).find(({ property }) => property === 'can-succeed');
     expect(found).toMatchObject({ step: { id: 'createVm' } });
+    const path = join(folders.make(), 'counter.test.yaml');
+    writeFileSync(path, counterTests(plan, stepsOf(plan), [found!]));
+    const { test } = readTest(parseYaml(path, readFileSync(path)));
+    expect(test!.tests[0]!.mocks).toMatchObject({ cloneDisk: { takes: '1s' } });
+    const { mismatches } = await runTest(plan, test!.tests[0]!, test!.mocks);
+    expect(mismatches[0]?.message).toContain('expected outcome succeeded, found rolled-back (createVm failed');
     expect(text.split('\n')[found!.line - 1]).toContain('- id: createVm');
     expect(found!.message).toContain('no memory was given up');
   });

@@ -2,6 +2,7 @@
 import type { Plan, PlannedStep } from '../plan/plan.ts';
 import type { Edge } from './edge.ts';
 import type { Violation } from './judge.ts';
+import { FIRST } from './round.ts';
 
 /** YAML of a test file for violations of one playbook that are about one way each. */
 export function counterTests(plan: Plan, steps: readonly PlannedStep[], violations: readonly Violation[]): string {
@@ -28,10 +29,14 @@ function testOf(violation: Violation, plan: Plan, steps: readonly PlannedStep[])
         .map(({ what, option }): [string, boolean] => [what, option === 'holds']),
     ),
   );
+  const takes = timesOf(path, steps);
   const resumes = path.filter(({ fate }) => fate === 'resumed').length;
   return [
     `  # ${property}, ${plan.file}:${line}`,
     `  - name: ${JSON.stringify(message.replace(/ (when|while) the run .*/, '').concat(': never'))}`,
+    ...(takes.size > 0
+      ? ['    mocks:', ...[...takes].map(([id, s]) => `      ${JSON.stringify(id)}: { takes: ${s}s }`)]
+      : []),
     ...(faults.length > 0 ? ['    faults:', ...faults.map((fault) => `      - ${fault}`)] : []),
     ...(assumed.size > 0
       ? ['    assume:', ...[...assumed].map(([text, holds]) => `      ${JSON.stringify(text)}: ${holds}`)]
@@ -40,6 +45,27 @@ function testOf(violation: Violation, plan: Plan, steps: readonly PlannedStep[])
     '    expect:',
     ...expectationOf(violation, plan).map((text) => `      ${text}`),
   ];
+}
+
+/**
+ * Seconds that steps take, so that those beside each other end in the order of the way: one ends each second. None where
+ * no step runs beside another.
+ */
+function timesOf(path: readonly Edge[], steps: readonly PlannedStep[]): ReadonlyMap<string, number> {
+  const takes = new Map<string, number>();
+  if (!path.some(({ choices }) => choices.some(({ what }) => what === FIRST))) return takes;
+  const endOf = new Map<number, number>();
+  let second = 0;
+  for (const { effect } of path) {
+    if (effect?.kind !== 'step') continue;
+    const step = steps[effect.index]!;
+    const before = steps.filter(({ phase, index }) => phase !== step.phase && endOf.has(index));
+    const began = [...before.map(({ index }) => index), ...step.needs].map((index) => endOf.get(index) ?? 0);
+    second += 1;
+    takes.set(step.id, second - Math.max(0, ...began));
+    endOf.set(step.index, second);
+  }
+  return takes;
 }
 
 function faultOf({ effect, fate }: Edge, before: readonly Edge[], steps: readonly PlannedStep[]): readonly string[] {

@@ -36,6 +36,8 @@ export interface Round {
 /** Where the earlier steps of a phase used up its time. */
 const LATE_FATES = ['takes-all-time', 'times-out'] as const;
 const BEGINS = ['ok'] as const;
+/** The choice of what comes first. */
+export const FIRST = 'first';
 /** What comes first where no act does. */
 const TIME = 'time';
 
@@ -282,7 +284,7 @@ function firstOf(
   nameOf: (request: ActRequest) => string,
 ): RunningAct | undefined {
   const names = running.map(({ request }) => nameOf(request));
-  const first = choices.choose('first', untilNs === null ? names : [...names, TIME]);
+  const first = choices.choose(FIRST, untilNs === null ? names : [...names, TIME]);
   return running[names.indexOf(first)];
 }
 

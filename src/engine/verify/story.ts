@@ -6,6 +6,7 @@ import type { PlannedStep } from '../plan/plan.ts';
 import { formatMs } from '../values/duration.ts';
 import { changesNode, stepOf } from './blame.ts';
 import type { Edge } from './edge.ts';
+import { FIRST } from './round.ts';
 
 export interface Sentence {
   readonly text: string;
@@ -32,7 +33,7 @@ export function tellStory(path: readonly Edge[], steps: readonly PlannedStep[]):
 }
 
 /** Choices that the sentence of what happened tells. */
-const TOLD_OTHERWISE: ReadonlySet<string> = new Set(['fate', 'first', 'meanwhile', 'phase', 'answer', 'operator']);
+const TOLD_OTHERWISE: ReadonlySet<string> = new Set(['fate', FIRST, 'meanwhile', 'phase', 'answer', 'operator']);
 
 const ENDS = {
   succeeded: 'has succeeded',
