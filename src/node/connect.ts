@@ -1,6 +1,6 @@
 /** Finds the process of a node, or starts it, and gives the engine its port. */
 import { spawn } from 'node:child_process';
-import { existsSync, openSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, openSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { NodeUnreachable } from '../engine/port.ts';
 import { connectToNode, type RemoteNode } from './client.ts';
@@ -39,6 +39,7 @@ export async function connectNode({ stateDir, spec }: ConnectOptions): Promise<R
     writeNodeConfig(state.config, newNode(spec, state));
   }
   if (existsSync(state.socket)) {
+    expectOwn(state.socket);
     try {
       return await connectToNode(state.socket);
     } catch (error) {
@@ -49,9 +50,17 @@ export async function connectNode({ stateDir, spec }: ConnectOptions): Promise<R
   return connectToNode(state.socket);
 }
 
+/** Its name can be guessed and its folder may be everybody's: what is said there, secrets too, is for a node of ours. */
+function expectOwn(socket: string): void {
+  const { uid } = lstatSync(socket);
+  if (uid === process.getuid?.() || uid === 0) return;
+  throw new NodeUnreachable(`${socket} belongs to another user (uid ${uid})`);
+}
+
 /** The folder of a node that still runs was removed under it: it has no disks any more, and ends. */
 async function endOrphan(state: StateDirectory): Promise<void> {
   if (!existsSync(state.socket)) return;
+  expectOwn(state.socket);
   try {
     const orphan = await connectToNode(state.socket);
     await orphan.shutDown();
