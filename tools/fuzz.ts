@@ -36,6 +36,8 @@ const { values } = parseArgs({
 const [count, seed, statesMax, wholeEvery] = [values.count, values.seed, values.states, values['whole-every']].map(
   Number,
 ) as [number, number, number, number];
+/** Files after which it says how far it is. */
+const TELL_EVERY = 10_000;
 /** Playbooks that can be seen whole. */
 const SMALL = 100;
 
@@ -88,8 +90,19 @@ for (let number = first; number < last; number++) {
   const { user, system } = process.cpuUsage(before);
   const ms = (user + system) / 1e3;
   slowestMs = Math.max(slowestMs, ms);
+  if ((number + 1) % TELL_EVERY === 0 && number + 1 < last) console.log(summary(number + 1));
   if (ms > (plans % wholeEvery === 0 ? WHOLE_CPU_MS_MAX : CPU_MS_MAX))
     tell(number, file, `took ${Math.round(ms)} ms of CPU time`);
+}
+
+function summary(files: number): string {
+  const { user, system } = process.cpuUsage(startedAt);
+  const seconds = ((user + system) / 1e6).toFixed(1);
+  return (
+    `${files} files, seed ${seed}: ${broken} broke a promise; ${findings} findings, ${sound} files without any, ` +
+    `${plans} planned and verified, ${whole} of them whole, with ${violations} violations; ` +
+    `slowest ${Math.round(slowestMs)} ms, ${seconds} s of CPU time`
+  );
 }
 
 /** As verify prints them, and writes them as tests. */
@@ -105,9 +118,5 @@ function tell(number: number, file: Uint8Array | string, what: string): void {
   console.log(`${seed}-${number}.yaml: ${what.split('\n').slice(0, 6).join('\n  ')}`);
 }
 
-const { user, system } = process.cpuUsage(startedAt);
-console.log(
-  `${last - first} files, seed ${seed}: ${broken} broke a promise; ${findings} findings, ${sound} files without any, ` +
-    `${plans} planned and verified, ${whole} of them whole, with ${violations} violations; slowest ${Math.round(slowestMs)} ms, ${((user + system) / 1e6).toFixed(1)} s of CPU time`,
-);
+console.log(summary(last - first));
 if (broken > 0) process.exitCode = 1;
