@@ -38,7 +38,7 @@ async function switches(harts: MachineOptions['harts']): Promise<Record<Kind, Sw
   const { node } = working;
   try {
     await working.boot();
-    const busy = `for hart in $(seq ${harts}); do (while :; do (exit 0); done) & done >/dev/null 2>&1`;
+    const busy = `for hart in $(seq ${harts}); do (while :; do (exit 0); done) >/dev/null 2>&1 & done`;
     await working.act('guest.run', { guest: 'old', argv: ['/bin/sh', '-c', busy], env: {}, expectExit: [0] });
     for (let time = 0; time < Number(values.times); time++) {
       for (const kind of KINDS) {
