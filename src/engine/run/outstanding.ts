@@ -32,6 +32,21 @@ export class Outstanding {
     this.timers = new Map(from?.timers);
   }
 
+  /** As it is, but for its timers: that one is due before all others, and none was due before `nowNs`. */
+  withFirst(id: string, nowNs: number): Outstanding {
+    const copy = new Outstanding(this);
+    const timers = [...this.timers].map(([name, timer]) => ({
+      ...timer,
+      id: name,
+      dueNs: Math.max(timer.dueNs, nowNs),
+    }));
+    const dueNs = Math.min(...timers.map((timer) => timer.dueNs));
+    copy.timers.clear();
+    for (const timer of timers.toSorted((a, b) => Number(b.id === id) - Number(a.id === id)))
+      copy.timers.set(timer.id, timer.id === id ? { ...timer, dueNs } : timer);
+    return copy;
+  }
+
   get isEmpty(): boolean {
     return this.effects.size === 0 && this.timers.size === 0;
   }

@@ -166,7 +166,10 @@ function judgeUndos({ states, compiled }: Exploration): readonly Violation[] {
       const { entry } = edge.effect;
       const step = compiled.steps[entry.index]!;
       const { done, steps } = state.spot.driver.snapshot.context;
-      const later = done.find(({ index }) => (steps[index]?.endNs ?? 0) > (steps[entry.index]?.endNs ?? 0));
+      // A step that was asked whether it is done had done it before it was asked.
+      const later = done.find(
+        ({ index }) => !compiled.steps[index]!.doneIf && (steps[index]?.endNs ?? 0) > (steps[entry.index]?.endNs ?? 0),
+      );
       if (later && steps[entry.index]?.outcome === 'done') {
         const message = `${step.id} is taken back before ${compiled.steps[later.index]!.id}, which was done after it`;
         violations.push(violation('undo-order', message, step, [...pathTo(state), edge]));

@@ -72,7 +72,8 @@ export class Rounds {
   }
 
   /** What happens next, as the choices have it. */
-  async go(spot: Spot, choices: Choices): Promise<Round> {
+  async go(from: Spot, choices: Choices): Promise<Round> {
+    const spot = inSomeOrder(from, choices);
     this.#evaluator.conditions = new Map(spot.conditions);
     this.#evaluator.choices = choices;
     const { snapshot, outstanding } = spot.driver;
@@ -271,6 +272,15 @@ class RoundEnd {
     this.effectId = actorId ?? '';
     this.error = error;
   }
+}
+
+/** How long two branches wait for does not tell which of them waited first: any timer can be due before the others. */
+function inSomeOrder(spot: Spot, choices: Choices): Spot {
+  const { driver } = spot;
+  const { timers } = driver.outstanding;
+  if (timers.size === 0) return spot;
+  const outstanding = driver.outstanding.withFirst(choices.choose(FIRST, [...timers.keys()]), spot.node.nowNs);
+  return { ...spot, driver: { ...driver, outstanding } };
 }
 
 /** A playbook that has harts change hands has to do so right on a node that has several. */
