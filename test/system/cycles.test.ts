@@ -39,7 +39,9 @@ it('A node goes through one maintenance after another, from side to side, and is
   for (const figures of all) {
     expect(figures).toMatchObject({ outcome: 'succeeded', failed: 0, stateIdentical: true, bareTrapsExtra: 0 });
     expect(figures.bytesTakenUp).toBe(figures.bytesGivenUp);
-    expect(changes(all[0]!, figures).filter((each) => !isWithin(each, 0.01))).toEqual([]);
+    // How long a cycle takes is rounded up by the waits between two looks at a guest that boots.
+    const judged = changes(all[0]!, figures).filter(({ name }) => name !== 'nodeMs');
+    expect(judged.filter((each) => !isWithin(each, 0.01))).toEqual([]);
   }
   expect(all[2]!.board).toBe(all[0]!.board);
 });
