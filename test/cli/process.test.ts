@@ -91,7 +91,7 @@ describe('a signal', { timeout: 120_000 }, () => {
     await fleet.letGo(stateDir);
     const end = await run.ended;
     expect(end.exitCode).toBe(20);
-    expect(end.printed).toContain('taken back: createVm, cloneDisk, giveUpMemory, slipUnder');
+    expect(end.printed).toContain('taken back: createVm, cloneDisk, giveUpHarts, giveUpMemory, slipUnder');
     expect(await fleet.tell(stateDir)).toMatchObject({ isVirtualized: false, serving: 'old', guests: ['old'] });
   });
 

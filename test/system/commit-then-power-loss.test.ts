@@ -33,7 +33,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Number of the record that tells that the commit is done. */
+/** Number of the record that tells that the commit is done, on a node that is on. */
 async function commitRecord(): Promise<number> {
   const plan = planText('mark.yaml', PLAYBOOK);
   const { journalPath } = await runPlan(plan, options(modelFor(plan), join(folder, 'model')));
@@ -48,6 +48,8 @@ it('a commit that nobody heard of before the power went is one all the same', as
   const playbook = join(folder, 'mark.yaml');
   const reportPath = join(folder, 'report.json');
   writeFileSync(playbook, PLAYBOOK);
+  const booted = await runMvctl('emulated', ['apply', playbook, ...where]);
+  expect(booted.exitCode, booted.printed).toBe(0);
   const crash = { crash: 'before', record: await commitRecord() } as const;
   const killed = await runMvctl('emulated', ['apply', playbook, ...where], { crash });
   expect(killed.signal, killed.printed).toBe('SIGKILL');

@@ -33,10 +33,12 @@ function run(line: string, until?: RegExp): Promise<Ran> {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let printed = '';
+  let isInterrupted = false;
   for (const stream of [child.stdout!, child.stderr!]) {
     stream.on('data', (chunk) => {
       printed += chunk;
-      if (until?.test(printed)) child.kill('SIGINT');
+      if (isInterrupted || !until?.test(printed)) return;
+      isInterrupted = child.kill('SIGINT');
     });
   }
   return new Promise((resolve) => child.once('close', (exitCode) => resolve({ exitCode, printed })));
