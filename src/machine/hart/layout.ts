@@ -114,7 +114,8 @@ export const SINK_REGISTER = 32;
 
 // ------------------------------------------------------------------------------------------------------------ TLBs
 
-export const TLB_ENTRIES = 1024;
+/** Of a bank. With 1024 three fifths of the fills of a boot put out a valid entry of another page. */
+export const TLB_ENTRIES = 4096;
 
 /** A bank per class of access, so that SUM toggles and system calls flush nothing. */
 export const TLB_CLASS = { user: 0, supervisor: 1, supervisorUserMemory: 2, machine: 3 } as const;

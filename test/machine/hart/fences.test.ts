@@ -1,5 +1,6 @@
 /** Translations that are kept, and what makes the hart forget them. Source: [Priv] "Supervisor Memory-Management Fence Instruction". */
 import { describe, expect, test } from 'vitest';
+import { TLB_ENTRIES } from '../../../src/machine/hart/layout.ts';
 import { type BareHart, bareHart, RAM } from './bare-hart.ts';
 
 const PAGE = 0x1000;
@@ -143,7 +144,7 @@ describe('sfence.vma', () => {
   test.each([
     ['of the lower half', HERE, THERE],
     ['of the upper half', KERNEL, KERNEL + 0x5000n],
-    ['that share their place in the TLB with others', HERE, HERE + 0x40_0000n],
+    ['that share their place in the TLB with others', HERE, HERE + BigInt(TLB_ENTRIES * PAGE)],
   ])('with an address is for its page in all address spaces: addresses %s', (_, here, there) => {
     const { node, loads } = remapped(here, there);
     node.fence({ address: here + 0x123n });
