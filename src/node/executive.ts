@@ -2,7 +2,8 @@
  * Runs the machine for those who wait for something to happen on it.
  *
  * Invariants:
- * 1. With the virtual clock the machine advances only while somebody waits (`drive`) and nobody holds it.
+ * 1. With the virtual clock the machine advances only while somebody waits (`drive`) and nobody holds it; with the real
+ *    one from the first wait, which is the one for power-on, until the node is off.
  * 2. Whatever settles a wait pauses the machine at that instant, and what was waiting runs before the machine goes on:
  *    the order of events is the machine's own, however slow or fast the process around it is.
  */
@@ -102,11 +103,6 @@ export class Executive {
   /** realtime: something came from outside (a key press, a frame); do not sleep on. */
   kick(): void {
     this.#kick?.();
-  }
-
-  /** realtime: the node runs whether or not anybody waits. */
-  start(): void {
-    void this.#pump();
   }
 
   close(): void {

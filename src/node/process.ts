@@ -49,7 +49,6 @@ async function main(path: string): Promise<void> {
       onActivity: () => executive.kick(),
     });
     node.forwardedPort = forwarder.port;
-    executive.start();
   }
   writeSync(1, `${READY_LINE}\n`);
   logDeath(state);
