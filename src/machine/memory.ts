@@ -149,6 +149,11 @@ export class GuestMemory implements PhysicalMemory {
     return records;
   }
 
+  /** Records of the page at a physical address in RAM; 0 when it has none. */
+  knownRecords(address: number): number {
+    return this.#pageRecords[(address - this.base) >>> PAGE_SHIFT] ?? 0;
+  }
+
   /** Address of the records that a record belongs to. */
   recordsContaining(record: number): number {
     const index = Math.floor((record - this.#poolOffset) / PAGE_RECORDS_BYTES);

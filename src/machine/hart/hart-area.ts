@@ -50,12 +50,14 @@ export class HartArea {
     this.#words[at + 1] = Math.floor(value / TWO_POW_32) | 0;
   }
 
-  /** Records of the page that pc lies in, or of one at a distance from it, as the TLB has it; 0 when it does not. */
-  recordsAtPc(distance = 0): number {
-    const page = BigInt.asUintN(
-      64,
-      ((this.double('pc') >> BigInt(PAGE_SHIFT)) << BigInt(PAGE_SHIFT)) + BigInt(distance),
-    );
+  /** Virtual address of the page that pc lies in. */
+  pageOfPc(): bigint {
+    return (this.double('pc') >> BigInt(PAGE_SHIFT)) << BigInt(PAGE_SHIFT);
+  }
+
+  /** Records of the page that pc lies in, as the TLB has it; 0 when it does not. */
+  recordsAtPc(): number {
+    const page = this.pageOfPc();
     const index = Number(page >> BigInt(PAGE_SHIFT)) & (TLB_ENTRIES - 1);
     const entry = this.word('fetchBank') + (index << FETCH_ENTRY_SHIFT);
     const isHere = this.memory.getBigUint64(entry + FETCH_ENTRY.tag, true) === page;

@@ -15,6 +15,7 @@ import type { HartImports, HartModule } from './hart-imports.ts';
 import { generateInterpreter } from './interpreter.ts';
 import { ENTRY, PAGE_BYTES } from './layout.ts';
 import { MSTATUS } from './mstatus.ts';
+import { peekPage } from './page-peek.ts';
 import { executeSystem } from './system-instructions.ts';
 import { CAUSE } from './trap-cause.ts';
 
@@ -169,8 +170,15 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
     const records = this.#area.recordsAtPc();
     if (records !== 0) {
       const offset = this.#area.word('pc') & (PAGE_BYTES - 1);
-      hotPages.sample(records, offset, (distance) => this.#area.recordsAtPc(distance));
+      hotPages.sample(records, offset, (distance) => this.#recordsNear(distance));
     }
+  }
+
+  /** Records of the page at a distance from that of pc, 0 when they are not known. */
+  #recordsNear(distance: number): number {
+    const page = BigInt.asUintN(64, this.#area.pageOfPc() + BigInt(distance));
+    const physical = peekPage(this.#area, this.#memory, page);
+    return physical === undefined ? 0 : this.#memory.knownRecords(physical);
   }
 
   /** Runs generated code for at most `budget` instructions and returns how many retired. */

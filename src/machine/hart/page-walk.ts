@@ -39,13 +39,13 @@ import { CAUSE } from './trap-cause.ts';
 /** Access types of the walk: also the bit number of the permission. */
 export const ACCESS = { load: 0, store: 1, fetch: 2 } as const;
 
-const PTE = { V: 1, R: 2, W: 4, X: 8, U: 16, G: 32, A: 64, D: 128 } as const;
-const PTE_PPN_SHIFT = 10;
-const PTE_PPN_MASK = (1n << 44n) - 1n;
+export const PTE = { V: 1, R: 2, W: 4, X: 8, U: 16, G: 32, A: 64, D: 128 } as const;
+export const PTE_PPN_SHIFT = 10;
+export const PTE_PPN_MASK = (1n << 44n) - 1n;
 /** N, PBMT and reserved bits: none of their extensions is here, so they must be zero. */
 const PTE_RESERVED = 0xffc0_0000_0000_0000n;
-const SV39_LEVELS = 3;
-const VPN_BITS = 9;
+export const SV39_LEVELS = 3;
+export const VPN_BITS = 9;
 const PAGE_MASK = -PAGE_BYTES;
 
 /** (physical address of a page, class) → PERMISSION bits; -1 when a PMP boundary lies inside the page. */
