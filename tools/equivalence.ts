@@ -2,10 +2,11 @@
  * Interpreter against translator on random programs: registers, CSRs, memory, retired instructions, traps, accesses of
  * devices, after every turn of every scenario (test/machine/equivalence).
  *
- *   node tools/equivalence.ts [--blocks 1000000] [--seed 1] [--first off] [--second all]
+ *   node tools/equivalence.ts [--blocks 1000000] [--seed 1] [--first off] [--second all] [--passes 1]
  *
  * Ends when so many blocks were generated, by us or by the translator (which makes most of them several times: code is
- * patched, and entered in the middle). Prints the smallest failing program it can make; exit code 1 then.
+ * patched, and entered in the middle). With two passes everything is run twice, and known the second
+ * time. Prints the smallest failing program it can make; exit code 1 then.
  */
 import { parseArgs } from 'node:util';
 import type { Translate } from '../src/machine/index.ts';
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     first: { type: 'string', default: 'off' },
     second: { type: 'string', default: 'all' },
+    passes: { type: 'string', default: '1' },
   },
 });
 const modes = [values.first as Translate, values.second as Translate] as const;
@@ -33,6 +35,7 @@ const { failure, ...done } = runCampaign({
   blocks: Number(values.blocks),
   modes,
   sizes: SIZES,
+  passes: Number(values.passes),
   onProgress: ({ blocks, blocksTranslated, scenarios, turns, instructions }) => {
     if (scenarios % PROGRESS_SCENARIOS === 0) {
       console.log(

@@ -8,6 +8,7 @@
  *    known, so that the same inputs at the same virtual times give the same machine, bit for bit.
  */
 import type { MemoryRegion, Side } from './board.ts';
+import type { KnownCode } from './translator/known-code.ts';
 
 // ---------------------------------------------------------------------------------------------------------- time
 
@@ -217,6 +218,8 @@ export interface MachineOptions {
   readonly random: (bytes: number) => Uint8Array;
   /** `hot` unless said otherwise. */
   readonly translate?: Translate | undefined;
+  /** What other machines learned of the code they ran; this one adds to it. Changes how fast it is, nothing else. */
+  readonly knownCode?: KnownCode | undefined;
 }
 
 export type RunStop =

@@ -8,7 +8,9 @@
  *    changed mie, mip, mideleg, mstatus, sstatus, stimecmp or privilege; a wire that changes inside a bus callback ends
  *    the slice after that instruction (`requestYield`).
  */
+
 import type { AccessBytes, MachineModeHart, PhysicalMemory, Snapshotted, Translate } from './door.ts';
+import type { KnownCode } from './translator/known-code.ts';
 
 /** MMIO as a hart sees it. `undefined` and `false`: nothing answers, the hart takes an access fault. */
 export interface HartBus {
@@ -41,6 +43,8 @@ export interface HartOptions {
   readonly machineModeEntries: ReadonlySet<number>;
   /** `hot` unless said otherwise. */
   readonly translate?: Translate | undefined;
+  /** As in MachineOptions; the first hart of a memory says for all. */
+  readonly knownCode?: KnownCode | undefined;
 }
 
 export interface Hart extends Snapshotted {

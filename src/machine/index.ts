@@ -4,3 +4,4 @@ export { uartPath } from './device-tree/board-tree.ts';
 export { flattenDeviceTree } from './device-tree/fdt-writer.ts';
 export * from './door.ts';
 export { createMachine } from './machine.ts';
+export { KnownCode } from './translator/known-code.ts';

@@ -78,6 +78,7 @@ class BoardMachine implements Machine {
         waitedNs: () => this.#runner.waitedNs(hartId),
         machineModeEntries: this.#entries,
         translate: options.translate,
+        knownCode: options.knownCode,
       }),
     );
     for (const hart of this.#harts) this.#runner.addHart(hart, this.#machineModeHart(hart));

@@ -2,6 +2,7 @@ import { FIRMWARE_ENTRY, Firmware } from '../../src/firmware/index.ts';
 import {
   type BlockStore,
   createMachine,
+  type KnownCode,
   type Machine,
   type MachineOptions,
   MIB,
@@ -18,6 +19,7 @@ export interface BareNodeOptions {
   readonly bootSide?: Side;
   readonly bankMib?: number;
   readonly translate?: Translate | undefined;
+  readonly knownCode?: KnownCode | undefined;
   readonly harts?: MachineOptions['harts'];
   readonly onConsole?: (bytes: Uint8Array) => void;
 }
@@ -38,7 +40,8 @@ export class BareNode {
   /** All that the side's UART sent. */
   console = '';
 
-  constructor({ systemDisk, bootSide = 'A', bankMib = 256, harts = 1, translate, onConsole }: BareNodeOptions) {
+  constructor(options: BareNodeOptions) {
+    const { systemDisk, bootSide = 'A', bankMib = 256, harts = 1, translate, knownCode, onConsole } = options;
     this.side = bootSide;
     const bankBytes = bankMib * MIB;
     this.machine = createMachine({
@@ -47,6 +50,7 @@ export class BareNode {
       clock: { kind: 'virtual' },
       random: countingBytes(),
       translate,
+      knownCode,
     });
     this.firmware = new Firmware({ bankBytes, harts, rom: this.machine, bootSide });
     this.machine.attach(this.firmware);

@@ -60,7 +60,7 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
     const base = this.#memory.addHart(this.hartId, ownOp('pageEnd'), this);
     this.#area = new HartArea(this.#memory.wasm.buffer, base);
     this.#control = new HartControl(this.hartId, this.#area, this);
-    this.#translator = translatorOf(this.#memory, options.translate ?? 'hot');
+    this.#translator = translatorOf(this.#memory, options.translate ?? 'hot', options.knownCode);
     this.#module = this.#instantiate(base);
     const isHot = (options.translate ?? 'hot') === 'hot';
     if (isHot && this.#translator !== undefined) this.#hotPages = new HotPages(this.#translator, this.#area.memory);

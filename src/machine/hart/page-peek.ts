@@ -12,7 +12,8 @@ const VPN_MASK = (1n << BigInt(VPN_BITS)) - 1n;
 
 /** Physical address of the page at a virtual page address; undefined when it is mapped to no RAM, or not at all. */
 export function peekPage(area: HartArea, memory: GuestMemory, page: bigint): number | undefined {
-  const isBare = area.word('sv39') === 0 || area.word('fetchBank') === area.word('tlbContext') + fetchBankOffset(TLB_CLASS.machine);
+  const isBare =
+    area.word('sv39') === 0 || area.word('fetchBank') === area.word('tlbContext') + fetchBankOffset(TLB_CLASS.machine);
   const physical = isBare ? Number(page) : walk(area, memory, page);
   return physical !== undefined && memory.contains(physical, 1) ? physical : undefined;
 }

@@ -3,33 +3,48 @@
  * instructions, so that the same run translates the same pages at the same points.
  */
 import { PAGE_BYTES, RECORD } from '../hart/layout.ts';
-import type { Translator } from './translator.ts';
+import type { PageFinder, Translator } from './translator.ts';
 
 /** Instructions between two looks. */
 export const SAMPLE_INSTRUCTIONS = 0x8000;
-/** Looks that find a page until it is translated. Each translation of a page makes the next one rarer. */
-const SAMPLES_UNTIL_TRANSLATED = 24;
-const SAMPLES_GROWTH = 2;
-const SAMPLES_UNTIL_TRANSLATED_MAX = 1024;
+/**
+ * Looks that find a page where no region has code until it is translated. Each translation of a page makes the next one
+ * rarer; that is forgiven with time, and when the page gets other contents.
+ */
+const MISSES_UNTIL_TRANSLATED = 24;
+const MISSES_GROWTH = 2;
+const MISSES_UNTIL_TRANSLATED_MAX = 1024;
+const LOOKS_UNTIL_HALVED = 8192;
+/** Misses at which it is asked what the page holds, and whether that is known from another page or an earlier run. */
+const isAsked = (misses: number): boolean => misses <= 2 || misses % 4 === 0;
+/** From here on a known page is translated without the other pages it had, if they are missing. */
+const MISSES_UNTIL_ALONE = 4;
 /** Pages that are counted; forgotten together when there are more. */
 const PAGES_MAX = 0x1_0000;
 
 /** Looks that find a page until other regions may take its code in. */
-const SAMPLES_UNTIL_WARM = 3;
+const LOOKS_UNTIL_WARM = 3;
 
 interface PageHeat {
   /** All looks that found it. */
-  samples: number;
+  looks: number;
   /** Those that found code no region has, since the last translation. */
-  missed: number;
+  misses: number;
   threshold: number;
+  /** Looks at all pages when it was translated last. */
+  translatedAt: number;
+  /** What it held when it was asked last. */
+  content: number;
 }
+
+const COLD: PageHeat = { looks: 0, misses: 0, threshold: MISSES_UNTIL_TRANSLATED, translatedAt: 0, content: 0 };
 
 export class HotPages {
   readonly #translator: Translator;
   readonly #memory: DataView;
   /** By address of the page's records. */
   readonly #pages = new Map<number, PageHeat>();
+  #looks = 0;
 
   constructor(translator: Translator, memory: DataView) {
     this.#translator = translator;
@@ -40,25 +55,53 @@ export class HotPages {
    * The hart is about to execute the instruction at `offset` of the page with these records. `recordsAt` gives the
    * records of the page at a distance from it, 0 when they are not known.
    */
-  sample(records: number, offset: number, recordsAt: (distance: number) => number): void {
+  sample(records: number, offset: number, recordsAt: PageFinder): void {
     if (offset >= PAGE_BYTES) return;
+    this.#looks += 1;
+    const page = this.#heatOf(records);
+    page.looks += 1;
+    if (this.#translator.found(records, offset)) return;
+    page.misses += 1;
+    if (isAsked(page.misses)) {
+      this.#lookAtContent(records, page);
+      if (this.#translator.translateKnown(records, offset, recordsAt, page.misses >= MISSES_UNTIL_ALONE)) {
+        page.misses = 0;
+        return;
+      }
+    }
+    if (page.misses < this.#thresholdOf(page)) return;
+    page.misses = 0;
+    if (this.#memory.getUint8(records + offset * 4 + RECORD.op) === 0) return;
+    page.threshold = Math.min(this.#thresholdOf(page) * MISSES_GROWTH, MISSES_UNTIL_TRANSLATED_MAX);
+    page.translatedAt = this.#looks;
+    this.#translator.translatePage(records, (distance) => {
+      const found = recordsAt(distance);
+      return found !== 0 && this.#isWarm(found) ? found : 0;
+    });
+  }
+
+  #isWarm(records: number): boolean {
+    return (this.#pages.get(records)?.looks ?? 0) >= LOOKS_UNTIL_WARM || this.#translator.isKnown(records);
+  }
+
+  /** Records are used for one page after another, and a page for one program after another. */
+  #lookAtContent(records: number, page: PageHeat): void {
+    const content = this.#translator.contentOf(records);
+    if (content !== page.content) Object.assign(page, { ...COLD, looks: 1, misses: 1, content });
+  }
+
+  #heatOf(records: number): PageHeat {
     let page = this.#pages.get(records);
     if (page === undefined) {
       if (this.#pages.size === PAGES_MAX) this.#pages.clear();
-      page = { samples: 0, missed: 0, threshold: SAMPLES_UNTIL_TRANSLATED };
+      page = { ...COLD };
       this.#pages.set(records, page);
     }
-    page.samples += 1;
-    if (this.#translator.covers(records, offset)) return;
-    page.missed += 1;
-    if (page.missed < page.threshold) return;
-    page.missed = 0;
-    page.threshold = Math.min(page.threshold * SAMPLES_GROWTH, SAMPLES_UNTIL_TRANSLATED_MAX);
-    if (this.#memory.getUint8(records + offset * 4 + RECORD.op) === 0) return;
-    this.#translator.translatePage(records, (distance) => {
-      const found = recordsAt(distance);
-      const samples = this.#pages.get(found)?.samples ?? 0;
-      return samples < SAMPLES_UNTIL_WARM ? 0 : found;
-    });
+    return page;
+  }
+
+  #thresholdOf({ threshold, translatedAt }: PageHeat): number {
+    const halvings = Math.floor((this.#looks - translatedAt) / LOOKS_UNTIL_HALVED);
+    return Math.max(MISSES_UNTIL_TRANSLATED, threshold / 2 ** halvings);
   }
 }

@@ -90,14 +90,22 @@ function registerSlots(row: InstructionRow, kind: RegisterKind): readonly Slot[]
 /** Node of a block: the dispatcher is node 0. */
 const nodeOf = (blockIndex: number): number => blockIndex + 1;
 
-/** Region `index` of the table. Memory has at least `memoryPages` pages of 64 KiB. */
-export function generateRegion(code: RegionCode, index: number, memoryPages: number): Uint8Array<ArrayBuffer> {
-  const module = new ModuleBuilder({ pagesMin: memoryPages });
+/** Name of the constant with the address of the records of a region's page. */
+export const recordsImport = (page: number): string => `records${page}`;
+
+/**
+ * The module of a region. It holds nothing of the place its code lies at, so that one module serves wherever the same
+ * code is found: constants `hart` (address of the area), `region` (as it stands in entry words), `recordsN` of each page.
+ */
+export function generateRegion(code: RegionCode): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder({ pagesMin: 1 });
   const hart = module.importGlobal('hart', 'i32');
+  const region = module.importGlobal('region', 'i32');
+  const records = code.pages.map((_, page) => module.importGlobal(recordsImport(page), 'i32'));
   const refill = module.importFunction('refill', ['i64', 'i32', 'i32'], 'i32');
   const refillRange = module.importFunction('refillRange', ['i64', 'i32', 'i32', 'i32', 'i32', 'i32'], 'i32');
   const f = module.function(REGION_PARAMETERS, 'i32', REGION_EXPORT);
-  new RegionWriter(code, index, f, hart, { refill, refillRange }).write();
+  new RegionWriter(code, f, { hart, region, records }, { refill, refillRange }).write();
   return module.build();
 }
 
@@ -111,14 +119,20 @@ function stateOf(area: Expr<'i32'>): StateAccess {
   };
 }
 
+/** What differs from one instance to the other. */
+interface RegionConstants {
+  readonly hart: Expr<'i32'>;
+  readonly region: Expr<'i32'>;
+  readonly records: readonly Expr<'i32'>[];
+}
+
 class RegionWriter {
   readonly #code: RegionCode;
-  readonly #index: number;
+  readonly #constants: RegionConstants;
   readonly #f: ModuleFunction<'i32'>;
   readonly #frame: RegionFrame;
   readonly #state: StateAccess;
   readonly #area: Local<'i32'>;
-  readonly #hartGlobal: Expr<'i32'>;
   readonly #label: Local<'i32'>;
   readonly #base: Local<'i64'>;
   readonly #budget: Local<'i32'>;
@@ -140,15 +154,13 @@ class RegionWriter {
 
   constructor(
     code: RegionCode,
-    index: number,
     f: ModuleFunction<'i32'>,
-    hart: Expr<'i32'>,
+    constants: RegionConstants,
     imports: Pick<RegionFrame, 'refill' | 'refillRange'>,
   ) {
     this.#code = code;
-    this.#index = index;
+    this.#constants = constants;
     this.#f = f;
-    this.#hartGlobal = hart;
     this.#label = f.parameter(0, 'i32');
     this.#base = f.parameter(1, 'i64');
     this.#budget = f.parameter(2, 'i32');
@@ -201,7 +213,7 @@ class RegionWriter {
     const area = this.#area.get;
     const tree = this.#tree(DISPATCHER);
     this.#f.define(
-      this.#area.set(this.#hartGlobal),
+      this.#area.set(this.#constants.hart),
       this.#dataBank.set(state.load32('dataBank')),
       ...x.used.map((r) => register(r).set(i64.load(area, atX(r)))),
       ...f.used.map((r) => float(r).set(f64.load(area, atF(r)))),
@@ -272,7 +284,7 @@ class RegionWriter {
         ),
         i32.const((ENTRY.regionsMax - 1) << ENTRY.regionShift),
       ),
-      i32.const(this.#index << ENTRY.regionShift),
+      this.#constants.region,
     );
     return seq(
       entry.set(this.#fetchEntry(target)),
@@ -366,13 +378,13 @@ class RegionWriter {
     const { pages, blocks } = this.#code;
     const distance = pages[blocks[to]!.page]!.base - pages[page]!.base;
     return seq(
-      distance === 0 ? nothing : this.#changePage(distance, pages[blocks[to]!.page]!.records, leave),
+      distance === 0 ? nothing : this.#changePage(distance, this.#constants.records[blocks[to]!.page]!, leave),
       this.#goTo(from, node),
     );
   }
 
   /** To another page of the region, if it still is mapped where it was. */
-  #changePage(distance: number, records: number, leave: Stmt): Stmt {
+  #changePage(distance: number, records: Expr<'i32'>, leave: Stmt): Stmt {
     const entry = this.#frame.scratch('i32', 0);
     const base = i64.add(this.#base.get, i64.const(distance));
     return seq(
@@ -380,7 +392,7 @@ class RegionWriter {
       when(
         i32.or(
           i64.ne(i64.load(entry.get, FETCH_ENTRY.tag), base),
-          i32.ne(i32.load(entry.get, FETCH_ENTRY.records), i32.const(records)),
+          i32.ne(i32.load(entry.get, FETCH_ENTRY.records), records),
         ),
         leave,
         undefined,

@@ -10,18 +10,19 @@ import { ownOp } from '../hart/handlers.ts';
 import { ENTRY, PAGE_BYTES, PAGE_FOOTER, RECORD } from '../hart/layout.ts';
 import type { GuestMemory, TranslationListener } from '../memory.ts';
 import { type CodePage, type CodeSource, type RegionCode, RegionScan } from './basic-blocks.ts';
-import { generateRegion, REGION_EXPORT } from './region-module.ts';
+import { contentOfPage, keyOf } from './code-content.ts';
+import { INSTRUCTION_SET_BYTES, type InstructionSet, KnownCode, type Recipe } from './known-code.ts';
+import { generateRegion, REGION_EXPORT, recordsImport } from './region-module.ts';
 
 const INSTRUCTIONS_PER_PAGE_MAX = 1200;
 /** Code of other pages that a region takes in. */
 const INSTRUCTIONS_ELSEWHERE_MAX = 300;
 /** Regions of code that was not executed yet. */
 const INSTRUCTIONS_AHEAD_MAX = 200;
-/** Bounds what all regions together take; the oldest go first. */
-const INSTRUCTIONS_MAX = 500_000;
+/** Bounds what all regions together take; those the harts were not found in for longest go first. */
+const INSTRUCTIONS_MAX = 1_000_000;
 
 const TRANSLATED = ownOp('translated');
-const WASM_PAGE_BYTES = 0x1_0000;
 
 /** What a hart brings along. */
 export interface TranslatedHart {
@@ -51,11 +52,16 @@ interface RegionPage {
   readonly page: number;
 }
 
+/** Finds the records of the page at a distance from another one; 0 when it has none. */
+export type PageFinder = (distance: number) => number;
+
 export class Translator implements TranslationListener {
   readonly #memory: GuestMemory;
+  readonly #known: KnownCode;
   readonly #view: DataView;
+  readonly #words: Int32Array;
   readonly #harts: TranslatedHart[] = [];
-  /** By index, in the order they were made. */
+  /** By index; the one a hart was found in last comes last. */
   readonly #regions = new Map<number, Region>();
   /** By address of a page's records: the regions with code of it, and which of their pages it is. */
   readonly #regionsOf = new Map<number, readonly RegionPage[]>();
@@ -65,9 +71,11 @@ export class Translator implements TranslationListener {
   #regionsMade = 0;
   #blocksMade = 0;
 
-  constructor(memory: GuestMemory) {
+  constructor(memory: GuestMemory, known: KnownCode) {
     this.#memory = memory;
+    this.#known = known;
     this.#view = new DataView(memory.wasm.buffer);
+    this.#words = new Int32Array(memory.wasm.buffer);
     memory.translations = this;
   }
 
@@ -81,13 +89,71 @@ export class Translator implements TranslationListener {
   }
 
   /**
-   * Makes a region of what was executed of a page, and of what that calls in other pages. `pageAt` gives the records of
-   * the page at a distance that may be taken in, 0 for none.
+   * Makes a region of what was executed of a page, or was known of it, and of what that calls in other pages. `pageAt`
+   * finds those that may be taken in.
    */
-  translatePage(records: number, pageAt: (distance: number) => number): void {
-    const source = {
-      ...this.#source(),
-      pageAt: (base: number): CodePage | undefined => {
+  translatePage(records: number, pageAt: PageFinder): void {
+    const before = this.#known.recipe(this.contentOf(records))?.[0].instructions;
+    const wasExecuted = (page: CodePage, offset: number): boolean => this.#hasRecord(page.records, offset);
+    const includes =
+      before === undefined
+        ? wasExecuted
+        : (page: CodePage, offset: number): boolean =>
+            wasExecuted(page, offset) || (page.records === records && contains(before, offset));
+    const code = this.#scanPage(records, includes, pageAt);
+    const [first, ...others] = code.pages.map((page) => ({
+      distance: page.base,
+      content: this.contentOf(page.records),
+      instructions: instructionSet((offset) => includes(page, offset)),
+    }));
+    if (first !== undefined) this.#known.keepRecipe([first, ...others]);
+    this.#replace(records, code);
+  }
+
+  /** Whether something is known of the code of a page. */
+  isKnown(records: number): boolean {
+    return this.#known.recipe(this.contentOf(records)) !== undefined;
+  }
+
+  /**
+   * Makes the region that the same code had before, if it had one with the instruction at `offset`. When one of its other
+   * pages is missing, nothing is done unless `alone`.
+   */
+  translateKnown(records: number, offset: number, pageAt: PageFinder, alone: boolean): boolean {
+    const recipe = this.#known.recipe(this.contentOf(records));
+    if (recipe === undefined || !contains(recipe[0].instructions, offset)) return false;
+    const found = this.#findPages(recipe, records, pageAt);
+    if (found.size < recipe.length && !alone) return false;
+    const sets = new Map([...found.values()].map((page) => [page.records, page.instructions] as const));
+    const code = this.#scanPage(
+      records,
+      (page, at) => contains(sets.get(page.records)!, at),
+      (distance) => found.get(distance)?.records ?? 0,
+    );
+    this.#replace(records, code);
+    return true;
+  }
+
+  /** Pages of a recipe that are where they were, by distance. */
+  #findPages(
+    recipe: Recipe,
+    records: number,
+    pageAt: PageFinder,
+  ): ReadonlyMap<number, { readonly records: number; readonly instructions: InstructionSet }> {
+    return new Map(
+      recipe.flatMap(({ distance, content, instructions }, i) => {
+        const at = i === 0 ? records : pageAt(distance);
+        if (at === 0 || (i > 0 && this.contentOf(at) !== content)) return [];
+        return [[distance, { records: at, instructions }] as const];
+      }),
+    );
+  }
+
+  #scanPage(records: number, includes: CodeSource['includes'], pageAt: PageFinder): RegionCode {
+    const source: CodeSource = {
+      halfword: (linear) => this.#view.getUint16(linear, true),
+      includes,
+      pageAt: (base) => {
         const found = pageAt(base);
         return found === 0 ? undefined : { ...this.#pageOf(found), base };
       },
@@ -95,8 +161,21 @@ export class Translator implements TranslationListener {
     const scan = new RegionScan(source, INSTRUCTIONS_PER_PAGE_MAX);
     scan.addWholePage(scan.addPage(this.#pageOf(records)));
     scan.addElsewhere(INSTRUCTIONS_ELSEWHERE_MAX);
+    return scan.finish();
+  }
+
+  #replace(records: number, code: RegionCode): void {
     this.#dropRegionsAt(records);
-    this.#add(scan.finish());
+    this.#add(code);
+  }
+
+  #hasRecord(records: number, offset: number): boolean {
+    return this.#view.getUint8(records + offset * 4) !== 0;
+  }
+
+  /** Tells what a page holds from what another one does. */
+  contentOf(records: number): number {
+    return contentOfPage(this.#words, this.#memory.pageOfRecords(records));
   }
 
   /** Makes a region of what can be reached in a page from a record, whether it was executed or not. */
@@ -104,17 +183,14 @@ export class Translator implements TranslationListener {
     const records = this.#memory.recordsContaining(record);
     const offset = (record - records) / 4;
     if (offset >= PAGE_BYTES) return;
-    const scan = new RegionScan({ ...this.#source(), includes: () => true }, INSTRUCTIONS_AHEAD_MAX);
-    scan.addRoot(scan.addPage(this.#pageOf(records)), offset, true);
-    this.#add(scan.finish());
-  }
-
-  #source(): CodeSource {
-    return {
+    const source: CodeSource = {
       halfword: (linear) => this.#view.getUint16(linear, true),
-      includes: (page, offset) => this.#view.getUint8(page.records + offset * 4) !== 0,
+      includes: () => true,
       pageAt: () => undefined,
     };
+    const scan = new RegionScan(source, INSTRUCTIONS_AHEAD_MAX);
+    scan.addRoot(scan.addPage(this.#pageOf(records)), offset, true);
+    this.#add(scan.finish());
   }
 
   #pageOf(records: number): CodePage {
@@ -127,10 +203,12 @@ export class Translator implements TranslationListener {
     this.#regionsMade += 1;
     this.#blocksMade += code.blocks.length;
     const index = this.#takeIndex();
-    const memoryPages = this.#memory.wasm.buffer.byteLength / WASM_PAGE_BYTES;
-    const module = new WebAssembly.Module(generateRegion(code, index, memoryPages));
+    const module = this.#known.module(keyOf(code), () => generateRegion(code));
+    const constants: Record<string, WebAssembly.Global> = { region: constant(index << ENTRY.regionShift) };
+    for (const [page, { records }] of code.pages.entries()) constants[recordsImport(page)] = constant(records);
     for (const hart of this.#harts) {
-      const env = { memory: this.#memory.wasm, hart: hart.area, refill: hart.refill, refillRange: hart.refillRange };
+      const { area, refill, refillRange } = hart;
+      const env = { memory: this.#memory.wasm, hart: area, refill, refillRange, ...constants };
       hart.regions.set(index, new WebAssembly.Instance(module, { env }).exports[REGION_EXPORT]);
     }
     const entries = code.entries.flatMap((block, i) => this.#enterAt(code, block, index, i));
@@ -150,10 +228,15 @@ export class Translator implements TranslationListener {
     }
   }
 
-  /** Whether a region has code for the instruction at `offset` of a page. */
-  covers(records: number, offset: number): boolean {
-    const regions = this.#regionsOf.get(records);
-    return regions?.some(({ region, page }) => page === 0 && region.covered[offset >> 1] === 1) ?? false;
+  /** A hart is at `offset` of a page: whether a region has code for the instruction there. */
+  found(records: number, offset: number): boolean {
+    for (const { region, page } of this.#regionsOf.get(records) ?? []) {
+      if (page !== 0 || region.covered[offset >> 1] !== 1) continue;
+      this.#regions.delete(region.index);
+      this.#regions.set(region.index, region);
+      return true;
+    }
+    return false;
   }
 
   #enterAt(code: RegionCode, block: number, index: number, entry: number): Region['entries'] {
@@ -219,6 +302,18 @@ export class Translator implements TranslationListener {
   }
 }
 
+const constant = (value: number): WebAssembly.Global => new WebAssembly.Global({ value: 'i32', mutable: false }, value);
+
+const contains = (set: InstructionSet, offset: number): boolean =>
+  ((set[offset >> 4] ?? 0) & (1 << ((offset >> 1) & 7))) !== 0;
+
+function instructionSet(includes: (offset: number) => boolean): InstructionSet {
+  const set = new Uint8Array(INSTRUCTION_SET_BYTES);
+  for (let offset = 0; offset < PAGE_BYTES; offset += 2)
+    if (includes(offset)) set[offset >> 4]! |= 1 << ((offset >> 1) & 7);
+  return set;
+}
+
 function coveredBy({ blocks }: RegionCode): Uint8Array {
   const covered = new Uint8Array(PAGE_BYTES / 2);
   for (const { page, instructions } of blocks) {
@@ -229,12 +324,12 @@ function coveredBy({ blocks }: RegionCode): Uint8Array {
 
 const translators = new WeakMap<GuestMemory, Translator>();
 
-/** The translator of a memory; undefined when nothing is to be translated. */
-export function translatorOf(memory: GuestMemory, translate: Translate): Translator | undefined {
+/** The translator of a memory; undefined when nothing is to be translated. `known` counts when it is asked for first. */
+export function translatorOf(memory: GuestMemory, translate: Translate, known?: KnownCode): Translator | undefined {
   if (translate === 'off') return undefined;
   let translator = translators.get(memory);
   if (translator === undefined) {
-    translator = new Translator(memory);
+    translator = new Translator(memory, known ?? new KnownCode());
     translators.set(memory, translator);
   }
   return translator;

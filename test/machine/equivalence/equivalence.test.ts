@@ -12,10 +12,10 @@ const SAMPLE_SIZES = SIZES.map((size) => ({ ...size, codePages: Math.ceil(size.c
 
 describe('random programs run the same', () => {
   test.each([
-    ['all that is executed is translated', 'all'],
-    ['hot code is translated', 'hot'],
-  ] as const)('interpreted and where %s', (_title, translate) => {
-    const options = { modes: ['off', translate] as const, sizes: SAMPLE_SIZES };
+    ['all that is executed is translated', 'all', 1],
+    ['hot code is translated, first unknown, then known', 'hot', 2],
+  ] as const)('interpreted and where %s', (_title, translate, passes) => {
+    const options = { modes: ['off', translate] as const, sizes: SAMPLE_SIZES, passes };
     const { failure } = runCampaign({ ...options, firstSeed: 1, blocks: BLOCKS });
     expect(failure === undefined ? '' : explain(failure, options)).toBe('');
   });

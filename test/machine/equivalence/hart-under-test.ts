@@ -3,6 +3,7 @@ import type { AccessBytes, Translate } from '../../../src/machine/door.ts';
 import { createHart } from '../../../src/machine/hart/hart.ts';
 import type { Hart, HartBus, HartLine, HartStop } from '../../../src/machine/hart-contract.ts';
 import { createPhysicalMemory, type GuestMemory } from '../../../src/machine/memory.ts';
+import type { KnownCode } from '../../../src/machine/translator/known-code.ts';
 import { csrNumber } from '../differential/csr-number.ts';
 import { randomSource } from '../differential/random-source.ts';
 import { DEVICE_PAGE, type Mapping, PAGE_BYTES, RAM, satpOf, virtualAddress } from './guest-layout.ts';
@@ -32,7 +33,7 @@ export class HartUnderTest {
   deviceDigest = 0n;
   #mapping: Mapping | undefined;
 
-  constructor(translate: Translate) {
+  constructor(translate: Translate, knownCode?: KnownCode) {
     this.memory = createPhysicalMemory(RAM.base, RAM.bytes);
     const hart: { now?: Hart } = {};
     const note = (...values: readonly bigint[]): bigint => {
@@ -63,6 +64,7 @@ export class HartUnderTest {
       time: () => BigInt(Math.floor((hart.now?.retired ?? 0) / 2 ** TICK_SHIFT)),
       machineModeEntries: new Set([HANDLER]),
       translate,
+      knownCode,
     });
     hart.now = this.hart;
   }
