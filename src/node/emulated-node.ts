@@ -9,6 +9,7 @@ import type { FailureCode, GuestName, Json, ServiceSpec } from '../engine/port.t
 import { FIRMWARE_ENTRY, Firmware } from '../firmware/index.ts';
 import {
   createMachine,
+  type KnownCode,
   type Machine,
   type MachineClock,
   MIB,
@@ -61,6 +62,7 @@ export interface EmulatedNodeOptions {
   readonly state: StateDirectory;
   readonly clock: MachineClock;
   readonly translate?: Translate | undefined;
+  readonly knownCode?: KnownCode | undefined;
   /** Bytes of a side's UART as the guest sends them. */
   readonly onConsole: (side: Side, bytes: Uint8Array) => void;
 }
@@ -97,12 +99,13 @@ export class EmulatedNode {
   /** How to take a network card off the switch. */
   readonly #cables = new Map<Slot, () => void>();
 
-  constructor({ config, state, clock, translate, onConsole }: EmulatedNodeOptions) {
+  constructor({ config, state, clock, translate, knownCode, onConsole }: EmulatedNodeOptions) {
     this.#config = config;
     this.#state = state;
     const bankBytes = config.bankMib * MIB;
     const { harts } = config;
-    this.machine = createMachine({ harts, bankBytes, clock, random: seededRandom(config.seed), translate });
+    const random = seededRandom(config.seed);
+    this.machine = createMachine({ harts, bankBytes, clock, random, translate, knownCode });
     this.executive = new Executive(this.machine);
     this.monitor = new MonitorClient(this.machine, this.executive);
     this.disks = new Disks(state.disks, config.disks);

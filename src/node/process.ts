@@ -3,10 +3,12 @@
  * until it is told to shut down. Ending it in any other way is a loss of power.
  */
 import { appendFileSync, writeSync } from 'node:fs';
-import type { Translate } from '../machine/index.ts';
+import { defaultCacheDir } from '../images/index.ts';
+import type { KnownCode, Translate } from '../machine/index.ts';
 import { Forwarder } from '../network/index.ts';
 import { EmulatedNode } from './emulated-node.ts';
 import { NETWORK } from './guest.ts';
+import { KnownCodeFile } from './known-code-file.ts';
 import { readNodeConfig, writeNodeConfig } from './node-config.ts';
 import { LocalNode } from './node-port.ts';
 import { serveNode } from './server.ts';
@@ -23,10 +25,12 @@ async function main(path: string): Promise<void> {
   const config = { ...stored, powerOns: stored.powerOns + 1 };
   writeNodeConfig(state.config, config);
 
+  const translate = translateSetting(process.env['MVCTL_TRANSLATE']);
   const node = new EmulatedNode({
     config,
     state,
-    translate: translateSetting(process.env['MVCTL_TRANSLATE']),
+    translate,
+    knownCode: translate === 'off' ? undefined : keepKnownCode(),
     clock: config.clock === 'virtual' ? { kind: 'virtual' } : { kind: 'realtime', nowNs: wallClockNs() },
     onConsole: (side, bytes) => {
       appendFileSync(state.console(side), bytes);
@@ -52,6 +56,17 @@ async function main(path: string): Promise<void> {
   }
   writeSync(1, `${READY_LINE}\n`);
   logDeath(state);
+}
+
+const KNOWN_CODE_SAVED_EVERY_MS = 60_000;
+
+/** What is known of code, kept in the cache unless MVCTL_KNOWN_CODE says `off`. */
+function keepKnownCode(): KnownCode | undefined {
+  if (process.env['MVCTL_KNOWN_CODE'] === 'off') return undefined;
+  const file = new KnownCodeFile(defaultCacheDir());
+  setInterval(() => file.save(), KNOWN_CODE_SAVED_EVERY_MS).unref();
+  process.on('exit', () => file.save());
+  return file.known;
 }
 
 const TRANSLATE: readonly Translate[] = ['hot', 'all', 'off'];
