@@ -23,6 +23,16 @@ function mvctl(...args: readonly string[]): { readonly status: number | null; re
   return { status, said: stdout + stderr };
 }
 
+/** Of the clients of `service.load`: short and kept requests together, downloads. */
+function othersFailed({ service }: Report): string {
+  const load = service?.load;
+  if (!load) return '–';
+  const { short, keepAlive, download } = load;
+  const failed = (short?.failed ?? 0) + (keepAlive?.failed ?? 0);
+  const requests = (short?.requests ?? 0) + (keepAlive?.requests ?? 0);
+  return `${failed} of ${requests}, ${download?.failed ?? 0} of ${download?.requests ?? 0} downloads`;
+}
+
 function demand(what: string, expected: number, ...args: readonly string[]): void {
   const { status, said } = mvctl(...args);
   if (status !== expected) throw new Error(`${what}: expected exit code ${expected}, found ${status}\n${said}`);
@@ -53,10 +63,13 @@ const shipped = readdirSync(join(ROOT, 'playbooks'))
   .map((file) => file.replace(/\.yaml$/, ''));
 const names = values.only?.split(',') ?? shipped;
 
-console.log('| playbook | outcome | node time | downtime | failed of requests | virtualize, devirtualize |');
-console.log('| --- | --- | --- | --- | --- | --- |');
+console.log(
+  '| playbook | outcome | node time | downtime | failed of requests | of other clients | virtualize, devirtualize |',
+);
+console.log('| --- | --- | --- | --- | --- | --- | --- |');
 for (const name of names) {
-  const { run, service, microvisor } = prove(name);
+  const report = prove(name);
+  const { run, service, microvisor } = report;
   const us = (value: number | null | undefined): string => (value == null ? '–' : `${value.toFixed(1)} µs`);
   const cells = [
     name,
@@ -64,6 +77,7 @@ for (const name of names) {
     formatMs(run.nodeMs),
     service ? `${service.downtimeMs} ms` : '–',
     service ? `${service.failed} of ${service.requests}` : '–',
+    othersFailed(report),
     microvisor ? `${us(microvisor.virtualizeUs)}, ${us(microvisor.devirtualizeUs)}` : '–',
   ];
   console.log(`| ${cells.join(' | ')} |`);
