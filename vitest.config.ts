@@ -3,7 +3,16 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/system/**'], testTimeout: 60_000 } },
+      {
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/system/**'],
+          testTimeout: 60_000,
+          // What fails fast goes first.
+          sequence: { groupOrder: 1 },
+        },
+      },
       {
         test: {
           name: 'system',
@@ -11,6 +20,7 @@ export default defineConfig({
           testTimeout: 3_600_000,
           hookTimeout: 3_600_000,
           fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -4,7 +4,7 @@
  *   node tools/seeds.ts [playbooks/online-os-upgrade.yaml] [--seeds 15] [--train 5] [--jobs 1] [--keep FOLDER]
  *
  * A seed moves the prober's phase, the clients of `service.load` and the node's entropy. Prints what clients of every kind saw, then
- * `mvctl simulate --backtest`: the first `--train` runs predict the others. `--keep` names a folder for the runs; those that are
+ * `mvctl simulate --backtest`: the first `--train` runs predict the others; and how often it is right when each run in turn is the first. `--keep` names a folder for the runs; those that are
  * there already are not done again. Exit code 1 where a run did not succeed or a client saw a failure.
  */
 import { spawn } from 'node:child_process';
@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { EXIT } from '../src/engine/exit-codes.ts';
 import type { Report } from '../src/engine/index.ts';
+import type { Backtest, Score } from '../src/engine/simulate/backtest.ts';
 import { formatMs } from '../src/engine/values/duration.ts';
 
 const MAIN = join(import.meta.dirname, '..', 'src/cli/main.ts');
@@ -68,6 +69,31 @@ function row({ seed, report }: Seeded): string {
   return `| ${[seed, formatMs(run.nodeMs), `${service?.downtimeMs ?? '–'} ms`, gap, ...failed].join(' | ')} |`;
 }
 
+/** The first of the folders predict the others. */
+function backtestOf([first = '', ...others]: readonly string[], output: 'pretty' | 'json'): readonly string[] {
+  const history = others.length > 0 ? ['--history', ...others] : [];
+  const { train } = values;
+  return ['simulate', playbook, '--backtest', '--train', train, '--output', output, '--state-dir', first, ...history];
+}
+
+/** One choice of the runs that predict says little about a predictor; here each run in turn is the first of them. */
+async function everyBacktest(folders: readonly string[]): Promise<string> {
+  const scores: Score[] = [];
+  for (const index of folders.keys()) {
+    const turned = [...folders.slice(index), ...folders.slice(0, index)];
+    scores.push(...(JSON.parse((await mvctl(backtestOf(turned, 'json'))).said) as Backtest).scores);
+  }
+  const share = (which: (score: Score) => boolean): string => {
+    const chosen = scores.filter((score) => which(score) && !score.isConstant);
+    const inBand = chosen.reduce((sum, score) => sum + score.inBand, 0);
+    const of = chosen.reduce((sum, score) => sum + score.of, 0);
+    return `${inBand} of ${of}${of === 0 ? '' : ` (${Math.round((100 * inBand) / of)} %)`}`;
+  };
+  const run = share(({ what }) => what === 'duration');
+  const phases = share(({ what }) => what.startsWith('duration of '));
+  return `each run in turn the first of those that predict: in the band ${run} times of a run, ${phases} of phases`;
+}
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -94,11 +120,10 @@ try {
   };
   await Promise.all(Array.from({ length: Number(values.jobs) }, worker));
   runs.sort((one, other) => one.seed - other.seed);
-  const [first, ...others] = runs.map(({ stateDir }) => stateDir);
-  if (first === undefined) throw new Error(`--seeds: expected 1 or more, found ${values.seeds}`);
-  const history = others.length > 0 ? ['--history', ...others] : [];
-  const args = ['simulate', playbook, '--backtest', '--train', values.train, '--state-dir', first, ...history];
-  console.log(`\n${(await mvctl(args)).said}`);
+  const folders = runs.map(({ stateDir }) => stateDir);
+  if (folders.length === 0) throw new Error(`--seeds: expected 1 or more, found ${values.seeds}`);
+  console.log(`\n${(await mvctl(backtestOf(folders, 'pretty'))).said}`);
+  if (folders.length > Number(values.train)) console.log(await everyBacktest(folders));
   const hurt = runs.filter(({ report }) => clientsOf(report).some((of) => of !== undefined && of.failed > 0));
   if (hurt.length > 0) process.exitCode = 1;
 } finally {
