@@ -8,6 +8,9 @@ import { systemDisk } from './system-disk.ts';
 
 /** `bench/cycles.ts` does twenty. */
 const CYCLES = 3;
+const LIMIT = 0.01;
+/** What an OS just booted happens to keep in its caches; `bench/cycles.ts` shows that it does not drift. */
+const MEM_AVAILABLE_LIMIT = 0.02;
 
 it('A node goes through one maintenance after another, from side to side, and is the same afterwards', async () => {
   const stateDir = mkdtempSync(join(tmpdir(), 'mvctl-cycles-'));
@@ -41,7 +44,8 @@ it('A node goes through one maintenance after another, from side to side, and is
     expect(figures.bytesTakenUp).toBe(figures.bytesGivenUp);
     // How long a cycle takes is rounded up by the waits between two looks at a guest that boots.
     const judged = changes(all[0]!, figures).filter(({ name }) => name !== 'nodeMs');
-    expect(judged.filter((each) => !isWithin(each, 0.01))).toEqual([]);
+    const limitOf = (name: string): number => (name === 'memAvailableKib' ? MEM_AVAILABLE_LIMIT : LIMIT);
+    expect(judged.filter((each) => !isWithin(each, limitOf(each.name)))).toEqual([]);
   }
   expect(all[2]!.board).toBe(all[0]!.board);
 });
