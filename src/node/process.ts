@@ -9,7 +9,7 @@ import { Forwarder } from '../network/index.ts';
 import { EmulatedNode } from './emulated-node.ts';
 import { NETWORK } from './guest.ts';
 import { KnownCodeFile } from './known-code-file.ts';
-import { readNodeConfig, writeNodeConfig } from './node-config.ts';
+import { type NodeConfig, readNodeConfig, writeNodeConfig } from './node-config.ts';
 import { LocalNode } from './node-port.ts';
 import { serveNode } from './server.ts';
 import { createStateDirectory, type StateDirectory } from './state-directory.ts';
@@ -30,7 +30,7 @@ async function main(path: string): Promise<void> {
     config,
     state,
     translate,
-    knownCode: translate === 'off' ? undefined : keepKnownCode(),
+    knownCode: translate === 'off' ? undefined : keepKnownCode(config.clock),
     clock: config.clock === 'virtual' ? { kind: 'virtual' } : { kind: 'realtime', nowNs: wallClockNs() },
     onConsole: (side, bytes) => {
       appendFileSync(state.console(side), bytes);
@@ -60,11 +60,14 @@ async function main(path: string): Promise<void> {
 
 const KNOWN_CODE_SAVED_EVERY_MS = 60_000;
 
-/** What is known of code, kept in the cache unless MVCTL_KNOWN_CODE says `off`. */
-function keepKnownCode(): KnownCode | undefined {
+/**
+ * What is known of code, kept in the cache unless MVCTL_KNOWN_CODE says `off`. With the real clock it is written at the end
+ * only: tens of megabytes take a tenth of a second, in which clients would wait.
+ */
+function keepKnownCode(clock: NodeConfig['clock']): KnownCode | undefined {
   if (process.env['MVCTL_KNOWN_CODE'] === 'off') return undefined;
   const file = new KnownCodeFile(defaultCacheDir());
-  setInterval(() => file.save(), KNOWN_CODE_SAVED_EVERY_MS).unref();
+  if (clock === 'virtual') setInterval(() => file.save(), KNOWN_CODE_SAVED_EVERY_MS).unref();
   process.on('exit', () => file.save());
   return file.known;
 }
