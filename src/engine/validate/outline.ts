@@ -4,6 +4,7 @@ import type { Expanded, ExpandedPhase, ExpandedPlaybook, ExpandedStep, PlainStep
 import { COMMIT } from '../steps/node.ts';
 import type { StepKind } from '../steps/step-kind.ts';
 import { stepKind } from '../steps/table.ts';
+import { callsOf, type StepCall } from './calls.ts';
 
 export interface OutlinedStep {
   readonly step: PlainStep;
@@ -21,6 +22,7 @@ export interface OutlinedStep {
 export interface Outline {
   readonly playbook: ExpandedPlaybook;
   readonly steps: readonly OutlinedStep[];
+  readonly calls: readonly StepCall[];
   /** Of steps with the same id, the first. */
   readonly byId: ReadonlyMap<string, OutlinedStep>;
   readonly expanded: Expanded;
@@ -53,6 +55,7 @@ export function outlineOf(expanded: Expanded): Outline {
   return {
     playbook,
     steps,
+    calls: callsOf(playbook.phases, steps),
     byId,
     expanded,
     locate: expanded.locate,

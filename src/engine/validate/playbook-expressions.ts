@@ -30,16 +30,16 @@ export interface ExpressionField {
 }
 
 /** Text for people: an expression in it would be shown, not evaluated. */
-export function plainTexts({ playbook, steps }: Outline): readonly { pointer: Pointer; text: string }[] {
+export function plainTexts({ playbook, steps, calls }: Outline): readonly { pointer: Pointer; text: string }[] {
   const texts: { pointer: Pointer; text: string | undefined }[] = [
     { pointer: ['description'], text: playbook.description },
     { pointer: ['node', 'image'], text: playbook.node?.image },
     ...playbook.phases.map(({ title }, index) => ({ pointer: ['phases', index, 'title'], text: title })),
     ...steps.map(({ step, pointer }) => ({ pointer: [...pointer, 'name'], text: step.name })),
-    ...steps.flatMap(({ step, kind, pointer }) =>
+    ...calls.flatMap(({ kind, with: args, pointer }) =>
       Object.entries(kind.args)
         .filter(([, spec]) => spec.type === 'file' || spec.type === 'name')
-        .map(([name]) => ({ pointer: [...pointer, 'with', name], text: step.with?.[name] as string | undefined })),
+        .map(([name]) => ({ pointer: [...pointer, 'with', name], text: args[name] as string | undefined })),
     ),
   ];
   return texts.filter((entry): entry is { pointer: Pointer; text: string } => hasExpression(entry.text ?? ''));

@@ -1,7 +1,8 @@
 // MV0213, MV0406: arguments that the schema cannot judge one by one.
 import type { Finding } from '../../diagnostics/diagnostic.ts';
 import { hasExpression } from '../../expression/template.ts';
-import type { Outline, OutlinedStep } from '../outline.ts';
+import type { StepCall } from '../calls.ts';
+import type { Outline } from '../outline.ts';
 
 /** Exactly one of each pair is given. */
 const EITHER_OR: { readonly [kind: string]: readonly [string, string] } = {
@@ -9,22 +10,22 @@ const EITHER_OR: { readonly [kind: string]: readonly [string, string] } = {
   'guest.copy': ['content', 'from'],
 };
 
-export function checkArguments({ steps }: Outline): readonly Finding[] {
-  return steps.flatMap((step) => [...checkEitherOr(step), ...checkShell(step), ...checkEmptyCommand(step)]);
+export function checkArguments({ calls }: Outline): readonly Finding[] {
+  return calls.flatMap((call) => [...checkEitherOr(call), ...checkShell(call), ...checkEmptyCommand(call)]);
 }
 
-function checkEitherOr({ step, pointer }: OutlinedStep): readonly Finding[] {
-  const pair = EITHER_OR[step.uses];
+function checkEitherOr({ kind, with: args, pointer }: StepCall): readonly Finding[] {
+  const pair = EITHER_OR[kind.name];
   if (!pair) return [];
-  const given = pair.filter((name) => step.with?.[name] !== undefined);
+  const given = pair.filter((name) => args[name] !== undefined);
   if (given.length === 1) return [];
   const found = given.length === 0 ? 'neither' : 'both';
   const message = `expected one of ${pair[0]} and ${pair[1]}, found ${found}`;
   return [{ code: 'MV0213', message, pointer: [...pointer, 'with'], at: 'key' }];
 }
 
-function checkEmptyCommand({ step, kind, pointer }: OutlinedStep): readonly Finding[] {
-  const argv = step.with?.['argv'];
+function checkEmptyCommand({ kind, with: args, pointer }: StepCall): readonly Finding[] {
+  const argv = args['argv'];
   if (kind.args['argv'] === undefined || !Array.isArray(argv) || argv.length > 0 || 'default' in kind.args['argv']) {
     return [];
   }
@@ -32,12 +33,13 @@ function checkEmptyCommand({ step, kind, pointer }: OutlinedStep): readonly Find
   return [{ code: 'MV0107', message, pointer: [...pointer, 'with', 'argv'], at: 'key' }];
 }
 
-function checkShell({ step, kind, pointer }: OutlinedStep): readonly Finding[] {
+function checkShell({ kind, with: args, pointer }: StepCall): readonly Finding[] {
   return Object.entries(kind.args).flatMap(([name, spec]): readonly Finding[] => {
-    const text = step.with?.[name];
+    const text = args[name];
     if (!spec.isShell || typeof text !== 'string' || !hasExpression(text)) return [];
     const start = text.indexOf('${{');
-    const end = text.indexOf('}}', start) + 2 || start + 3;
+    const close = text.indexOf('}}', start);
+    const end = close < 0 ? start + '${{'.length : close + '}}'.length;
     return [
       {
         code: 'MV0406',

@@ -1,6 +1,7 @@
 // MV0413, MV0414: commands in a guest that go wrong on a node nobody sits at.
 import type { Finding, Pointer } from '../../diagnostics/diagnostic.ts';
-import type { Outline, OutlinedStep } from '../outline.ts';
+import type { StepCall } from '../calls.ts';
+import type { Outline } from '../outline.ts';
 
 const STOPS_ITSELF =
   /^[ \t]*((?:reboot|poweroff|halt|shutdown|systemctl[ \t]+(?:reboot|poweroff|halt|kexec))\b[^\n;&|]*)/m;
@@ -8,8 +9,8 @@ const APT_COMMAND =
   /\bapt(?:-get)?[ \t]+(?:-\S+[ \t]+)*(?:install|upgrade|full-upgrade|dist-upgrade|remove|purge|autoremove)\b[^\n;&|]*/;
 const ANSWERS_YES = /(?:^|[ \t])(?:-[a-z]*y[a-z]*|--yes|--assume-yes|-qq)(?:[ \t]|$)/;
 
-export function checkCommands({ steps }: Outline): readonly Finding[] {
-  return steps.flatMap(({ step, pointer }) => commandsOf(step, pointer).flatMap(checkCommand));
+export function checkCommands({ calls }: Outline): readonly Finding[] {
+  return calls.flatMap((call) => commandsOf(call).flatMap(checkCommand));
 }
 
 interface Command {
@@ -19,10 +20,8 @@ interface Command {
   readonly isScript: boolean;
 }
 
-function commandsOf(step: OutlinedStep['step'], pointer: Pointer): readonly Command[] {
-  if (step.uses !== 'guest.run') return [];
-  const script = step.with?.['script'];
-  const argv = step.with?.['argv'];
+function commandsOf({ kind, with: { script, argv }, pointer }: StepCall): readonly Command[] {
+  if (kind.name !== 'guest.run') return [];
   return [
     ...(typeof script === 'string' ? [{ text: script, pointer: [...pointer, 'with', 'script'], isScript: true }] : []),
     ...(Array.isArray(argv) ? [{ text: argv.join(' '), pointer: [...pointer, 'with', 'argv'], isScript: false }] : []),

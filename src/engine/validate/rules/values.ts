@@ -24,7 +24,7 @@ interface Located {
   readonly pointer: Pointer;
 }
 
-function durations({ playbook, steps }: Outline): readonly Located[] {
+function durations({ playbook, steps, calls }: Outline): readonly Located[] {
   const found: Located[] = [
     { text: playbook.service?.interval, pointer: ['service', 'interval'] },
     { text: playbook.service?.deadline, pointer: ['service', 'deadline'] },
@@ -34,18 +34,16 @@ function durations({ playbook, steps }: Outline): readonly Located[] {
       phaseDurations(phase).map(({ path, text }) => ({ text, pointer: ['phases', index, ...path] })),
     ),
   ];
-  for (const { step, kind, pointer } of steps) {
+  for (const { step, pointer } of steps) {
     found.push(
-      { text: step.timeout, pointer: [...pointer, 'timeout'] },
       { text: step.expected, pointer: [...pointer, 'expected'] },
       ...retryDurations(step.retry).map(({ path, text }) => ({ text, pointer: [...pointer, 'retry', ...path] })),
-      { text: step.doneIf?.timeout, pointer: [...pointer, 'doneIf', 'timeout'] },
     );
-    if (typeof step.undo === 'object') {
-      found.push({ text: step.undo.timeout, pointer: [...pointer, 'undo', 'timeout'] });
-    }
+  }
+  for (const { kind, with: args, timeout, pointer } of calls) {
+    found.push({ text: timeout, pointer: [...pointer, 'timeout'] });
     for (const [name, spec] of Object.entries(kind.args)) {
-      if (spec.type === 'duration') found.push({ text: step.with?.[name], pointer: [...pointer, 'with', name] });
+      if (spec.type === 'duration') found.push({ text: args[name], pointer: [...pointer, 'with', name] });
     }
   }
   return found.filter(({ text }) => text !== undefined);
