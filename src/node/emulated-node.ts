@@ -13,31 +13,22 @@ import {
   type Machine,
   type MachineClock,
   MIB,
-  memoryMap,
-  type PluggedDevice,
   SIDES,
   type Side,
   SLOTS_PER_SIDE,
-  type Slot,
   type SnapshotValue,
   TIMING,
   type Translate,
 } from '../machine/index.ts';
-import {
-  FIRST_RELEASE,
-  type GuestStatus,
-  MICROVISOR_ENTRIES,
-  Microvisor,
-  MonitorBank,
-  RELEASES,
-  type SlotName,
-} from '../microvisor/index.ts';
+import { FIRST_RELEASE, type GuestStatus, type Microvisor, type SlotName } from '../microvisor/index.ts';
 import { EthernetSwitch, parseMac } from '../network/index.ts';
 import { Disks, RETIRED_SYSTEM_DISK, SYSTEM_DISK } from './disks.ts';
 import { Executive } from './executive.ts';
 import { AGENT_PORT, type Guest, NETWORK, SLOT } from './guest.ts';
 import { type ExecOptions, type ExecResult, GuestAgent, GuestAgentError } from './guest-agent.ts';
+import { MicrovisorImages } from './microvisor-images.ts';
 import { type ControlAnswer, MonitorClient } from './monitor-client.ts';
+import { NetworkCards } from './network-cards.ts';
 import { type NodeConfig, writeNodeConfig } from './node-config.ts';
 import { NodeError } from './node-error.ts';
 import { seededRandom } from './seeded-random.ts';
@@ -76,8 +67,7 @@ export class EmulatedNode {
   readonly disks: Disks;
   readonly ethernet: EthernetSwitch;
   virtualized = false;
-  /** Network cards beyond each side's own, by name. */
-  readonly nics = new Map<string, SlotName>();
+  readonly cards: NetworkCards;
   /** Sides whose network device the OS of the other side has let go for the guest that was made here. */
   readonly lent = new Set<Side>();
   /** How a client speaks to the service of the run. */
@@ -86,18 +76,14 @@ export class EmulatedNode {
   forwardedPort: number | undefined;
   readonly #state: StateDirectory;
   #config: NodeConfig;
-  readonly #banks = MICROVISOR_ENTRIES.map((entry) => new MonitorBank(entry));
-  #microvisor: Microvisor;
+  readonly #images: MicrovisorImages;
   readonly #guests = new Map<Side, Guest>();
   #names = new Map<GuestName, Side>();
   /** The side each name of this run stood for, whether or not its guest still lives: its devices keep its name. */
   #made = new Map<GuestName, Side>();
   #powered = false;
-  #spareCards = 0;
   /** Told of the side of a guest that goes down. */
   readonly #fallen = new Set<(side: Side) => void>();
-  /** How to take a network card off the switch. */
-  readonly #cables = new Map<Slot, () => void>();
 
   constructor({ config, state, clock, translate, knownCode, onConsole }: EmulatedNodeOptions) {
     this.#config = config;
@@ -111,6 +97,7 @@ export class EmulatedNode {
     this.disks = new Disks(state.disks, config.disks);
     this.disks.onChange = () => this.#save({});
     this.ethernet = new EthernetSwitch({ clock: this.machine.scheduler, latencyNs: TIMING.ethernetLatencyNs });
+    this.cards = new NetworkCards(this.machine, this.ethernet);
     this.probe = new ServiceProbe({
       clock: this.machine.scheduler,
       ethernet: this.ethernet,
@@ -120,9 +107,7 @@ export class EmulatedNode {
     const { machine } = this;
     this.firmware = new Firmware({ bankBytes, harts, rom: machine, bootSide: config.bootSide });
     machine.attach(this.firmware);
-    for (const bank of this.#banks) machine.attach(bank);
-    this.#microvisor = this.#loadMicrovisor(config.microvisor ?? FIRST_RELEASE.name);
-    this.#microvisor.install();
+    this.#images = new MicrovisorImages(machine, this.firmware, config.microvisor ?? FIRST_RELEASE.name);
     for (const side of SIDES) this.machine.uart(side).onOutput = (bytes) => onConsole(side, bytes);
   }
 
@@ -174,7 +159,7 @@ export class EmulatedNode {
     this.firmware.side = side;
     const committed = { key, atNs: this.machine.now() };
     const systemDisk = { ...this.#config.systemDisk, [side]: disk };
-    this.#save({ bootSide: side, committed, systemDisk, microvisor: this.#microvisor.release.name });
+    this.#save({ bootSide: side, committed, systemDisk, microvisor: this.microvisor.release.name });
   }
 
   /** The last commit, also one of an earlier boot. */
@@ -191,31 +176,15 @@ export class EmulatedNode {
 
   /** The image in charge, for its accounts only: what it is to do, and its state, go through `monitor`. */
   get microvisor(): Microvisor {
-    return this.#microvisor;
-  }
-
-  /** Puts an image of a release into the bank that is free. */
-  #loadMicrovisor(name: string): Microvisor {
-    const release = RELEASES.find((each) => each.name === name);
-    if (release === undefined) {
-      const known = RELEASES.map((each) => each.name).join(', ');
-      throw new NodeError('refused', `expected a release of the Microvisor (${known}), found '${name}'`);
-    }
-    const bank = this.#banks.find(({ image }) => image === undefined || image !== this.#microvisor)!;
-    const { firmware, machine } = this;
-    const { harts } = machine.options;
-    const board = memoryMap(machine.options.bankBytes);
-    const image = new Microvisor({ firmware, board, harts, rom: machine, entry: bank.entry, release });
-    bank.load(image);
-    return image;
+    return this.#images.inCharge;
   }
 
   /** An image of another release takes over; a loss of power before the commit brings the old one back. @throws NodeError `refused` */
   async replaceMicrovisor(release: string): Promise<ControlAnswer> {
-    const image = this.#loadMicrovisor(release);
-    this.#microvisor.offer(image);
+    const image = this.#images.load(release);
+    this.microvisor.offer(image);
     const answer = await this.monitor.request({ op: 'replace' });
-    this.#microvisor = image;
+    this.#images.hasTakenOver(image);
     return answer;
   }
 
@@ -306,7 +275,7 @@ export class EmulatedNode {
     if (!this.disks.has(disk)) throw new NodeError('no-such-disk', `the node has no disk ${disk}`);
     const { machine } = this;
     const system = machine.slot(side, SLOT.system).plug({ kind: 'block', store: this.disks.open(disk), serial: disk });
-    const net = this.#plugNetwork(side);
+    const net = this.cards.plugOwn(side);
     const console = machine.slot(side, SLOT.console).plug({ kind: 'console', ports: [AGENT_PORT] });
     const rng = machine.slot(side, SLOT.rng).plug({ kind: 'rng' });
     const port = console.ports?.get(AGENT_PORT);
@@ -325,53 +294,6 @@ export class EmulatedNode {
       systemDisk: disk,
       extraDisks: new Map(),
     };
-  }
-
-  /** The network device of a side stays in its slot when the side's guest goes: it may have moved to the other one. */
-  #plugNetwork(side: Side): PluggedDevice {
-    const slot = this.machine.slot(side, SLOT.net);
-    if (slot.device !== undefined) return slot.device;
-    return this.#connect(slot, NETWORK.mac[side]);
-  }
-
-  plugNic(name: string, { side, index }: SlotName): void {
-    this.#connect(this.machine.slot(side, index), this.#nextMac());
-    this.nics.set(name, { side, index });
-  }
-
-  unplugNic(name: string): void {
-    const slot = this.nics.get(name);
-    if (slot === undefined) return;
-    this.#disconnect(this.machine.slot(slot.side, slot.index));
-    this.nics.delete(name);
-  }
-
-  /** Another network card in the place of a side's own; gives its hardware address. */
-  swapNetwork(side: Side): string {
-    const slot = this.machine.slot(side, SLOT.net);
-    const mac = this.#nextMac();
-    this.#disconnect(slot);
-    this.#connect(slot, mac);
-    return mac;
-  }
-
-  /** Hardware addresses of spare cards, each used once. */
-  #nextMac(): string {
-    this.#spareCards += 1;
-    return `${NETWORK.mac.spare}:${this.#spareCards.toString(16).padStart(2, '0')}`;
-  }
-
-  #connect(slot: Slot, mac: string): PluggedDevice {
-    const net = slot.plug({ kind: 'net', mac });
-    if (net.ethernet === undefined) throw new Error('a net device has an ethernet side');
-    this.#cables.set(slot, this.ethernet.attach(net.ethernet));
-    return net;
-  }
-
-  #disconnect(slot: Slot): void {
-    this.#cables.get(slot)?.();
-    this.#cables.delete(slot);
-    slot.unplug();
   }
 
   unplugGuest(guest: Guest): void {

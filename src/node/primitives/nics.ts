@@ -8,22 +8,22 @@ import type { Primitive } from './table.ts';
 
 export const attachNic: Primitive<'nic.attach'> = async (node, args, { deadlineNs }) => {
   const { side } = node.guest(args.guest);
-  const present = node.nics.get(args.name);
+  const present = node.cards.find(args.name);
   if (present !== undefined && present.side !== side) {
     throw new NodeError('refused', `side ${present.side} has a network card ${args.name}`);
   }
   const index = present?.index ?? node.freeSlot(side);
-  if (present === undefined) node.plugNic(args.name, { side, index });
+  if (present === undefined) node.cards.plug(args.name, { side, index });
   const base = slotBase(side, index);
   await mvDevice(node, args.guest, 'bind', base, deadlineNs);
   return { interface: await interfaceOf(node, args.guest, base, deadlineNs) };
 };
 
 export const detachNic: Primitive<'nic.detach'> = async (node, args, { deadlineNs }) => {
-  const slot = node.nics.get(args.name);
+  const slot = node.cards.find(args.name);
   if (slot === undefined) return {};
   await mvDevice(node, args.guest, 'unbind', slotBase(slot.side, slot.index), deadlineNs);
-  node.unplugNic(args.name);
+  node.cards.unplug(args.name);
   return {};
 };
 
@@ -31,7 +31,7 @@ export const replaceNic: Primitive<'nic.replace'> = async (node, args, { deadlin
   const { side } = node.guest(args.guest);
   const base = slotBase(side, SLOT.net);
   await mvDevice(node, args.guest, 'unbind', base, deadlineNs);
-  const mac = node.swapNetwork(side);
+  const mac = node.cards.replaceOwn(side);
   await mvDevice(node, args.guest, 'bind', base, deadlineNs);
   return { interface: await interfaceOf(node, args.guest, base, deadlineNs), mac };
 };
