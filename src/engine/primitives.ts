@@ -33,6 +33,8 @@ export interface Primitives {
       readonly service: ServiceSpec;
       /** Packages whose versions `os` tells. */
       readonly packages: readonly string[];
+      /** A guest hangs when its agent is silent for so long of the time in which no other guest has its hart. */
+      readonly hangMs: number;
     };
     readonly result: { readonly os: GuestFacts };
   };

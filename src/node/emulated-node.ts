@@ -36,8 +36,6 @@ import { ServiceProbe } from './service-probe.ts';
 import type { StateDirectory } from './state-directory.ts';
 
 const POLL_NS = 10_000_000;
-/** An agent answers within a few milliseconds; an OS that leaves it no time for so long does not serve either. */
-const HANG_NS = 500_000_000;
 /** While a guest boots, how often the Microvisor is asked whether it still does. */
 const AGENT_POLL_NS = 200_000_000;
 
@@ -46,6 +44,7 @@ const AGENT_FAILURE = {
   refused: 'refused',
   protocol: 'guest-not-running',
   gone: 'guest-not-running',
+  hangs: 'guest-not-running',
 } as const satisfies Record<GuestAgentError['code'], FailureCode>;
 
 export interface EmulatedNodeOptions {
@@ -72,6 +71,11 @@ export class EmulatedNode {
   readonly lent = new Set<Side>();
   /** How a client speaks to the service of the run. */
   service: Pick<ServiceSpec, 'protocol' | 'port'> = { protocol: 'http', port: 80 };
+  /**
+   * A guest hangs when its agent is silent for so long of the time in which no other guest has its hart: an agent answers
+   * within a few milliseconds, and an OS that leaves it none does not serve either. Each run says how long.
+   */
+  hangNs = 2_000_000_000;
   /** Local TCP port that leads to the service, when there is one. */
   forwardedPort: number | undefined;
   readonly #state: StateDirectory;
@@ -280,7 +284,11 @@ export class EmulatedNode {
     const rng = machine.slot(side, SLOT.rng).plug({ kind: 'rng' });
     const port = console.ports?.get(AGENT_PORT);
     if (port === undefined) throw new Error(`a console has the ports it was made with, not ${AGENT_PORT}`);
-    const agent = new GuestAgent(port, machine.scheduler, () => machine.pause());
+    const agent = new GuestAgent(port, machine.scheduler, {
+      onSettled: () => machine.pause(),
+      heldNs: () => this.microvisor.account(side, machine.now()).heldNs,
+      hangNs: () => this.hangNs,
+    });
     port.onReset = () => {
       agent.drop('the guest went down');
       for (const wentDown of this.#fallen) wentDown(side);
@@ -402,8 +410,8 @@ export class EmulatedNode {
    */
   async responds(name: GuestName): Promise<boolean> {
     if (!this.isUp(name)) return false;
-    const deadlineNs = this.machine.now() + HANG_NS;
-    if (await this.withAgent(name, (agent) => agent.answers({ deadlineNs }))) return true;
+    const deadlineNs = this.machine.now() + this.hangNs;
+    if (await this.withAgent(name, async (agent) => !agent.hangs && (await agent.answers({ deadlineNs })))) return true;
     if (this.isUp(name)) await this.monitor.request({ op: 'stopVm', side: this.guest(name).side });
     return false;
   }

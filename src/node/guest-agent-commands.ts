@@ -157,12 +157,13 @@ function* openFile(path: string, mode: 'r' | 'w'): AgentScript<number> {
  */
 export function* freeze(): AgentScript<number> {
   const command = 'guest-fsfreeze-freeze';
-  return asInteger(command, yield { kind: 'call', command, alone: true });
+  return asInteger(command, yield { kind: 'call', command, alone: true, takesTime: true });
 }
 
 /** @returns how many file systems were thawed */
 export function* thaw(): AgentScript<number> {
-  return asInteger('guest-fsfreeze-thaw', yield* call('guest-fsfreeze-thaw'));
+  const command = 'guest-fsfreeze-thaw';
+  return asInteger(command, yield { kind: 'call', command, takesTime: true });
 }
 
 export function* frozen(): AgentScript<boolean> {
@@ -228,7 +229,8 @@ export function* setMemoryBlocks(
 ): AgentScript<readonly GuestMemoryBlockOutcome[]> {
   const name = 'guest-set-memory-blocks';
   const blocks = changes.map(({ index, online }) => ({ 'phys-index': index, online }));
-  return asArray(name, yield* call(name, { 'mem-blks': blocks })).map((value) => {
+  const args = { 'mem-blks': blocks };
+  return asArray(name, yield { kind: 'call', command: name, args, takesTime: true }).map((value) => {
     const outcome = asObject(name, value);
     const response = MEMORY_BLOCK_RESPONSES.find((known) => known === outcome['response']);
     if (response === undefined) {

@@ -8,9 +8,10 @@ export type AgentValue = unknown;
 
 /**
  * `timeout`: no answer before the deadline; `refused`: the agent answered with an error (`class` and `desc` of it);
- * `protocol`: the answer is not what the protocol says; `gone`: the connection was dropped from our side.
+ * `protocol`: the answer is not what the protocol says; `gone`: the connection was dropped from our side; `hangs`: what is
+ * answered at once was not.
  */
-export type GuestAgentErrorCode = 'timeout' | 'refused' | 'protocol' | 'gone';
+export type GuestAgentErrorCode = 'timeout' | 'refused' | 'protocol' | 'gone' | 'hangs';
 
 export class GuestAgentError extends Error {
   override readonly name = 'GuestAgentError';

@@ -10,6 +10,8 @@
  *    after any client-side timeouts").
  * 3. A script that asked to be alone with the agent is, until it has had the answer to its next call or is over.
  * 4. A script ends by the machine's output or by node time, never by a wall clock.
+ * 5. A call that an agent answers at once, and this one does not in `hangNs` of the guest's own time, ends its script: the
+ *    guest hangs. Time in which another guest has its hart is not its own, so that one that is only slow is waited for.
  */
 import type { BytePort, NodeTimeNs, Scheduler } from '../machine/index.ts';
 import { AgentLineReader, type AgentValue, answerOf, GuestAgentError } from './guest-agent-messages.ts';
@@ -29,6 +31,8 @@ export interface AgentCall {
   readonly args?: { readonly [name: string]: unknown };
   /** For a command that answers only when it fails: taken for done when nothing was said for so long. */
   readonly silentSuccessNs?: number;
+  /** The agent works on it before it answers. */
+  readonly takesTime?: true;
   /** From now until the answer to the script's next call the agent serves nobody else; other scripts wait. */
   readonly alone?: true;
 }
@@ -52,6 +56,9 @@ export interface AgentSessionOptions {
   readonly port: BytePort;
   /** Called inside the machine's run whenever a promise was settled: the place to pause the machine. */
   readonly onSettled: () => void;
+  /** How long so far the guest has waited for its hart. */
+  readonly heldNs: () => number;
+  readonly hangNs: () => number;
 }
 
 interface Task {
@@ -68,6 +75,7 @@ interface WaitingCall {
   readonly task: Task;
   readonly call: AgentCall;
   cancelSilence: () => void;
+  cancelHang: () => void;
 }
 
 export class GuestAgentSession {
@@ -81,10 +89,15 @@ export class GuestAgentSession {
   #synchronized = false;
   #sync: { readonly id: number; readonly cancelRetry: () => void } | undefined;
   #nextSyncId = 1;
+  #hangs = false;
 
   constructor(options: AgentSessionOptions) {
     this.#options = options;
     options.port.onOutput = (bytes) => this.#receive(bytes);
+  }
+
+  get hangs(): boolean {
+    return this.#hangs;
   }
 
   /** Starts a script now. `name` is what error messages call it. */
@@ -112,18 +125,23 @@ export class GuestAgentSession {
   }
 
   #forgetStream(): void {
+    this.#hangs = false;
     this.#sync?.cancelRetry();
     this.#sync = undefined;
     this.#synchronized = false;
-    this.#current?.cancelSilence();
-    this.#current = undefined;
+    this.#takeCurrent();
     this.#alone = undefined;
     this.#queue = [];
     this.#reader.reset();
   }
 
   #onDeadline(task: Task): void {
-    const error = new GuestAgentError('timeout', `${task.name}: no answer of the guest agent in time`);
+    this.#giveUp(task, new GuestAgentError('timeout', `${task.name}: no answer of the guest agent in time`));
+  }
+
+  /** Tells whoever waits; the script may tidy up. */
+  #giveUp(task: Task, error: GuestAgentError): void {
+    task.cancelDeadline();
     task.cancelPause();
     this.#withdraw(task);
     if (task.settled) {
@@ -142,8 +160,7 @@ export class GuestAgentSession {
   #withdraw(task: Task): void {
     this.#queue = this.#queue.filter((waiting) => waiting.task !== task);
     if (this.#current?.task !== task) return;
-    this.#current.cancelSilence();
-    this.#current = undefined;
+    this.#takeCurrent();
     this.#synchronized = false;
   }
 
@@ -192,7 +209,7 @@ export class GuestAgentSession {
         );
         return;
       }
-      this.#queue.push({ task, call: step.value, cancelSilence: () => {} });
+      this.#queue.push({ task, call: step.value, cancelSilence: () => {}, cancelHang: () => {} });
       this.#pump();
     }
   }
@@ -219,7 +236,28 @@ export class GuestAgentSession {
         this.#pump();
       });
     }
+    if (call.takesTime !== true && call.silentSuccessNs === undefined) this.#watch(waiting);
     this.#send(call.args === undefined ? { execute: call.command } : { execute: call.command, arguments: call.args });
+  }
+
+  /** Ends the call's script when the guest had its hart, or wanted none, for too long without an answer. */
+  #watch(waiting: WaitingCall): void {
+    const { clock, heldNs, hangNs } = this.#options;
+    const own = (): number => clock.now() - heldNs();
+    const limitNs = hangNs();
+    const sentNs = own();
+    const look = (): void => {
+      const leftNs = limitNs - (own() - sentNs);
+      if (leftNs > 0) {
+        waiting.cancelHang = clock.at(clock.now() + leftNs, look);
+        return;
+      }
+      this.#hangs = true;
+      const { task, call } = waiting;
+      const message = `${task.name}: the guest hangs: no answer to ${call.command} in ${limitNs / NS_PER_MS} ms of its own time`;
+      this.#giveUp(task, new GuestAgentError('hangs', message));
+    };
+    if (Number.isFinite(limitNs)) waiting.cancelHang = clock.at(clock.now() + limitNs, look);
   }
 
   #synchronize(retryNs: number): void {
@@ -240,6 +278,7 @@ export class GuestAgentSession {
   }
 
   #receive(output: Uint8Array): void {
+    this.#hangs = false;
     try {
       for (const line of this.#reader.push(output)) this.#receiveLine(line.text, line.afterSentinel);
     } catch (error) {
@@ -255,6 +294,7 @@ export class GuestAgentSession {
   #takeCurrent(): { readonly current: WaitingCall | undefined } {
     const current = this.#current;
     current?.cancelSilence();
+    current?.cancelHang();
     this.#current = undefined;
     return { current };
   }

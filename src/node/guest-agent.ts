@@ -48,17 +48,27 @@ export interface ExecResult {
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const SIGNAL_BASE = 128;
 const NAME_CHARS_MAX = 160;
+const NO_ANSWER: ReadonlySet<GuestAgentError['code']> = new Set(['timeout', 'gone', 'hangs']);
+
+export interface GuestAgentOptions {
+  /** Called inside the machine's run when a promise was settled: the place to pause the machine. */
+  readonly onSettled?: () => void;
+  /** How long so far the guest has waited for its hart. */
+  readonly heldNs?: () => number;
+  /** A guest whose agent is silent for so long, of the time in which nobody else has its hart, hangs. */
+  readonly hangNs?: () => number;
+}
 
 /**
- * Every method rejects with GuestAgentError: `timeout` at its deadline, `refused` by the agent, `protocol`, or `gone`
- * after `drop`. An agent that is not there yet is waited for.
+ * Every method rejects with GuestAgentError: `timeout` at its deadline, `refused` by the agent, `protocol`, `gone` after
+ * `drop`, or `hangs`. An agent that is not there yet is waited for.
  */
 export class GuestAgent {
   readonly #session: GuestAgentSession;
 
-  /** `onSettled` is called inside the machine's run when a promise was settled: the place to pause the machine. */
-  constructor(port: BytePort, clock: Scheduler, onSettled: () => void = () => {}) {
-    this.#session = new GuestAgentSession({ port, clock, onSettled });
+  constructor(port: BytePort, clock: Scheduler, options: GuestAgentOptions = {}) {
+    const { onSettled = () => {}, heldNs = () => 0, hangNs = () => Number.POSITIVE_INFINITY } = options;
+    this.#session = new GuestAgentSession({ port, clock, onSettled, heldNs, hangNs });
   }
 
   /** Runs a script of several commands as one, in node time. */
@@ -72,9 +82,14 @@ export class GuestAgent {
       await this.run('guest-ping', call('guest-ping'), deadline);
       return true;
     } catch (error) {
-      if (error instanceof GuestAgentError && (error.code === 'timeout' || error.code === 'gone')) return false;
+      if (error instanceof GuestAgentError && NO_ANSWER.has(error.code)) return false;
       throw error;
     }
+  }
+
+  /** Whether the last call it should have answered at once got no answer, and nothing was heard since. */
+  get hangs(): boolean {
+    return this.#session.hangs;
   }
 
   version(deadline: AgentDeadline): Promise<string> {

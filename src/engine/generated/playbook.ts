@@ -216,6 +216,7 @@ export interface Node {
    * Harts of the node.
    */
   harts?: number;
+  hang?: Duration;
   /**
    * Disks the node has besides the system disk.
    *

@@ -51,6 +51,9 @@ const DEFAULT_SERVICE = {
   contains: '',
 } as const;
 
+/** A kernel that links a large module lets nobody else run for more than a second. */
+const DEFAULT_HANG = '2s';
+
 /** `checked` is what the validation gave. */
 export function makePlan(checked: Outline, options: PlanOptions = {}): Planned {
   const { vars, problems: wrong } = planVariables(checked.playbook, options.vars ?? {});
@@ -124,6 +127,7 @@ class Planner {
         harts: node?.harts ?? null,
         disks: (node?.disks ?? []).map(({ name, image, attached }) => ({ name, image, attached: attached === true })),
       },
+      hangMs: this.#settings.durationMs(node?.hang ?? DEFAULT_HANG, ['node', 'hang']),
       service: {
         protocol: service?.protocol ?? DEFAULT_SERVICE.protocol,
         port: service?.port ?? DEFAULT_SERVICE.port,

@@ -169,6 +169,8 @@ export interface PlanContent {
   readonly secrets: { readonly [name: string]: SecretReference };
   readonly scopes: { readonly [scope: string]: PlannedScope };
   readonly node: PlannedNode;
+  /** For how long the agent of a guest may be silent. */
+  readonly hangMs: number;
   readonly service: ServiceSpec;
   readonly packages: readonly string[];
   readonly budget: PlannedBudget | null;

@@ -56,7 +56,7 @@ export function effectRequest(effect: EffectInput, context: RunContext, of: Requ
   const { plan, steps, keyPrefix, bootId } = of;
   switch (effect.kind) {
     case 'begin': {
-      const args = { run: runIdOf(plan), service: plan.service, packages: plan.packages };
+      const args = { run: runIdOf(plan), service: plan.service, packages: plan.packages, hangMs: plan.hangMs };
       return engineRequest({ primitive: 'run.begin', args }, `${keyPrefix}/begin`, RUN_EDGE_TIMEOUT_MS);
     }
     case 'end':

@@ -70,6 +70,10 @@ export const moveDisk: Primitive<'disk.move'> = async (node, args, context) => {
     // What a guest that fell had written and not flushed is lost, as with any loss of power.
     await detachDisk(node, { guest: args.from, name: args.name }, context);
   }
+  // A receiver that went down meanwhile is not waited for while it boots: the giver, which is up, has the disk back sooner.
+  if (!node.isUp(args.to) && node.isUp(args.from)) {
+    throw new NodeError('guest-not-running', `guest '${args.to}' went down before it had the disk ${args.name}`);
+  }
   await attachDisk(node, { guest: args.to, name: args.name, readOnly: false }, context);
   const moved = node.machine.now();
   await command(node, args.to, args.accept, deadlineNs);

@@ -11,6 +11,7 @@ export const beginRun: Primitive<'run.begin'> = async (node, args, { deadlineNs 
   node.beginNames();
   node.nameSystemDisk();
   node.service = args.service;
+  node.hangNs = args.hangMs * 1e6;
   const latestNs = node.machine.now() + SERVES_NS_MAX;
   while (!(await serves(node, args.service)) && node.machine.now() < latestNs) {
     await node.executive.drive(node.executive.sleep(SERVES_POLL_NS));

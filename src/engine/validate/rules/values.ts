@@ -26,6 +26,7 @@ interface Located {
 
 function durations({ playbook, steps, calls }: Outline): readonly Located[] {
   const found: Located[] = [
+    { text: playbook.node?.hang, pointer: ['node', 'hang'] },
     { text: playbook.service?.interval, pointer: ['service', 'interval'] },
     { text: playbook.service?.deadline, pointer: ['service', 'deadline'] },
     { text: playbook.budget?.downtime, pointer: ['budget', 'downtime'] },
