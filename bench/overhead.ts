@@ -119,7 +119,7 @@ async function besideBusyVm(bare: Stage): Promise<string[]> {
   await working.act('memory.give-up', { guest: 'old' });
   await working.act('disk.clone', { from: 'old', name: 'system-new' });
   await working.act('vm.create', { guest: 'new', disk: 'system-new' });
-  await working.act('vm.boot', { guest: 'new' });
+  await working.act('vm.boot', { guest: 'new', takesOver: false });
   const busy = ['/bin/sh', '-c', '(while :; do :; done) >/dev/null 2>&1 &'];
   await working.act('guest.run', { guest: 'new', argv: busy, env: {}, expectExit: [0] });
   for (const weight of values.weights

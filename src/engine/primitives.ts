@@ -154,9 +154,16 @@ export interface Primitives {
     readonly result: { readonly memoryBytes: number };
   };
   /** Boots a created guest and returns when its agent answers. */
-  'vm.boot': { readonly args: { readonly guest: GuestName }; readonly result: { readonly bootMs: number } };
+  /** `takesOver`: a guest that goes down meanwhile is kept down, so that this one has the hart to itself. */
+  'vm.boot': {
+    readonly args: { readonly guest: GuestName; readonly takesOver: boolean };
+    readonly result: { readonly bootMs: number };
+  };
   /** Reboots a guest that runs, as the guest would, and returns when its agent answers again. */
-  'vm.reboot': { readonly args: { readonly guest: GuestName }; readonly result: { readonly bootMs: number } };
+  'vm.reboot': {
+    readonly args: { readonly guest: GuestName; readonly takesOver: boolean };
+    readonly result: { readonly bootMs: number };
+  };
   'vm.destroy': { readonly args: { readonly guest: GuestName }; readonly result: Nothing };
 
   'guest.shutdown': { readonly args: { readonly guest: GuestName }; readonly result: Nothing };

@@ -3,7 +3,7 @@ export type { SideAccount } from './account-book.ts';
 export { MonitorBank } from './bank.ts';
 export { captureMachineState, differences, type MachineState, type StateDifference } from './machine-state.ts';
 export { MICROVISOR_ENTRIES, Microvisor, type MicrovisorOptions } from './microvisor.ts';
-export type { OwnedRegion, Owner, SlotName } from './partition.ts';
+export { type OwnedRegion, type Owner, otherSide, type SlotName } from './partition.ts';
 export {
   type ControlOperation,
   type ControlRequest,

@@ -5,7 +5,7 @@
  * Invariant: the machine advances only inside `executive.drive`, so that what a primitive does between two waits takes
  * no node time.
  */
-import type { FailureCode, GuestName, Json, ServiceSpec } from '../engine/port.ts';
+import { type FailureCode, GUEST_NAMES, type GuestName, type Json, type ServiceSpec } from '../engine/port.ts';
 import { FIRMWARE_ENTRY, Firmware } from '../firmware/index.ts';
 import {
   createMachine,
@@ -20,8 +20,16 @@ import {
   TIMING,
   type Translate,
 } from '../machine/index.ts';
-import { FIRST_RELEASE, type GuestStatus, type Microvisor, type SlotName } from '../microvisor/index.ts';
+import {
+  FIRST_RELEASE,
+  type GuestStatus,
+  type Microvisor,
+  otherSide,
+  type SideAccount,
+  type SlotName,
+} from '../microvisor/index.ts';
 import { EthernetSwitch, parseMac } from '../network/index.ts';
+import { BusyWatch } from './busy-watch.ts';
 import { Disks, RETIRED_SYSTEM_DISK, SYSTEM_DISK } from './disks.ts';
 import { Executive } from './executive.ts';
 import { AGENT_PORT, type Guest, NETWORK, SLOT } from './guest.ts';
@@ -183,6 +191,10 @@ export class EmulatedNode {
     return this.#images.inCharge;
   }
 
+  #account(side: Side): SideAccount {
+    return this.#images.inCharge.account(side, this.machine.now());
+  }
+
   /** An image of another release takes over; a loss of power before the commit brings the old one back. @throws NodeError `refused` */
   async replaceMicrovisor(release: string): Promise<ControlAnswer> {
     const image = this.#images.load(release);
@@ -286,7 +298,7 @@ export class EmulatedNode {
     if (port === undefined) throw new Error(`a console has the ports it was made with, not ${AGENT_PORT}`);
     const agent = new GuestAgent(port, machine.scheduler, {
       onSettled: () => machine.pause(),
-      heldNs: () => this.microvisor.account(side, machine.now()).heldNs,
+      heldNs: () => this.#account(side).heldNs,
       hangNs: () => this.hangNs,
     });
     port.onReset = () => {
@@ -404,6 +416,16 @@ export class EmulatedNode {
     }
   }
 
+  /** What `answer` gives; false as soon as the guest of the side goes down. */
+  async #unlessFalls(side: Side, answer: Promise<boolean>): Promise<boolean> {
+    try {
+      return await this.unlessDown(side, answer);
+    } catch (error) {
+      if (error instanceof NodeError && error.code === 'guest-not-running') return false;
+      throw error;
+    }
+  }
+
   /**
    * Whether a guest is up and its agent answers. One that hangs is powered off: what it holds cannot be ended in good order,
    * and nobody may come back to it.
@@ -481,12 +503,27 @@ export class EmulatedNode {
     if (!answers) throw new NodeError('timeout', `the agent of guest '${name}' did not answer in time`);
   }
 
-  /** Waits for the agent after a boot, and fails at once when the guest reboots or goes off by itself meanwhile. */
-  async bootedOnce(name: GuestName, bootsBefore: number, deadlineNs: number): Promise<void> {
+  /**
+   * Waits for the agent after a boot, and fails at once when the guest reboots or goes off by itself meanwhile. The other
+   * guest, which goes first on the hart, must not keep it from that: one that hangs is powered off, and one that goes down is
+   * kept down where this one `takesOver`.
+   */
+  async bootedOnce(name: GuestName, bootsBefore: number, deadlineNs: number, takesOver = false): Promise<void> {
     const { side } = this.guest(name);
+    const other = GUEST_NAMES.find((each) => each !== name && this.findGuest(each) !== undefined);
+    const busy = new BusyWatch(() => this.#account(otherSide(side)));
     for (;;) {
+      if (takesOver && other !== undefined) await this.keepDown(other);
+      if (other !== undefined && this.isUp(other) && busy.busyNs() >= this.hangNs) {
+        await this.responds(other);
+        busy.begin();
+      }
       const attemptNs = Math.min(deadlineNs, this.machine.now() + AGENT_POLL_NS);
-      if (await this.withAgent(name, (agent) => agent.answers({ deadlineNs: attemptNs }))) return;
+      const answers = (agent: GuestAgent): Promise<boolean> => agent.answers({ deadlineNs: attemptNs });
+      // A guest that is to be kept down is as soon as it falls.
+      const look = (agent: GuestAgent): Promise<boolean> =>
+        takesOver ? this.#unlessFalls(otherSide(side), answers(agent)) : answers(agent);
+      if (await this.withAgent(name, look)) return;
       const { state, boots, bootError } = await this.#status(side);
       if (state === 'off' || boots > bootsBefore + 1) {
         const what = state === 'off' ? `is off (${bootError?.message ?? 'it powered off'})` : 'rebooted by itself';

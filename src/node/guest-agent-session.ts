@@ -22,6 +22,8 @@ const SYNC_RETRY_FIRST_NS = 20 * NS_PER_MS;
 const SYNC_RETRY_MAX_NS = 100 * NS_PER_MS;
 /** What a script that ran out of time may use to tidy up inside the guest. */
 const CLEAN_UP_NS = 5_000 * NS_PER_MS;
+/** Between two looks at a guest that is silent and waits for its hart. */
+const LOOK_NS_MIN = 10 * NS_PER_MS;
 const SYNC_IDS = 0x7fff_ffff;
 const CALLS_WAITING_MAX = 1024;
 
@@ -249,7 +251,7 @@ export class GuestAgentSession {
     const look = (): void => {
       const leftNs = limitNs - (own() - sentNs);
       if (leftNs > 0) {
-        waiting.cancelHang = clock.at(clock.now() + leftNs, look);
+        waiting.cancelHang = clock.at(clock.now() + Math.max(leftNs, LOOK_NS_MIN), look);
         return;
       }
       this.#hangs = true;

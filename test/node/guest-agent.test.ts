@@ -13,8 +13,14 @@ interface Request {
 
 type Reply = object | 'silence' | { readonly raw: string };
 
+interface HangOptions {
+  readonly hangNs?: number;
+  /** How long the guest has waited for its hart until then. */
+  readonly heldNs?: (nowNs: number) => number;
+}
+
 /** An agent behind a port that answers each command after a millisecond of node time, as `reply` says. */
-function agentThat(reply: (request: Request, count: number) => Reply) {
+function agentThat(reply: (request: Request, count: number) => Reply, options: HangOptions = {}) {
   const clock = new VirtualClock();
   const requests: { readonly atNs: number; readonly request: Request }[] = [];
   let present = true;
@@ -42,7 +48,8 @@ function agentThat(reply: (request: Request, count: number) => Reply) {
     if (what === 'silence') return;
     say(Buffer.from('raw' in what ? what.raw : `${JSON.stringify(what)}\n`));
   };
-  const agent = new GuestAgent(port, clock);
+  const { hangNs = Number.POSITIVE_INFINITY, heldNs = () => 0 } = options;
+  const agent = new GuestAgent(port, clock, { hangNs: () => hangNs, heldNs: () => heldNs(clock.now()) });
   return {
     agent,
     clock,
@@ -224,6 +231,61 @@ describe('a command in a guest', () => {
       return requests;
     };
     expect(run()).toEqual(run());
+  });
+});
+
+describe('a guest that hangs', () => {
+  const HANG_NS = 500 * MS;
+  const deadlineNs = 60_000 * MS;
+  const falling = (lastCount: number) => (_request: Request, count: number) => {
+    if (count > lastCount) return 'silence';
+    return count === 1 ? { return: { pid: 7 } } : { return: { exited: false } };
+  };
+
+  test('is known by its silence in the middle of a command, long before the command is late', async () => {
+    const { agent, clock, requests } = agentThat(falling(9), { hangNs: HANG_NS });
+    const result = outcome(agent.exec(['/bin/sleep', '10'], { deadlineNs }));
+    clock.run(300 * MS);
+    const lastNs = requests.at(-1)!.atNs;
+    expect(requests).toHaveLength(10);
+    clock.run(lastNs + HANG_NS - MS);
+    expect(agent.hangs).toBe(false);
+    clock.run(lastNs + HANG_NS + MS);
+    expect(agent.hangs).toBe(true);
+    expect(await result).toBe('hangs');
+  });
+
+  test('is none that only waits for its hart, which another guest has', async () => {
+    // It has its hart for one millisecond in twenty.
+    const heldNs = (nowNs: number): number => nowNs * 0.95;
+    const { agent, clock } = agentThat(falling(9), { hangNs: HANG_NS, heldNs });
+    const result = outcome(agent.exec(['/bin/sleep', '10'], { deadlineNs }));
+    clock.run(9_000 * MS);
+    expect(agent.hangs).toBe(false);
+    clock.run(11_000 * MS);
+    expect(await result).toBe('hangs');
+  });
+
+  test('is none whose agent works on what it was asked', async () => {
+    const { agent, clock, port } = agentThat(
+      ({ execute }) => (execute.includes('freeze') ? 'silence' : { return: {} }),
+      {
+        hangNs: HANG_NS,
+      },
+    );
+    const frozen = agent.freezeFileSystems({ deadlineNs });
+    clock.run(5_000 * MS);
+    port.onOutput(Buffer.from('{"return": 2}\n'));
+    expect(await frozen).toBe(2);
+  });
+
+  test('is none any more once something is heard of it', async () => {
+    const { agent, clock, port } = agentThat(falling(3), { hangNs: HANG_NS });
+    const result = outcome(agent.exec(['/bin/sleep', '10'], { deadlineNs }));
+    clock.run(2_000 * MS);
+    expect([await result, agent.hangs]).toEqual(['hangs', true]);
+    port.onOutput(Buffer.from('{"return": {"exited": false}}\n'));
+    expect(agent.hangs).toBe(false);
   });
 });
 

@@ -42,6 +42,18 @@ describe('a store that moves with its disk loses nothing it acknowledged', () =>
     expect(downtimeMs).toBeLessThanOrEqual(DOWNTIME_MS_MAX);
   });
 
+  it('when the new OS panics in the hand-over: the old one goes on, and the disk does not wait for a reboot', async () => {
+    const { exitCode, downtimeMs } = await runWith({ kind: 'panic', guest: 'new', atNs: into('moveStore', 22) });
+    expect(exitCode).toBe(20);
+    expect(downtimeMs).toBeLessThanOrEqual(DOWNTIME_MS_MAX);
+  });
+
+  it('when the new OS hangs while it takes the store over', async () => {
+    const { exitCode, downtimeMs } = await runWith({ kind: 'hang', guest: 'new', atNs: into('moveStore', 254) });
+    expect(exitCode).toBe(20);
+    expect(downtimeMs).toBeLessThanOrEqual(DOWNTIME_MS_MAX);
+  });
+
   it('when the old OS loses its power in the hand-over, and mvctl is killed right after', async () => {
     const { exitCode, resumes, downtimeMs } = await runWith(
       { kind: 'power-off', guest: 'old', atNs: into('moveStore', 60) },

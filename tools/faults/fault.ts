@@ -39,9 +39,11 @@ export interface Reference {
 }
 
 type Kind = Fault['kind'] | 'record';
+/** What happens in a run, one after the other. */
+type Row = readonly (Kind | `${'panic' | 'power-off' | 'hang'} ${GuestName}`)[];
 
 /** Of a hundred runs. */
-const SHARES: readonly (readonly [readonly (Kind | `${'panic' | 'power-off' | 'hang'} ${GuestName}`)[], number])[] = [
+const SHARES: readonly (readonly [Row, number])[] = [
   [['panic old'], 14],
   [['panic new'], 12],
   [['power-off old'], 14],
@@ -72,11 +74,8 @@ const RUNS_MAX = 1_000_000;
 /** The faults of run `number`: the same ones whatever ran before. */
 export function drawFaults(campaignSeed: number, number: number, upgrade: boolean, reference: Reference): RunFaults {
   const seed = campaignSeed * RUNS_MAX + number;
-  const bytes = seededRandom(seed);
-  const random = (): number => Buffer.from(bytes(4)).readUInt32LE() / 2 ** 32;
-  // Every row as often as its share says.
-  const rows = SHARES.flatMap(([row, share]) => Array.from({ length: share }, () => row));
-  const kinds = rows[Math.floor(random() * rows.length)]!;
+  const random = randomFrom(seed);
+  const kinds = rowOf(campaignSeed, number);
   if (kinds[0] === 'record') {
     const crash = RECORD_CRASHES[Math.floor(random() * RECORD_CRASHES.length)] ?? 'after';
     const record = 1 + Math.floor(random() * reference.records);
@@ -92,6 +91,19 @@ export function drawFaults(campaignSeed: number, number: number, upgrade: boolea
     faults.push(faultOf(kind, Math.round(atNs), random));
   }
   return { seed, upgrade, faults, recordCrash: undefined };
+}
+
+/** Each hundred runs have every row as often as its share says, in an order that depends on the seed of the campaign. */
+function rowOf(campaignSeed: number, number: number): Row {
+  const random = randomFrom(campaignSeed * RUNS_MAX);
+  const rows = SHARES.flatMap(([row, share]) => Array.from({ length: share }, () => ({ row, at: random() })));
+  return rows.toSorted((one, other) => one.at - other.at)[(number - 1) % rows.length]!.row;
+}
+
+/** Numbers from 0 up to 1. */
+function randomFrom(seed: number): () => number {
+  const bytes = seededRandom(seed);
+  return () => Buffer.from(bytes(4)).readUInt32LE() / 2 ** 32;
 }
 
 function faultOf(kind: string, atNs: number, random: () => number): Fault {

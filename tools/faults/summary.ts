@@ -2,26 +2,38 @@
 import { EXIT } from '../../src/engine/index.ts';
 import { isGood, type RunResult } from './one-run.ts';
 
-/** What a fault did to the service: each has a downtime of its own kind. */
-const KINDS = [
-  'no OS that served was killed',
+/** Where a fault hit the service: each has a downtime of its own kind. */
+const HITS = [
+  'the serving OS was not killed',
   'the serving OS was killed, the other one was up',
-  'the serving OS was killed, no other was up',
-  'the node lost its power',
+  // It has to boot, or to wait for the end of the boot of the other one.
+  'the serving OS was killed, no other one was up',
+  'the node lost its power: from power-on',
   'the disk or the network of the service failed',
 ] as const;
-type KindOfRun = (typeof KINDS)[number];
+type Hit = (typeof HITS)[number];
 
-function kindOf({ happened, rebootMs }: RunResult): KindOfRun {
-  if (rebootMs !== null) return KINDS[3];
-  if (happened.some(({ fault }) => /I\/O|full|network/.test(fault))) return KINDS[4];
+/** What a campaign is asked for, and what it tries beyond that. */
+const ASKED = 'panic, power-off, end of mvctl';
+const BEYOND = 'other faults, and two at once';
+const SETS = [ASKED, BEYOND] as const;
+const ASKED_FAULT = /^(?:(?:panic|power-off) (?:old|new)|kill mvctl|mvctl ends at a record)$/;
+
+const setOf = ({ fault }: RunResult): (typeof SETS)[number] => (ASKED_FAULT.test(fault) ? ASKED : BEYOND);
+
+/** The copy is there, and cannot serve yet; the old OS is there, and is being shut down. */
+const ONE_OS_PHASES: ReadonlySet<string> = new Set(['upgrade', 'retire', 'reclaim', 'devirtualize']);
+
+function hitOf({ happened, rebootMs }: RunResult): Hit {
+  if (rebootMs !== null) return HITS[3];
+  if (happened.some(({ fault }) => /I\/O|full|network/.test(fault))) return HITS[4];
   const killed = happened.filter(({ fault, holder, up }) => {
     const [, victim] = /^(?:panic|power-off|hang) (old|new)$/.exec(fault) ?? [];
     // While the disk changes hands it is on its way to the one guest as to the other.
     return victim !== undefined && up.includes(victim) && (holder === victim || holder === 'nobody');
   });
-  if (killed.length === 0) return KINDS[0];
-  return killed.every(({ up }) => up.length === 2) ? KINDS[1] : KINDS[2];
+  if (killed.length === 0) return HITS[0];
+  return killed.every(({ up, phase }) => up.length === 2 && !ONE_OS_PHASES.has(phase)) ? HITS[1] : HITS[2];
 }
 
 const MEANS = Object.fromEntries(Object.values(EXIT).map(({ code, means }) => [code, means]));
@@ -49,12 +61,22 @@ export function summarize(results: readonly RunResult[]): string {
       `| ${fault} | ${runs.length} | ${idle} | ${done} | ${back} | ${safe} | ${runs.length - done - back - safe} | ${again} |`,
     );
   }
-  lines.push('', '| downtime in ms, where | runs | p50 | p99 | max |', '| --- | --- | --- | --- | --- |');
-  for (const kind of KINDS) {
-    const runs = results.filter((run) => kindOf(run) === kind);
-    const values = runs.flatMap((run) => run.rebootMs ?? run.downtimeMs ?? []).toSorted((a, b) => a - b);
-    if (values.length > 0)
-      lines.push(`| ${kind} | ${runs.length} | ${rank(values, 50)} | ${rank(values, 99)} | ${rank(values, 100)} |`);
+  lines.push(
+    '',
+    '| faults | downtime in ms, where | runs | p50 | p90 | p99 | max |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
+  );
+  for (const set of SETS) {
+    const runs = results.filter((run) => setOf(run) === set);
+    for (const hit of HITS) {
+      const some = runs.filter((run) => hitOf(run) === hit);
+      lines.push(...downtimeRow(set, hit, some));
+    }
+    const others = runs.filter((run) => hitOf(run) !== HITS[2]);
+    lines.push(
+      ...downtimeRow(set, 'all but those in which no other one was up', others),
+      ...downtimeRow(set, 'all', runs),
+    );
   }
   for (const run of bad) {
     lines.push(
@@ -63,6 +85,14 @@ export function summarize(results: readonly RunResult[]): string {
     );
   }
   return lines.join('\n');
+}
+
+/** None where there are no runs. */
+function downtimeRow(set: string, where: string, runs: readonly RunResult[]): readonly string[] {
+  const values = runs.flatMap((run) => run.rebootMs ?? run.downtimeMs ?? []).toSorted((a, b) => a - b);
+  if (values.length === 0) return [];
+  const ranks = [50, 90, 99, 100].map((percent) => rank(values, percent));
+  return [`| ${[set, where, runs.length, ...ranks].join(' | ')} |`];
 }
 
 /** Nearest rank. */

@@ -1,4 +1,5 @@
 // The life of a guest beside the one that was there.
+import type { PrimitiveArgs } from '../primitives.ts';
 import {
   clears,
   needsDisk,
@@ -8,9 +9,30 @@ import {
   needsVirtualized,
   sets,
 } from './requirements.ts';
-import { forGuest, GUEST, guestArg, node, type StepKind, textArg, undoneBy } from './step-kind.ts';
+import {
+  type ArgSpec,
+  forGuest,
+  GUEST,
+  guestArg,
+  node,
+  type StepArgs,
+  type StepKind,
+  textArg,
+  undoneBy,
+} from './step-kind.ts';
 
 const DESTROYED_WITH_ITS_VM = 'destroying the VM takes it back';
+
+const TAKES_OVER = {
+  type: 'bool',
+  summary: 'it will serve next: an OS that goes down meanwhile is kept down, and does not take the hart to boot again',
+  default: false,
+} as const satisfies ArgSpec;
+
+const toBoot = (args: StepArgs): PrimitiveArgs<'vm.boot'> => ({
+  guest: guestArg(args),
+  takesOver: args['takesOver'] === true,
+});
 
 export const VM_STEPS: readonly StepKind[] = [
   {
@@ -50,8 +72,8 @@ export const VM_STEPS: readonly StepKind[] = [
   {
     name: 'vm.boot',
     summary: 'Boots a created guest and waits for its agent.',
-    args: { guest: GUEST },
-    does: node('vm.boot', forGuest),
+    args: { guest: GUEST, takesOver: TAKES_OVER },
+    does: node('vm.boot', toBoot),
     outputs: { bootMs: { type: 'double', summary: 'node time until the agent answered' } },
     timeoutMs: 300_000,
     undo: { how: 'nothing', because: DESTROYED_WITH_ITS_VM },
@@ -64,8 +86,8 @@ export const VM_STEPS: readonly StepKind[] = [
   {
     name: 'vm.reboot',
     summary: 'Reboots a guest, which comes back with what it installed.',
-    args: { guest: GUEST },
-    does: node('vm.reboot', forGuest),
+    args: { guest: GUEST, takesOver: TAKES_OVER },
+    does: node('vm.reboot', toBoot),
     outputs: { bootMs: { type: 'double', summary: 'node time until the agent answered again' } },
     timeoutMs: 300_000,
     undo: { how: 'nothing', because: 'a reboot cannot be taken back and leaves nothing behind' },
@@ -96,7 +118,7 @@ export const VM_STEPS: readonly StepKind[] = [
     does: node('guest.shutdown', forGuest),
     outputs: {},
     timeoutMs: 120_000,
-    undo: undoneBy('vm.boot', forGuest),
+    undo: undoneBy('vm.boot', (args) => ({ ...forGuest(args), takesOver: false })),
     atomic: false,
     volatile: true,
     requires: [needsVirtualized, needsRunning(), needsNotServing()],

@@ -58,7 +58,7 @@ export const bootVm: Primitive<'vm.boot'> = async (node, args, { deadlineNs }) =
   const startNs = node.machine.now();
   const before = await node.guestBoots(side);
   await node.monitor.request({ op: 'bootVm', side });
-  await node.bootedOnce(args.guest, before, deadlineNs);
+  await node.bootedOnce(args.guest, before, deadlineNs, args.takesOver);
   return { bootMs: (node.machine.now() - startNs) / 1e6 };
 };
 
@@ -69,7 +69,7 @@ export const rebootVm: Primitive<'vm.reboot'> = async (node, args, { deadlineNs 
     const before = await node.guestBoots(side);
     await node.askToShutDown(args.guest, 'reboot', deadlineNs);
     await node.waitUntilGuest(side, 'has been loaded again', deadlineNs, (guest) => guest.boots > before);
-    await node.bootedOnce(args.guest, before, deadlineNs);
+    await node.bootedOnce(args.guest, before, deadlineNs, args.takesOver);
   } else {
     await node.rebootBare(args.guest, deadlineNs);
   }
