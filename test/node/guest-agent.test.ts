@@ -243,11 +243,12 @@ describe('a guest that hangs', () => {
   };
 
   test('is known by its silence in the middle of a command, long before the command is late', async () => {
-    const { agent, clock, requests } = agentThat(falling(9), { hangNs: HANG_NS });
+    const { agent, clock, requests, vanish } = agentThat(falling(9), { hangNs: HANG_NS });
     const result = outcome(agent.exec(['/bin/sleep', '10'], { deadlineNs }));
     clock.run(300 * MS);
     const lastNs = requests.at(-1)!.atNs;
     expect(requests).toHaveLength(10);
+    vanish();
     clock.run(lastNs + HANG_NS - MS);
     expect(agent.hangs).toBe(false);
     clock.run(lastNs + HANG_NS + MS);
