@@ -5,7 +5,7 @@
  * Invariant: the machine advances only inside `executive.drive`, so that what a primitive does between two waits takes
  * no node time.
  */
-import { type FailureCode, GUEST_NAMES, type GuestName, type Json, type ServiceSpec } from '../engine/port.ts';
+import type { FailureCode, GuestName, Json, ServiceSpec } from '../engine/port.ts';
 import { FIRMWARE_ENTRY, Firmware } from '../firmware/index.ts';
 import {
   createMachine,
@@ -21,6 +21,7 @@ import {
   type Translate,
 } from '../machine/index.ts';
 import {
+  encodeRequest,
   FIRST_RELEASE,
   type GuestStatus,
   type Microvisor,
@@ -29,11 +30,11 @@ import {
   type SlotName,
 } from '../microvisor/index.ts';
 import { EthernetSwitch, parseMac } from '../network/index.ts';
-import { BusyWatch } from './busy-watch.ts';
 import { Disks, RETIRED_SYSTEM_DISK, SYSTEM_DISK } from './disks.ts';
 import { Executive } from './executive.ts';
 import { AGENT_PORT, type Guest, NETWORK, SLOT } from './guest.ts';
 import { type ExecOptions, type ExecResult, GuestAgent, GuestAgentError } from './guest-agent.ts';
+import { HangWatch } from './hang-watch.ts';
 import { MicrovisorImages } from './microvisor-images.ts';
 import { type ControlAnswer, MonitorClient } from './monitor-client.ts';
 import { NetworkCards } from './network-cards.ts';
@@ -94,6 +95,9 @@ export class EmulatedNode {
   /** The side each name of this run stood for, whether or not its guest still lives: its devices keep its name. */
   #made = new Map<GuestName, Side>();
   #powered = false;
+  readonly #hangWatch: HangWatch;
+  /** Sides whose guest has been asked whether it hangs. */
+  readonly #suspects = new Set<Side>();
   /** Told of the side of a guest that goes down. */
   readonly #fallen = new Set<(side: Side) => void>();
 
@@ -106,6 +110,11 @@ export class EmulatedNode {
     this.machine = createMachine({ harts, bankBytes, clock, random, translate, knownCode });
     this.executive = new Executive(this.machine);
     this.monitor = new MonitorClient(this.machine, this.executive);
+    this.#hangWatch = new HangWatch({
+      clock: this.machine.scheduler,
+      account: (side) => this.#account(side),
+      onSuspicion: (side) => void this.#askSuspect(side),
+    });
     this.disks = new Disks(state.disks, config.disks);
     this.disks.onChange = () => this.#save({});
     this.ethernet = new EthernetSwitch({ clock: this.machine.scheduler, latencyNs: TIMING.ethernetLatencyNs });
@@ -438,6 +447,25 @@ export class EmulatedNode {
     return false;
   }
 
+  /** Does the work, and powers off a guest that hangs in a loop and so keeps the hart from the other one meanwhile. */
+  watching<T>(work: () => Promise<T>): Promise<T> {
+    return this.#hangWatch.during(work);
+  }
+
+  /** Asks the guest of the side, and powers it off where no answer comes. Nobody waits for it: the machine need not run on. */
+  async #askSuspect(side: Side): Promise<void> {
+    const name = this.findName(side);
+    if (name === undefined || this.#suspects.has(side) || !this.isUp(name)) return;
+    this.#suspects.add(side);
+    const { agent } = this.guest(name);
+    const deadlineNs = this.machine.now() + this.hangNs;
+    // A refusal is an answer.
+    const answers = await agent.answers({ deadlineNs }).catch(() => true);
+    this.#suspects.delete(side);
+    if (answers || this.findGuest(name)?.agent !== agent || !this.isUp(name)) return;
+    this.machine.postMailbox(encodeRequest({ op: 'stopVm', side }), () => {});
+  }
+
   /** Takes the power from a guest that is not up, so that it cannot come back to what is now another's. */
   async keepDown(name: GuestName): Promise<void> {
     if (!this.virtualized || this.findGuest(name) === undefined || this.isUp(name)) return;
@@ -504,20 +532,14 @@ export class EmulatedNode {
   }
 
   /**
-   * Waits for the agent after a boot, and fails at once when the guest reboots or goes off by itself meanwhile. The other
-   * guest, which goes first on the hart, must not keep it from that: one that hangs is powered off, and one that goes down is
-   * kept down where this one `takesOver`.
+   * Waits for the agent after a boot, and fails at once when the guest reboots or goes off by itself meanwhile. Where it
+   * `takesOver`, another guest that goes down is kept down.
    */
   async bootedOnce(name: GuestName, bootsBefore: number, deadlineNs: number, takesOver = false): Promise<void> {
     const { side } = this.guest(name);
-    const other = GUEST_NAMES.find((each) => each !== name && this.findGuest(each) !== undefined);
-    const busy = new BusyWatch(() => this.#account(otherSide(side)));
+    const other = this.findName(otherSide(side));
     for (;;) {
       if (takesOver && other !== undefined) await this.keepDown(other);
-      if (other !== undefined && this.isUp(other) && busy.busyNs() >= this.hangNs) {
-        await this.responds(other);
-        busy.begin();
-      }
       const attemptNs = Math.min(deadlineNs, this.machine.now() + AGENT_POLL_NS);
       const answers = (agent: GuestAgent): Promise<boolean> => agent.answers({ deadlineNs: attemptNs });
       // A guest that is to be kept down is as soon as it falls.

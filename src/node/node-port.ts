@@ -98,10 +98,8 @@ export class LocalNode implements ServedNode {
     const work = PRIMITIVES[primitive] as Primitive<PrimitiveName>;
     try {
       const limitNs = startNs + LIMIT_S[primitive] * 1e9;
-      const result = await work(this.#node, args as never, {
-        deadlineNs: Math.min(deadlineNs ?? limitNs, limitNs),
-        key,
-      });
+      const context = { deadlineNs: Math.min(deadlineNs ?? limitNs, limitNs), key };
+      const result = await this.#node.watching(() => work(this.#node, args as never, context));
       return { ok: true, result: result as unknown as Json, startNs, endNs: machine.now() };
     } catch (error) {
       const failure = asNodeError(error);
