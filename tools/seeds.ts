@@ -1,11 +1,13 @@
 /**
  * Applies a playbook to a new emulated node for each of several seeds, then scores the predictor on these runs.
  *
- *   node tools/seeds.ts [playbooks/online-os-upgrade.yaml] [--seeds 15] [--train 5] [--jobs 1] [--keep FOLDER]
+ *   node tools/seeds.ts [playbooks/online-os-upgrade.yaml] [--seeds 15] [--first 1] [--train 5] [--splits 300] [--jobs 1] [--keep FOLDER]
  *
- * A seed moves the prober's phase, the clients of `service.load` and the node's entropy. Prints what clients of every kind saw, then
- * `mvctl simulate --backtest`: the first `--train` runs predict the others; and how often it is right when each run in turn is the first. `--keep` names a folder for the runs; those that are
- * there already are not done again. Exit code 1 where a run did not succeed or a client saw a failure.
+ * The seeds are `--first` and those after it. A seed moves the prober's phase, the clients of `service.load` and the node's
+ * entropy. Prints what clients of every kind saw, then `mvctl simulate --backtest`: the first `--train` runs predict the
+ * others; how right it is over `--splits` random choices of those that predict; and where each run in turn is the first of
+ * them. `--keep` names a folder for the runs; those that are there already are not done again. Exit code 1 where a run did
+ * not succeed or a client saw a failure.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -17,6 +19,8 @@ import type { Report } from '../src/engine/index.ts';
 import type { Backtest, Score } from '../src/engine/simulate/backtest.ts';
 import { formatMs } from '../src/engine/values/duration.ts';
 
+/** Simulated runs of a prediction, as many as an apply makes: each of the choices has them anew. */
+const SPLIT_RUNS = '400';
 const MAIN = join(import.meta.dirname, '..', 'src/cli/main.ts');
 
 interface Seeded {
@@ -70,10 +74,10 @@ function row({ seed, report }: Seeded): string {
 }
 
 /** The first of the folders predict the others. */
-function backtestOf([first = '', ...others]: readonly string[], output: 'pretty' | 'json'): readonly string[] {
+function backtestOf([first = '', ...others]: readonly string[], ...more: readonly string[]): readonly string[] {
   const history = others.length > 0 ? ['--history', ...others] : [];
   const { train } = values;
-  return ['simulate', playbook, '--backtest', '--train', train, '--output', output, '--state-dir', first, ...history];
+  return ['simulate', playbook, '--backtest', '--train', train, '--state-dir', first, ...history, ...more];
 }
 
 /** One choice of the runs that predict says little about a predictor; here each run in turn is the first of them. */
@@ -81,7 +85,7 @@ async function everyBacktest(folders: readonly string[]): Promise<string> {
   const scores: Score[] = [];
   for (const index of folders.keys()) {
     const turned = [...folders.slice(index), ...folders.slice(0, index)];
-    scores.push(...(JSON.parse((await mvctl(backtestOf(turned, 'json'))).said) as Backtest).scores);
+    scores.push(...(JSON.parse((await mvctl(backtestOf(turned, '--output', 'json'))).said) as Backtest).scores);
   }
   const share = (which: (score: Score) => boolean): string => {
     const chosen = scores.filter((score) => which(score) && !score.isConstant);
@@ -98,6 +102,8 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     seeds: { type: 'string', default: '15' },
+    first: { type: 'string', default: '1' },
+    splits: { type: 'string', default: '300' },
     train: { type: 'string', default: '5' },
     jobs: { type: 'string', default: '1' },
     keep: { type: 'string' },
@@ -108,7 +114,7 @@ const folder = values.keep ?? mkdtempSync(join(tmpdir(), 'mvctl-seeds-'));
 mkdirSync(folder, { recursive: true });
 
 const runs: Seeded[] = [];
-const waiting = Array.from({ length: Number(values.seeds) }, (_, index) => index + 1);
+const waiting = Array.from({ length: Number(values.seeds) }, (_, index) => Number(values.first) + index);
 console.log(HEADER);
 try {
   const worker = async (): Promise<void> => {
@@ -122,7 +128,7 @@ try {
   runs.sort((one, other) => one.seed - other.seed);
   const folders = runs.map(({ stateDir }) => stateDir);
   if (folders.length === 0) throw new Error(`--seeds: expected 1 or more, found ${values.seeds}`);
-  console.log(`\n${(await mvctl(backtestOf(folders, 'pretty'))).said}`);
+  console.log(`\n${(await mvctl(backtestOf(folders, '--splits', values.splits, '--runs', SPLIT_RUNS))).said}`);
   if (folders.length > Number(values.train)) console.log(await everyBacktest(folders));
   const hurt = runs.filter(({ report }) => clientsOf(report).some((of) => of !== undefined && of.failed > 0));
   if (hurt.length > 0) process.exitCode = 1;

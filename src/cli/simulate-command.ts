@@ -23,6 +23,7 @@ interface SimulateFlags {
   readonly fail?: readonly Failure[];
   readonly backtest?: boolean;
   readonly train: number;
+  readonly splits: number;
   readonly output: 'pretty' | 'json';
 }
 
@@ -56,6 +57,7 @@ export function simulateCommand(io: CliIo): Command {
     )
     .option('--backtest', 'score the predictor: predict later runs of the node from the first ones')
     .option('--train <number>', 'runs that --backtest predicts from', wholeNumber('--train'), 5)
+    .option('--splits <number>', 'with --backtest: so many random choices of them as well', wholeNumber('--splits'), 0)
     .addOption(
       new Option('-o, --output <format>', 'form of the prediction').choices(['pretty', 'json']).default('pretty'),
     )
@@ -108,16 +110,20 @@ async function run(playbook: string, flags: SimulateFlags, io: CliIo): Promise<v
 
 async function scorePredictor(plan: Plan, history: readonly PastRun[], flags: SimulateFlags, io: CliIo): Promise<void> {
   const own = history.filter(({ playbook, outcome }) => playbook === plan.name && outcome === 'succeeded');
-  const { train, runs, seed, output } = flags;
+  const { train, splits, runs, seed, output } = flags;
   if (own.length <= train) {
     const found = `found ${own.length} in ${[flags.stateDir, ...(flags.history ?? [])].join(', ')}`;
     throw new CommandError(EXIT.usage.code, `--backtest: expected more than ${train} runs of ${plan.name}, ${found}`);
   }
-  const { backtest } = await import('../engine/simulate/backtest.ts');
-  const { renderBacktest } = await import('../engine/simulate/render-simulation.ts');
-  const scored = await backtest(plan, { history: own, train, runs, seed });
+  const { backtest, backtestSplits } = await import('../engine/simulate/backtest.ts');
+  const { renderBacktest, renderSplits } = await import('../engine/simulate/render-simulation.ts');
+  const options = { history: own, train, runs, seed };
+  const scored = await backtest(plan, options);
+  const all = splits > 0 ? await backtestSplits(plan, { ...options, splits }) : undefined;
   io.stdout.write(
-    output === 'json' ? `${JSON.stringify(scored, null, 2)}\n` : renderBacktest(scored, { color: io.isColor }),
+    output === 'json'
+      ? `${JSON.stringify({ ...scored, ...(all ? { splits: all } : {}) }, null, 2)}\n`
+      : `${renderBacktest(scored, { color: io.isColor })}${all ? `\n${renderSplits(all)}` : ''}`,
   );
 }
 

@@ -3,12 +3,13 @@ import { ModelNode, type Plan, priorTiming, type RunOptions, renderPretty } from
 import type { ActRequest } from '../../src/engine/node-port.ts';
 import { predictionRows } from '../../src/engine/report/prediction-rows.ts';
 import { runOnModel } from '../../src/engine/run/run-on-model.ts';
-import { backtest, binomialBand } from '../../src/engine/simulate/backtest.ts';
+import { backtest, backtestSplits } from '../../src/engine/simulate/backtest.ts';
 import { type PastRun, pastRuns } from '../../src/engine/simulate/history.ts';
 import { NominalWay } from '../../src/engine/simulate/nominal-way.ts';
 import { predict } from '../../src/engine/simulate/predict.ts';
 import { quantiles } from '../../src/engine/simulate/quantiles.ts';
 import { Random } from '../../src/engine/simulate/random.ts';
+import { renderSimulation } from '../../src/engine/simulate/render-simulation.ts';
 import { simulate } from '../../src/engine/simulate/simulate.ts';
 import { compilePlan } from '../../src/engine/statechart/compiled-plan.ts';
 import { OFFLINE, ONLINE, planOf, reportOf, resumeRun, runPlan, TestFolders } from './model-run.ts';
@@ -90,6 +91,29 @@ describe('the predictor', () => {
     }
   });
 
+  it('is scored on random choices of the runs that predict, the same ones for the same seed', async () => {
+    const history = await pastRunsOf(offline, 8, 31);
+    const options = { history, train: 5, runs: 100, seed: 1, splits: 4 };
+    const all = await backtestSplits(offline, options);
+    expect(all).toMatchObject({ splits: 4, trained: 5, tested: 3, enough: { from: 1, to: 3 } });
+    expect(all.duration.of).toBe(12);
+    expect(all.phases.of).toBeGreaterThan(12);
+    expect(all.duration.width).toBeGreaterThan(0.01);
+    expect(await backtestSplits(offline, options)).toEqual(all);
+  });
+
+  it('says how little runs without downtime prove', async () => {
+    const [run] = await pastRunsOf(offline, 1, 11);
+    const never: PastRun = { ...run!, report: { ...run!.report, service: { ...run!.report.service!, downtimeMs: 0 } } };
+    const of = async (history: readonly PastRun[]) =>
+      renderSimulation(await simulate(offline, { history, runs: 20, seed: 1, startMs: 0 }), { color: false });
+    expect(await of([never, never, never, never, never])).toContain(
+      'never down in 5 earlier runs: that leaves up to 45 % of runs that are (95 % confidence)',
+    );
+    expect(await of([run!])).not.toContain('never down');
+    expect(await of([])).not.toContain('never down');
+  });
+
   it('foresees failures as often as there were some', async () => {
     const history = (await pastRunsOf(offline, 4, 5)).map((run, index): PastRun => {
       const failed = { id: 'install', uses: 'guest.run', ms: 100, failed: 'exit-code' };
@@ -144,11 +168,6 @@ describe('the random numbers', () => {
     expect(normal.p10).toBeCloseTo(-1.2816, 1);
     expect(normal.p50).toBeCloseTo(0, 1);
     expect(normal.p90).toBeCloseTo(1.2816, 1);
-  });
-
-  it('leave ten draws at 80 % between six and ten in 95 of 100 cases', () => {
-    expect(binomialBand(10, 0.8)).toEqual({ from: 6, to: 10 });
-    expect(binomialBand(0, 0.8)).toEqual({ from: 0, to: 0 });
   });
 });
 

@@ -1,7 +1,9 @@
 /** Scores the predictor: how often runs fell into the band that earlier ones predicted for them. */
 import type { Plan } from '../plan/plan.ts';
+import { binomialChances, COVERAGE, type Counts, chancesInBand, likelyCounts } from './expected-score.ts';
 import type { PastRun } from './history.ts';
 import type { Quantiles } from './quantiles.ts';
+import { Random } from './random.ts';
 import { simulate } from './simulate.ts';
 
 export interface BacktestOptions {
@@ -33,11 +35,35 @@ export interface Backtest {
   readonly trained: number;
   readonly scores: readonly Score[];
   /** In 95 of 100 cases a predictor that is right has so many in the band. */
-  readonly expected: { readonly from: number; readonly to: number };
+  readonly expected: Counts;
 }
 
-/** What p10 to p90 promises. */
-export const COVERAGE = 0.8;
+/** The scores of many choices of the runs that predict, added up. One choice says little about a predictor. */
+export interface Splits {
+  readonly splits: number;
+  readonly trained: number;
+  readonly tested: number;
+  readonly duration: SplitScore;
+  readonly phases: SplitScore;
+  readonly downtime: SplitScore;
+  /** Of the times of a run: share of the choices with so many in the band as `enough` says, and what is to be expected. */
+  readonly enough: Counts;
+  readonly enoughShare: number;
+  readonly enoughExpected: number;
+}
+
+/** Of what varies. */
+export interface SplitScore {
+  readonly of: number;
+  readonly inBand: number;
+  /** Mean width of the band, as a share of its median. */
+  readonly width: number;
+  /** Mean pinball loss, in milliseconds. */
+  readonly lossMs: number;
+}
+
+const DURATION = 'duration';
+const DOWNTIME = 'downtime';
 /** Times are told in microseconds: a difference below is none. */
 const TOLERANCE_MS = 0.001;
 
@@ -54,18 +80,18 @@ export async function backtest(plan: Plan, options: BacktestOptions): Promise<Ba
     trained: known.length,
     scores: [
       score(
-        'duration',
+        DURATION,
         nodeMs,
         figures(({ report }) => report.run.nodeMs),
       ),
       score(
-        'downtime',
+        DOWNTIME,
         downtimeMs,
         figures(({ report }) => report.service?.downtimeMs),
       ),
       ...phases.flatMap(({ id, nodeMs: took, downtimeMs: down }) => [
         score(
-          `duration of ${id}`,
+          `${DURATION} of ${id}`,
           took,
           figures((run) => phaseOf(run, id)?.nodeMs),
         ),
@@ -76,7 +102,52 @@ export async function backtest(plan: Plan, options: BacktestOptions): Promise<Ba
         ),
       ]),
     ],
-    expected: binomialBand(tested.length, COVERAGE),
+    expected: likelyCounts(chancesInBand(known.length, tested.length)),
+  };
+}
+
+export interface SplitsOptions extends BacktestOptions {
+  readonly splits: number;
+}
+
+/** Which runs predict is drawn, so many times. */
+export async function backtestSplits(plan: Plan, options: SplitsOptions): Promise<Splits> {
+  const { history, train, splits, seed } = options;
+  const random = new Random(seed);
+  const scores: Score[] = [];
+  for (let split = 0; split < splits; split++) {
+    const order = history.map((run) => ({ run, at: random.uniform() })).sort((one, other) => one.at - other.at);
+    scores.push(...(await backtest(plan, { ...options, history: order.map(({ run }) => run) })).scores);
+  }
+  const durations = scores.filter(({ what }) => what === DURATION);
+  const tested = history.length - train;
+  const enough = likelyCounts(binomialChances(tested, COVERAGE));
+  const isEnough = (count: number): boolean => count >= enough.from && count <= enough.to;
+  return {
+    splits,
+    trained: train,
+    tested,
+    duration: splitScore(durations),
+    phases: splitScore(scores.filter(({ what }) => what.startsWith(`${DURATION} of `))),
+    downtime: splitScore(scores.filter(({ what }) => what === DOWNTIME)),
+    enough,
+    enoughShare: durations.filter(({ inBand }) => isEnough(inBand)).length / Math.max(1, durations.length),
+    enoughExpected: chancesInBand(train, tested).reduce(
+      (sum, chance, count) => sum + (isEnough(count) ? chance : 0),
+      0,
+    ),
+  };
+}
+
+function splitScore(scores: readonly Score[]): SplitScore {
+  const varying = scores.filter(({ isConstant }) => !isConstant);
+  const sum = (of: (score: Score) => number): number => varying.reduce((total, one) => total + of(one), 0);
+  const count = Math.max(1, varying.length);
+  return {
+    of: sum(({ of }) => of),
+    inBand: sum(({ inBand }) => inBand),
+    width: sum(({ band }) => (band.p50 === 0 ? 0 : (band.p90 - band.p10) / band.p50)) / count,
+    lossMs: sum(({ lossMs }) => lossMs) / count,
   };
 }
 
@@ -104,24 +175,3 @@ function score(what: string, band: Quantiles, measured: readonly number[]): Scor
 /** Koenker and Bassett: a quantile costs what lies beyond it, weighed by how rarely that should be. */
 const pinball = (ms: number, quantileMs: number, q: number): number =>
   ms >= quantileMs ? q * (ms - quantileMs) : (1 - q) * (quantileMs - ms);
-
-/** The narrowest middle of a binomial distribution that holds 95 % of it. */
-export function binomialBand(n: number, p: number): { readonly from: number; readonly to: number } {
-  const chances = Array.from({ length: n + 1 }, (_, k) => binomial(n, k) * p ** k * (1 - p) ** (n - k));
-  let from = chances.indexOf(Math.max(...chances));
-  let to = from;
-  for (let sum = chances[from] ?? 1; sum < 0.95 && (from > 0 || to < n); ) {
-    const down = from > 0 ? chances[from - 1]! : -1;
-    const up = to < n ? chances[to + 1]! : -1;
-    if (down >= up) from -= 1;
-    else to += 1;
-    sum += Math.max(down, up);
-  }
-  return { from, to };
-}
-
-function binomial(n: number, k: number): number {
-  let result = 1;
-  for (let i = 1; i <= k; i++) result = (result * (n - k + i)) / i;
-  return result;
-}

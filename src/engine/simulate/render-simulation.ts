@@ -1,10 +1,10 @@
 /** Predictions and their scores for a terminal. */
 import { paint } from '../report/paint.ts';
 import { formatMs } from '../values/duration.ts';
-import type { Backtest } from './backtest.ts';
+import type { Backtest, SplitScore, Splits } from './backtest.ts';
 import type { Quantiles } from './quantiles.ts';
 import type { Simulation } from './simulate.ts';
-import { RUNS_MIN } from './timing-model.ts';
+import { RUNS_MIN } from './step-model.ts';
 
 export interface RenderOptions {
   readonly color: boolean;
@@ -12,7 +12,7 @@ export interface RenderOptions {
 
 export function renderSimulation(simulation: Simulation, { color }: RenderOptions): string {
   const colors = paint(color);
-  const { plan, runs, outcomes, nodeMs, downtimeMs, phases, budgets, windows } = simulation;
+  const { plan, runs, outcomes, nodeMs, downtimeMs, neverDownIn, phases, budgets, windows } = simulation;
   const ways = Object.entries(outcomes).map(([outcome, share]) => `${outcome} ${percent(share)}`);
   const rows = [
     ['phase', 'took p50', 'p90', 'p99', 'down p50', 'p90', 'p99'],
@@ -28,6 +28,7 @@ export function renderSimulation(simulation: Simulation, { color }: RenderOption
     ...body,
     '',
     `p10 to p90: ${formatMs(nodeMs.p10)} to ${formatMs(nodeMs.p90)} in all, down for ${formatMs(downtimeMs.p10)} to ${formatMs(downtimeMs.p90)}`,
+    ...(neverDownIn ? [neverDownLine(neverDownIn)] : []),
     ...budgets.map(
       ({ of, limitMs, chance }) =>
         `the downtime budget of ${of} (${formatMs(limitMs)}) is spent in ${percent(chance)} of the runs`,
@@ -36,6 +37,12 @@ export function renderSimulation(simulation: Simulation, { color }: RenderOption
       ({ phase, chance }) => `the window of ${phase} is closed when it is its turn in ${percent(chance)} of the runs`,
     ),
   ].join('\n')}\n`;
+}
+
+/** The largest share of runs with downtime of which `runs` without any are not less likely than one in twenty. */
+function neverDownLine(runs: number): string {
+  const share = 1 - 0.05 ** (1 / runs);
+  return `never down in ${runs} earlier ${runs === 1 ? 'run' : 'runs'}: that leaves up to ${percent(share)} of runs that are (95 % confidence)`;
 }
 
 const cells = ({ p50, p90, p99 }: Quantiles): readonly string[] => [p50, p90, p99].map((ms) => formatMs(ms));
@@ -76,7 +83,7 @@ function table(rows: readonly (readonly string[])[]): readonly string[] {
 export function renderBacktest({ playbook, trained, scores, expected }: Backtest, { color }: RenderOptions): string {
   const colors = paint(color);
   const rows = [
-    ['', 'in p10..p90', 'below', 'above', 'p10', 'p90', 'loss'],
+    ['', 'in p10..p90', 'below', 'above', 'p10', 'p90', 'width', 'loss'],
     ...scores.map(({ what, of, inBand, below, above, band, lossMs, isConstant }) => [
       what,
       `${inBand} of ${of}${isConstant ? ' (constant)' : ''}`,
@@ -84,6 +91,7 @@ export function renderBacktest({ playbook, trained, scores, expected }: Backtest
       String(above),
       formatMs(band.p10),
       formatMs(band.p90),
+      formatMs(band.p90 - band.p10),
       formatMs(lossMs),
     ]),
   ];
@@ -92,10 +100,29 @@ export function renderBacktest({ playbook, trained, scores, expected }: Backtest
   return `${[
     `${colors.strong(playbook)} predicted from ${trained} runs, compared with ${predicted} further ones`,
     colors.dim(
-      `80 % should be in the band; of ${predicted} runs that is ${expected.from} to ${expected.to} in 95 of 100 cases`,
+      `80 % should be in the band; of ${predicted} runs that share one from ${trained} that is ${expected.from} to ${expected.to} in 95 of 100 cases`,
     ),
     '',
     colors.dim(head ?? ''),
     ...body,
+  ].join('\n')}\n`;
+}
+
+export function renderSplits(all: Splits): string {
+  const { splits, trained, tested, duration, phases, downtime, enough, enoughShare, enoughExpected } = all;
+  const told = (what: string, { of, inBand, width, lossMs }: SplitScore): string =>
+    of === 0
+      ? `  ${what}: nothing varies`
+      : `  ${what}: ${percent(inBand / of)} in the band; it is ${percent(width)} of the median wide, loss ${formatMs(lossMs)}`;
+  const expected =
+    trained < 2
+      ? ''
+      : ` (${percent(enoughExpected)} where nothing is known but ${trained} runs of a normal population)`;
+  return `${[
+    `${splits} random choices of the ${trained} runs that predict the other ${tested}; 80 % should be in the band:`,
+    told('times of a run', duration),
+    told('times of phases', phases),
+    told('downtimes', downtime),
+    `  ${enough.from} to ${enough.to} of ${tested} times of a run in the band: in ${percent(enoughShare)} of the choices${expected}`,
   ].join('\n')}\n`;
 }

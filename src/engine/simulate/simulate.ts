@@ -12,7 +12,8 @@ import type { PastRun } from './history.ts';
 import { NominalWay, type PhaseFigures } from './nominal-way.ts';
 import { type Quantiles, quantiles } from './quantiles.ts';
 import { Random } from './random.ts';
-import { type Basis, type Draw, RUNS_MIN, TimingModel } from './timing-model.ts';
+import type { Basis } from './step-model.ts';
+import { type Draw, TimingModel } from './timing-model.ts';
 
 export interface SimulateOptions {
   readonly history: readonly PastRun[];
@@ -45,6 +46,8 @@ export interface Simulation {
   /** Of runs that succeed. */
   readonly nodeMs: Quantiles;
   readonly downtimeMs: Quantiles;
+  /** Of the earlier runs, those in which the service was never down; null where one was. */
+  readonly neverDownIn: number | null;
   readonly phases: readonly PhasePrediction[];
   /** Chance that a budget is spent. */
   readonly budgets: readonly { readonly of: string; readonly limitMs: number; readonly chance: number }[];
@@ -132,7 +135,7 @@ async function downtimeCorrections(
   way: NominalWay | undefined,
 ): Promise<ReadonlyMap<string, readonly number[]>> {
   const corrections = new Map<string, number[]>();
-  if (!way || runs.length < RUNS_MIN) return corrections;
+  if (!way) return corrections;
   const ids = new Set(compiled.steps.map(({ id }) => id));
   for (const { observations, report } of runs) {
     const figures = await way.figures(({ key }) => {
@@ -178,6 +181,7 @@ function summarize(plan: Plan, model: TimingModel, runs: readonly SimulatedRun[]
     outcomes,
     nodeMs: quantiles(counted.map(({ phases }) => total(phases, 'nodeMs'))),
     downtimeMs: quantiles(counted.map(({ phases }) => total(phases, 'downtimeMs'))),
+    neverDownIn: model.runs.every(({ report }) => report.service?.downtimeMs === 0) ? model.runs.length : null,
     phases: plan.phases.map(({ id }) => {
       const reached = runs.flatMap(({ phases }) => phases.filter((phase) => phase.id === id));
       return {

@@ -53,7 +53,7 @@ export const DISK_STEPS: readonly StepKind[] = [
       },
     ],
     effects: [sets('disk:{disk}')],
-    prior: { ms: 500 },
+    prior: { ms: 500, spread: 0.05 },
   },
   {
     name: 'disk.remove',
@@ -89,7 +89,7 @@ export const DISK_STEPS: readonly StepKind[] = [
     volatile: true,
     requires: [needsGuest(), needsDisk()],
     effects: [],
-    prior: { ms: 50 },
+    prior: { ms: 50, spread: 0.05 },
   },
   {
     name: 'disk.detach',
@@ -103,7 +103,7 @@ export const DISK_STEPS: readonly StepKind[] = [
     volatile: true,
     requires: [needsGuest(), needsDisk()],
     effects: [],
-    prior: { ms: 50 },
+    prior: { ms: 50, spread: 0.05 },
   },
   {
     name: 'disk.break',
@@ -173,6 +173,6 @@ export const DISK_STEPS: readonly StepKind[] = [
       },
     ],
     effects: [sets('owns:{to}:{device}'), clears('owns:{not-to}:{device}')],
-    prior: { ms: 20 },
+    prior: { ms: 20, spread: 0.05 },
   },
 ];

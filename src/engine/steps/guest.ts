@@ -79,7 +79,7 @@ export const GUEST_STEPS: readonly StepKind[] = [
     volatile: false,
     requires: [needsRunning()],
     effects: [],
-    prior: { ms: 20 },
+    prior: { ms: 20, spread: 0.05 },
   },
   {
     name: 'guest.wait-for',
@@ -113,7 +113,7 @@ export const GUEST_STEPS: readonly StepKind[] = [
     timeoutMs: 30_000,
     ...LOOKS_ONLY,
     requires: [needsRunning()],
-    prior: { ms: 200 },
+    prior: { ms: 200, spread: 0.05 },
   },
   {
     name: 'guest.sample-work',

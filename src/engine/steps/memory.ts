@@ -25,7 +25,8 @@ export const MEMORY_STEPS: readonly StepKind[] = [
       },
     ],
     effects: [sets('bank-free')],
-    prior: { ms: 3_000 },
+    // Rounds of a tenth of a second, and a page in use can fail any of them.
+    prior: { ms: 3_000, spread: 0.05 },
   },
   {
     name: 'memory.take-up',

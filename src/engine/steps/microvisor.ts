@@ -18,7 +18,7 @@ export const MICROVISOR_STEPS: readonly StepKind[] = [
     volatile: true,
     requires: [needsBare],
     effects: [sets('virtualized')],
-    prior: { ms: 1 },
+    prior: { ms: 1, spread: 0.05 },
   },
   {
     name: 'microvisor.devirtualize',
@@ -53,7 +53,7 @@ export const MICROVISOR_STEPS: readonly StepKind[] = [
       },
     ],
     effects: [clears('virtualized')],
-    prior: { ms: 1 },
+    prior: { ms: 1, spread: 0.05 },
   },
   {
     name: 'microvisor.replace',
@@ -76,7 +76,7 @@ export const MICROVISOR_STEPS: readonly StepKind[] = [
     volatile: true,
     requires: [],
     effects: [],
-    prior: { ms: 1 },
+    prior: { ms: 1, spread: 0.05 },
   },
   {
     name: 'microvisor.audit',
@@ -90,6 +90,7 @@ export const MICROVISOR_STEPS: readonly StepKind[] = [
     timeoutMs: 120_000,
     ...LOOKS_ONLY,
     requires: [needsBare],
-    prior: { ms: 1_000 },
+    // Paced by the clock.
+    prior: { ms: 1_000, spread: 0.0001 },
   },
 ];

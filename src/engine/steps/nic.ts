@@ -17,7 +17,7 @@ export const NIC_STEPS: readonly StepKind[] = [
     volatile: true,
     requires: [needsRunning()],
     effects: [],
-    prior: { ms: 50 },
+    prior: { ms: 50, spread: 0.05 },
   },
   {
     name: 'nic.detach',
@@ -31,7 +31,7 @@ export const NIC_STEPS: readonly StepKind[] = [
     volatile: true,
     requires: [needsRunning()],
     effects: [],
-    prior: { ms: 50 },
+    prior: { ms: 50, spread: 0.05 },
   },
   {
     name: 'nic.replace',
@@ -48,6 +48,6 @@ export const NIC_STEPS: readonly StepKind[] = [
     volatile: true,
     requires: [needsRunning()],
     effects: [],
-    prior: { ms: 50 },
+    prior: { ms: 50, spread: 0.05 },
   },
 ];

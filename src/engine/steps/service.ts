@@ -70,7 +70,7 @@ export const SERVICE_STEPS: readonly StepKind[] = [
     outputs: CHECK_OUTPUTS,
     timeoutMs: 10_000,
     ...CHECKED,
-    prior: { ms: 5 },
+    prior: { ms: 5, spread: 0.05 },
   },
   {
     name: 'probe',
@@ -84,7 +84,8 @@ export const SERVICE_STEPS: readonly StepKind[] = [
     outputs: CHECK_OUTPUTS,
     timeoutMs: 'must',
     ...CHECKED,
-    prior: { ms: 1_000 },
+    // Paced by the clock.
+    prior: { ms: 1_000, spread: 0.0001 },
   },
   {
     name: 'service.start',
@@ -98,7 +99,7 @@ export const SERVICE_STEPS: readonly StepKind[] = [
     volatile: true,
     requires: [needsRunning()],
     effects: [clears('checked:{guest}')],
-    prior: { ms: 500 },
+    prior: { ms: 500, spread: 0.02 },
   },
   {
     name: 'service.stop',
@@ -112,7 +113,7 @@ export const SERVICE_STEPS: readonly StepKind[] = [
     volatile: true,
     requires: [needsRunning()],
     effects: [clears('checked:{guest}')],
-    prior: { ms: 300 },
+    prior: { ms: 300, spread: 0.02 },
   },
   {
     name: 'service.records',
@@ -154,7 +155,7 @@ export const SERVICE_STEPS: readonly StepKind[] = [
     timeoutMs: 120_000,
     ...leavesNothing('a cut-over back renews what it ended'),
     requires: [needsRunning('from'), needsRunning('to'), needsNotServing('from')],
-    prior: { ms: 2_000 },
+    prior: { ms: 2_000, spread: 0.01 },
   },
   {
     name: 'service.cut-over',
@@ -188,6 +189,6 @@ export const SERVICE_STEPS: readonly StepKind[] = [
       },
     ],
     effects: [clears('serves:{from}'), sets('serves:{to}'), clears('checked:{to}')],
-    prior: { ms: 60 },
+    prior: { ms: 60, spread: 0.02 },
   },
 ];

@@ -105,8 +105,12 @@ export interface StepKind {
   readonly volatile: boolean;
   readonly requires: readonly Requirement[];
   readonly effects: readonly Effect[];
-  /** A guess, used where no run was measured. `downtimeMs`: beyond what follows from its effect on the model. */
-  readonly prior: { readonly ms: number; readonly downtimeMs?: number };
+  /**
+   * A guess, used where no run was measured. `downtimeMs`: beyond what follows from its effect on the model. `spread`: how
+   * much it varies between runs, as a share of its time (standard deviation); what a few runs that happen to be alike are
+   * not believed to fall short of. A thousandth where absent: work on a node that does the same each time.
+   */
+  readonly prior: { readonly ms: number; readonly downtimeMs?: number; readonly spread?: number };
 }
 
 /**

@@ -123,6 +123,6 @@ export const VM_STEPS: readonly StepKind[] = [
     volatile: true,
     requires: [needsVirtualized, needsRunning(), needsNotServing()],
     effects: [clears('runs:{guest}'), clears('checked:{guest}')],
-    prior: { ms: 3_000 },
+    prior: { ms: 3_000, spread: 0.02 },
   },
 ];
