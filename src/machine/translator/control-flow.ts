@@ -19,6 +19,8 @@ export interface ControlFlow {
   /** Node is the target of an edge that goes back to it. */
   readonly isLoopHeader: Uint8Array;
   readonly isMerge: Uint8Array;
+  /** Head of the outermost loop that a node belongs to; DISPATCHER when it belongs to none. */
+  readonly loopOf: Int32Array;
   /** Targets of the dispatcher: what was asked for, then what loops need. */
   readonly dispatched: readonly number[];
   /** How an edge is taken. */
@@ -135,6 +137,22 @@ class Graph {
     return at === above;
   }
 
+  #loops(isLoopHeader: Uint8Array): Int32Array {
+    const loopOf = new Int32Array(this.#count).fill(DISPATCHER);
+    // Outer loops come first: each is entered at its head only.
+    for (const head of this.order) {
+      if (isLoopHeader[head] === 0 || loopOf[head] !== DISPATCHER) continue;
+      loopOf[head] = head;
+      const work = this.#predecessors[head]!.filter((from) => this.position[from]! >= this.position[head]!);
+      for (let node = work.pop(); node !== undefined; node = work.pop()) {
+        if (loopOf[node] === head) continue;
+        loopOf[node] = head;
+        work.push(...this.#predecessors[node]!);
+      }
+    }
+    return loopOf;
+  }
+
   shape(dispatched: readonly number[]): ControlFlow {
     const { order, position } = this;
     const isLoopHeader = new Uint8Array(this.#count);
@@ -156,6 +174,15 @@ class Graph {
       if (this.#redirected.has(from * this.#count + to)) return 'dispatch';
       return position[to]! <= position[from]! ? 'back' : 'forward';
     };
-    return { order, position, mergeChildren, isLoopHeader, isMerge, dispatched, edge };
+    return {
+      order,
+      position,
+      mergeChildren,
+      isLoopHeader,
+      isMerge,
+      loopOf: this.#loops(isLoopHeader),
+      dispatched,
+      edge,
+    };
   }
 }

@@ -24,7 +24,6 @@ import {
 } from '../hart/layout.ts';
 import { REGION_PARAMETERS } from '../hart/region-type.ts';
 import type { StateAccess } from '../hart/state-access.ts';
-import type { InstructionRow } from '../isa/instruction.ts';
 import {
   block,
   blockFor,
@@ -52,6 +51,7 @@ import { groupAccesses } from './access-groups.ts';
 import type { BasicBlock, Edge, RegionCode } from './basic-blocks.ts';
 import { type ControlFlow, controlFlow, DISPATCHER } from './control-flow.ts';
 import { type FloatFact, type RegionFrame, RegionSemantics, unknownFloats } from './region-semantics.ts';
+import { RegisterFlow, type RegisterKind } from './register-flow.ts';
 
 export const REGION_EXPORT = 'region';
 
@@ -72,20 +72,6 @@ const successorsOf = ({ end }: BasicBlock): readonly Edge[] => {
       return [];
   }
 };
-
-type Slot = 'rd' | 'rs1' | 'rs2' | 'rs3';
-type RegisterKind = 'x' | 'f';
-const slotsByRow: Readonly<Record<RegisterKind, Map<InstructionRow, readonly Slot[]>>> = { x: new Map(), f: new Map() };
-
-/** Operand slots of a row that name registers of a kind. */
-function registerSlots(row: InstructionRow, kind: RegisterKind): readonly Slot[] {
-  let slots = slotsByRow[kind].get(row);
-  if (slots === undefined) {
-    slots = [...new Set(row.operands.flatMap((o) => (o.kind === kind ? (o.slots as readonly Slot[]) : [])))];
-    slotsByRow[kind].set(row, slots);
-  }
-  return slots;
-}
 
 /** Node of a block: the dispatcher is node 0. */
 const nodeOf = (blockIndex: number): number => blockIndex + 1;
@@ -142,6 +128,7 @@ class RegionWriter {
   readonly #floats = new Map<number, Local<'f64'>>();
   readonly #floatFacts = new Map<FloatFact, Local<'i32'>>();
   readonly #flow: ControlFlow;
+  readonly #registerFlow: Readonly<Record<RegisterKind, RegisterFlow>>;
   /** Per block: instructions until the next checkpoint, when it is one; 0 when not. */
   readonly #checkpoints: Int32Array;
 
@@ -151,6 +138,8 @@ class RegionWriter {
   readonly #lookUp = new Label();
   readonly #ends = new Map<number, Label>();
   readonly #heads = new Map<number, Label>();
+  /** As `#side`, by node of an outermost loop's head: for what is in the loop. */
+  readonly #loopSides = new Map<number, Label>();
 
   constructor(
     code: RegionCode,
@@ -178,6 +167,8 @@ class RegionWriter {
       ...imports,
       register: (x) => this.#localOf(this.#registers, x, 'i64'),
       float: (x) => this.#localOf(this.#floats, x, 'f64'),
+      storeRegister: (x) => i64.store(this.#area.get, this.#frame.register(x).get, STATE.x + 8 * x),
+      storeFloat: (x) => f64.store(this.#area.get, this.#frame.float(x).get, STATE.f + 8 * x),
       floatFact: (fact) => this.#localOf(this.#floatFacts, fact, 'i32').get,
       scratch: (type, i) => {
         scratch[type][i] ??= f.local(type) as Local<ValueType>;
@@ -188,7 +179,12 @@ class RegionWriter {
       [],
       ...code.blocks.map((b) => successorsOf(b).flatMap((e) => (e.block === undefined ? [] : [nodeOf(e.block)]))),
     ];
-    this.#flow = controlFlow(successors, code.entries.map(nodeOf));
+    const flow = controlFlow(successors, code.entries.map(nodeOf));
+    this.#flow = flow;
+    this.#registerFlow = {
+      x: new RegisterFlow('x', code.blocks, flow, successors),
+      f: new RegisterFlow('f', code.blocks, flow, successors),
+    };
     this.#checkpoints = this.#placeCheckpoints();
   }
 
@@ -204,19 +200,12 @@ class RegionWriter {
   // --------------------------------------------------------------------------------------------------- the function
 
   write(): void {
-    const x = this.#usedRegisters('x');
-    const f = this.#usedRegisters('f');
-    const { state, register, float } = this.#frame;
+    const { state } = this.#frame;
     const exit = this.#frame.scratch('i32', 0);
-    const atX = (register: number): number => STATE.x + 8 * register;
-    const atF = (register: number): number => STATE.f + 8 * register;
-    const area = this.#area.get;
     const tree = this.#tree(DISPATCHER);
     this.#f.define(
       this.#area.set(this.#constants.hart),
       this.#dataBank.set(state.load32('dataBank')),
-      ...x.used.map((r) => register(r).set(i64.load(area, atX(r)))),
-      ...f.used.map((r) => float(r).set(f64.load(area, atF(r)))),
       ...[...this.#floatFacts].map(([fact, local]) => local.set(state.load32(fact))),
       block(
         this.#left,
@@ -231,30 +220,29 @@ class RegionWriter {
         this.#budget.set(i32.add(this.#budget.get, i32.shr_u(exit.get, i32.const(SIDE_COUNT_SHIFT)))),
         state.store32('stepNext', i32.const(1)),
       ),
-      ...x.written.map((r) => i64.store(area, register(r).get, atX(r))),
-      ...f.written.map((r) => f64.store(area, float(r).get, atF(r))),
       state.store64('pc', this.#target.get),
       returns(this.#budget.get),
     );
   }
 
-  /** Registers of a kind that the region reads or writes, and those it writes. */
-  #usedRegisters(kind: RegisterKind): { readonly used: readonly number[]; readonly written: readonly number[] } {
-    const used = new Set<number>();
-    const written = new Set<number>();
-    for (const { instructions } of this.#code.blocks) {
-      for (const { decoded } of instructions) {
-        const { operands } = decoded;
-        for (const slot of registerSlots(decoded.row, kind)) {
-          const register = operands[slot];
-          if (kind === 'x' && register === 0) continue;
-          used.add(register);
-          if (slot === 'rd') written.add(register);
-        }
-      }
-    }
-    const ascending = (registers: Set<number>): number[] => [...registers].sort((a, b) => a - b);
-    return { used: ascending(used), written: ascending(written) };
+  /** Loads what can be read from a node on. */
+  #loadRegisters(node: number): Stmt {
+    const { register, float } = this.#frame;
+    const area = this.#area.get;
+    const { x, f } = this.#registerFlow;
+    return seq(
+      ...x.liveIn(node).map((r) => register(r).set(i64.load(area, STATE.x + 8 * r))),
+      ...f.liveIn(node).map((r) => float(r).set(f64.load(area, STATE.f + 8 * r))),
+    );
+  }
+
+  /** Stores what a loop that is being left may have written, when `node` is in one. */
+  #storeLoop(node: number): Stmt {
+    const loop = this.#flow.loopOf[node]!;
+    if (loop === DISPATCHER) return nothing;
+    const { storeRegister, storeFloat } = this.#frame;
+    const { x, f } = this.#registerFlow;
+    return seq(...x.writtenIn(loop).map(storeRegister), ...f.writtenIn(loop).map(storeFloat));
   }
 
   #fetchEntry(address: Expr<'i64'>): Expr<'i32'> {
@@ -302,10 +290,19 @@ class RegionWriter {
   // --------------------------------------------------------------------------------------------------------- the tree
 
   #tree(node: number): Stmt {
-    if (node === DISPATCHER || this.#flow.isLoopHeader[node] === 0) return this.#within(node, 0);
+    if (node === DISPATCHER) return this.#within(node, 0);
+    const { dispatched, isLoopHeader, loopOf } = this.#flow;
+    const load = dispatched.includes(node) ? this.#loadRegisters(node) : nothing;
+    if (isLoopHeader[node] === 0) return seq(load, this.#within(node, 0));
     const head = new Label();
     this.#heads.set(node, head);
-    return loop(head, this.#within(node, 0), unreachable);
+    const isOutermost = loopOf[node] === node;
+    const side = new Label();
+    if (isOutermost) this.#loopSides.set(node, side);
+    const code = loop(head, this.#within(node, 0), unreachable);
+    if (!isOutermost) return seq(load, code);
+    const exit = this.#frame.scratch('i32', 0);
+    return seq(load, exit.set(blockFor('i32', side, code)), this.#storeLoop(node), brWith(this.#side, exit.get));
   }
 
   /** Merge children follow the blocks that lead to them. */
@@ -325,21 +322,21 @@ class RegionWriter {
   #block(node: number): Stmt {
     const { instructions, page, offset, end } = this.#code.blocks[node - 1]!;
     const count = instructions.length;
+    const loopHead = this.#flow.loopOf[node]!;
+    const side = this.#loopSides.get(loopHead) ?? this.#side;
     const sideAt = (at: number, executed: number): Stmt =>
-      brWith(this.#side, i32.const(at | ((count - executed) << SIDE_COUNT_SHIFT)));
+      brWith(side, i32.const(at | ((count - executed) << SIDE_COUNT_SHIFT)));
     const checkpoint = this.#checkpoints[node]!;
     const budget = this.#budget;
     const groups = groupAccesses(instructions);
     const floats = unknownFloats();
+    const isInLoop = loopHead !== DISPATCHER;
+    const storesX = this.#registerFlow.x.stores(instructions);
+    const storesF = this.#registerFlow.f.stores(instructions);
     return seq(
       checkpoint === 0
         ? nothing
-        : when(
-            i32.lt_s(budget.get, i32.const(checkpoint)),
-            brWith(this.#side, i32.const(offset)),
-            undefined,
-            'unlikely',
-          ),
+        : when(i32.lt_s(budget.get, i32.const(checkpoint)), brWith(side, i32.const(offset)), undefined, 'unlikely'),
       count === 0 ? nothing : budget.set(i32.sub(budget.get, i32.const(count))),
       ...instructions.map((instruction, i) =>
         new RegionSemantics(
@@ -348,11 +345,12 @@ class RegionWriter {
             side: sideAt(instruction.offset, i),
             branch: (condition) => this.#branch(node, page, end, condition),
             jump: () => this.#jump(node, page, end),
-            indirect: br(this.#lookUp),
+            indirect: seq(this.#storeLoop(node), br(this.#lookUp)),
           },
           instruction,
           groups[i] === undefined ? undefined : { group: groups[i], isFirst: groups.indexOf(groups[i]) === i },
           floats,
+          { x: !isInLoop && storesX[i]!, f: !isInLoop && storesF[i]! },
         ).code(),
       ),
       end.kind === 'next' ? this.#follow(node, page, end.next) : nothing,
@@ -372,7 +370,8 @@ class RegionWriter {
 
   /** Takes an edge. */
   #follow(from: number, page: number, { offset, block: to }: Edge): Stmt {
-    const leave = seq(this.#target.set(i64.add(this.#base.get, i64.const(offset))), br(this.#left));
+    const target = i64.add(this.#base.get, i64.const(offset));
+    const leave = seq(this.#target.set(target), this.#storeLoop(from), br(this.#left));
     if (to === undefined) return leave;
     const node = nodeOf(to);
     const { pages, blocks } = this.#code;
@@ -405,11 +404,18 @@ class RegionWriter {
   #goTo(from: number, node: number): Stmt {
     switch (this.#flow.edge(from, node)) {
       case 'dispatch':
-        return seq(this.#label.set(i32.const(this.#flow.dispatched.indexOf(node))), br(this.#dispatch));
+        return seq(
+          this.#storeLoop(from),
+          this.#label.set(i32.const(this.#flow.dispatched.indexOf(node))),
+          br(this.#dispatch),
+        );
       case 'back':
         return br(this.#heads.get(node)!);
-      case 'forward':
-        return this.#flow.isMerge[node] === 1 ? br(this.#ends.get(node)!) : this.#tree(node);
+      case 'forward': {
+        const { isMerge, loopOf } = this.#flow;
+        const leaves = loopOf[from] !== loopOf[node] ? this.#storeLoop(from) : nothing;
+        return seq(leaves, isMerge[node] === 1 ? br(this.#ends.get(node)!) : this.#tree(node));
+      }
     }
   }
 

@@ -37,6 +37,7 @@ import {
 } from '../wasm/code.ts';
 import type { AccessGroup } from './access-groups.ts';
 import type { RegionInstruction } from './basic-blocks.ts';
+import type { RegisterKind } from './register-flow.ts';
 
 /** What the code of an instruction is written against. */
 export interface RegionFrame {
@@ -53,6 +54,9 @@ export interface RegionFrame {
   readonly refillRange: Callable<'i32'>;
   register(x: number): Local<'i64'>;
   float(f: number): Local<'f64'>;
+  /** Stores of those locals to hart state. */
+  storeRegister(x: number): Stmt;
+  storeFloat(f: number): Stmt;
   /** Truth of a fact when the region was entered; nothing that a region does changes it. */
   floatFact(fact: FloatFact): Expr<'i32'>;
   scratch<T extends ValueType>(type: T, index: number): Local<T>;
@@ -82,6 +86,9 @@ export interface RegionExits {
   readonly indirect: Stmt;
 }
 
+/** Whether hart state gets what the instruction writes at once. */
+export type RegionStores = Readonly<Record<RegisterKind, boolean>>;
+
 /** Scratch locals from here on hold the addresses of access groups; no instruction needs so many. */
 const FIRST_GROUP_LOCAL = 64;
 /** And the singles in f registers. */
@@ -94,6 +101,7 @@ export class RegionSemantics implements Semantics {
   readonly #operands: Operands;
   readonly #group: { readonly group: AccessGroup; readonly isFirst: boolean } | undefined;
   readonly #floats: BlockFloats;
+  readonly #stores: RegionStores;
   #assumed: 'inexactSilently' | undefined;
   /** Scratch locals in use; the first of each type are the memory access's own. */
   #scratchUsed = 4;
@@ -105,8 +113,10 @@ export class RegionSemantics implements Semantics {
     instruction: RegionInstruction,
     group: { readonly group: AccessGroup; readonly isFirst: boolean } | undefined,
     floats: BlockFloats,
+    stores: RegionStores,
   ) {
     this.#floats = floats;
+    this.#stores = stores;
     this.#frame = frame;
     this.#group = group;
     this.#exits = exits;
@@ -158,7 +168,8 @@ export class RegionSemantics implements Semantics {
 
   rd(value: Expr<'i64'>): Stmt {
     const { rd } = this.#operands;
-    return rd === 0 ? drop(value) : this.#frame.register(rd).set(value);
+    if (rd === 0) return drop(value);
+    return seq(this.#frame.register(rd).set(value), this.#stores.x ? this.#frame.storeRegister(rd) : nothing);
   }
 
   bind<T extends ValueType, R extends ValueType>(value: Expr<T>, body: (v: Expr<T>) => Expr<R>): Expr<R> {
@@ -406,7 +417,7 @@ export class RegionSemantics implements Semantics {
 
   doubleTo(certain: Expr<'i32'>, value: Expr<'f64'>): Stmt {
     const { rd } = this.#operands;
-    const code = seq(this.#needs('floatDirty'), this.#unless(certain), this.#frame.float(rd).set(value));
+    const code = seq(this.#needs('floatDirty'), this.#unless(certain), this.#setFloat(value));
     this.#floats.boxed.delete(rd);
     return code;
   }
@@ -421,7 +432,12 @@ export class RegionSemantics implements Semantics {
     const single = this.#frame.scratch('f32', FIRST_SINGLE_LOCAL + rd);
     this.#floats.boxed.set(rd, single);
     const bits = i64.or(i64.extend_u(i32.reinterpret(single.get)), BOX);
-    return seq(single.set(value), this.#frame.float(rd).set(f64.reinterpret(bits)));
+    return seq(single.set(value), this.#setFloat(f64.reinterpret(bits)));
+  }
+
+  #setFloat(value: Expr<'f64'>): Stmt {
+    const { rd } = this.#operands;
+    return seq(this.#frame.float(rd).set(value), this.#stores.f ? this.#frame.storeFloat(rd) : nothing);
   }
 
   floatTo(certain: Expr<'i32'>, bits: Expr<'i64'>): Stmt {
@@ -437,7 +453,7 @@ export class RegionSemantics implements Semantics {
     const { base, offset } = this.#address(address, LOAD_BYTES[op], ACCESS.load);
     if (op === 'load') {
       this.#floats.boxed.delete(this.#operands.rd);
-      return seq(needs, this.#frame.float(this.#operands.rd).set(f64.load(base, offset)));
+      return seq(needs, this.#setFloat(f64.load(base, offset)));
     }
     return seq(needs, this.#setSingle(f32.load(base, offset)));
   }

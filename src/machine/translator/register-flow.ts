@@ -1,0 +1,123 @@
+/**
+ * Where the registers of a region live. Hart state has them all wherever the region is entered and left, and at its
+ * dispatcher; an entry loads what can be read from there on, and an instruction stores what it writes at once.
+ *
+ * Loops are the exception: what is written in one stays in locals until the loop is left, in whichever way.
+ */
+import type { InstructionRow } from '../isa/instruction.ts';
+import type { BasicBlock, RegionInstruction } from './basic-blocks.ts';
+import { type ControlFlow, DISPATCHER } from './control-flow.ts';
+
+export type RegisterKind = 'x' | 'f';
+
+type Slot = 'rd' | 'rs1' | 'rs2' | 'rs3';
+const slotsByRow: Readonly<Record<RegisterKind, Map<InstructionRow, readonly Slot[]>>> = { x: new Map(), f: new Map() };
+
+/** Operand slots of a row that name registers of a kind. */
+function registerSlots(row: InstructionRow, kind: RegisterKind): readonly Slot[] {
+  let slots = slotsByRow[kind].get(row);
+  if (slots === undefined) {
+    slots = [...new Set(row.operands.flatMap((o) => (o.kind === kind ? (o.slots as readonly Slot[]) : [])))];
+    slotsByRow[kind].set(row, slots);
+  }
+  return slots;
+}
+
+/** Registers as bits, x0 excepted. */
+interface Registers {
+  readonly read: number;
+  readonly written: number;
+}
+
+function registersOf({ decoded: { row, operands } }: RegionInstruction, kind: RegisterKind): Registers {
+  let read = 0;
+  let written = 0;
+  for (const slot of registerSlots(row, kind)) {
+    const register = operands[slot];
+    if (kind === 'x' && register === 0) continue;
+    if (slot === 'rd') written |= 1 << register;
+    else read |= 1 << register;
+  }
+  return { read, written };
+}
+
+const ascending = (bits: number): readonly number[] =>
+  Array.from({ length: 32 }, (_, register) => register).filter((register) => ((bits >>> register) & 1) !== 0);
+
+/** Of the registers of one kind; nodes as in `ControlFlow`. */
+export class RegisterFlow {
+  readonly #kind: RegisterKind;
+  readonly #liveIn: Int32Array;
+  /** By node of a loop's head. */
+  readonly #writtenIn: Int32Array;
+
+  constructor(
+    kind: RegisterKind,
+    blocks: readonly BasicBlock[],
+    flow: ControlFlow,
+    successors: readonly (readonly number[])[],
+  ) {
+    this.#kind = kind;
+    const count = blocks.length + 1;
+    const written = new Int32Array(count);
+    /** Before it is written. */
+    const read = new Int32Array(count);
+    this.#writtenIn = new Int32Array(count);
+    for (const node of flow.order) {
+      if (node === DISPATCHER) continue;
+      for (const instruction of blocks[node - 1]!.instructions) {
+        const registers = registersOf(instruction, kind);
+        read[node]! |= registers.read & ~written[node]!;
+        written[node]! |= registers.written;
+      }
+      const loop = flow.loopOf[node]!;
+      if (loop !== DISPATCHER) this.#writtenIn[loop]! |= written[node]!;
+    }
+    this.#liveIn = new Int32Array(count);
+    for (let isChanged = true; isChanged; ) {
+      isChanged = false;
+      for (let i = flow.order.length - 1; i > 0; i--) {
+        const node = flow.order[i]!;
+        const loop = flow.loopOf[node]!;
+        let live = 0;
+        for (const to of successors[node]!) if (flow.edge(node, to) !== 'dispatch') live |= this.#liveIn[to]!;
+        live = (live & ~written[node]!) | read[node]!;
+        // The loop can be left anywhere, and what is stored then must be there.
+        if (loop !== DISPATCHER) live |= this.#writtenIn[loop]!;
+        if (live === this.#liveIn[node]) continue;
+        this.#liveIn[node] = live;
+        isChanged = true;
+      }
+    }
+  }
+
+  /** Registers that can be read from a node on before they are written. */
+  liveIn(node: number): readonly number[] {
+    return ascending(this.#liveIn[node]!);
+  }
+
+  /** Registers that are written in the loop with this head. */
+  writtenIn(loop: number): readonly number[] {
+    return ascending(this.#writtenIn[loop]!);
+  }
+
+  /**
+   * Which instructions of a block outside loops must store what they write: all but those whose register is written again
+   * before the region can be left.
+   */
+  stores(instructions: readonly RegionInstruction[]): readonly boolean[] {
+    const stores: boolean[] = [];
+    let overwritten = 0;
+    for (let i = instructions.length - 1; i >= 0; i--) {
+      const { written } = registersOf(instructions[i]!, this.#kind);
+      stores[i] = (written & ~overwritten) !== 0;
+      if (neverLeaves(instructions[i]!)) overwritten |= written;
+      else overwritten = 0;
+    }
+    return stores;
+  }
+}
+
+/** The region is not left before the instruction has written its register. */
+const neverLeaves = ({ decoded: { row } }: RegionInstruction): boolean =>
+  row.pure || row.name === 'jal' || row.name === 'jalr';
