@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { KnownCode } from '../../src/machine/index.ts';
+import { contains } from '../../src/machine/translator/known-code.ts';
 import { KnownCodeFile } from '../../src/node/known-code-file.ts';
 
 const CONTENT = 4711;
 const learn = (known: KnownCode, content: number): void => {
   const instructions = new Uint8Array(256).fill(content);
-  known.keepRecipe([{ distance: 0, content, instructions }]);
+  known.keepRecipe({ pages: [{ distance: 0, content, instructions }], entries: new Uint8Array(256), key: undefined });
 };
 
 describe('the file of known code', () => {
@@ -25,7 +26,17 @@ describe('the file of known code', () => {
   afterEach(() => rmSync(cache, { recursive: true }));
 
   test('gives the next node what this one learned', () => {
-    expect(open().known.recipe(CONTENT)?.[0].instructions[0]).toBe(CONTENT & 0xff);
+    expect(open().known.recipe(CONTENT)?.pages[0].instructions[0]).toBe(CONTENT & 0xff);
+  });
+
+  test('keeps where regions were entered beyond what their code tells', () => {
+    const file = open();
+    file.known.wantEntry(CONTENT, 0x20);
+    file.save();
+    expect([0x20, 0x22].map((offset) => contains(open().known.recipe(CONTENT)!.entries, offset))).toEqual([
+      true,
+      false,
+    ]);
   });
 
   test('is not found by other sources', () => {

@@ -13,7 +13,7 @@ import { HartArea } from './hart-area.ts';
 import { HartControl, type HartHooks, type Privilege } from './hart-control.ts';
 import type { HartImports, HartModule } from './hart-imports.ts';
 import { generateInterpreter } from './interpreter.ts';
-import { ENTRY, PAGE_BYTES } from './layout.ts';
+import { ENTRY, PAGE_BYTES, STEPPED } from './layout.ts';
 import { MSTATUS } from './mstatus.ts';
 import { peekPage } from './page-peek.ts';
 import { executeSystem } from './system-instructions.ts';
@@ -170,13 +170,26 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
     const records = this.#area.recordsAtPc();
     if (records !== 0) {
       const offset = this.#area.word('pc') & (PAGE_BYTES - 1);
-      hotPages.sample(records, offset, (distance) => this.#recordsNear(distance));
+      const page = this.#area.pageOfPc();
+      hotPages.sample(records, offset, (distance) => this.#recordsNear(page, distance));
     }
+    if (this.#area.number('missedEntry') !== 0) this.#sampleMissedEntry(hotPages);
   }
 
-  /** Records of the page at a distance from that of pc, 0 when they are not known. */
-  #recordsNear(distance: number): number {
-    const page = BigInt.asUintN(64, this.#area.pageOfPc() + BigInt(distance));
+  #sampleMissedEntry(hotPages: HotPages): void {
+    const missed = this.#area.double('missedEntry');
+    this.#area.setNumber('missedEntry', 0);
+    const offset = Number(missed & BigInt(PAGE_BYTES - 1));
+    const page = missed - BigInt(offset);
+    const records = this.#recordsNear(page, 0);
+    if (records === 0) return;
+    const isStepped = (offset & STEPPED) !== 0;
+    hotPages.missedEntry(records, offset & ~STEPPED, isStepped, (distance) => this.#recordsNear(page, distance));
+  }
+
+  /** Records of the page at a distance from another one, 0 when they are not known. */
+  #recordsNear(from: bigint, distance: number): number {
+    const page = BigInt.asUintN(64, from + BigInt(distance));
     const physical = peekPage(this.#area, this.#memory, page);
     return physical === undefined ? 0 : this.#memory.knownRecords(physical);
   }
@@ -188,6 +201,8 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
     this.#callBudget = budget;
     this.#cut = 0;
     this.#area.setWord('budget', budget);
+    this.#area.setWord('leftBudget', budget);
+    this.#area.setNumber('leftAt', 0);
     this.#running = true;
     try {
       this.#module.run();

@@ -77,6 +77,8 @@ export function generateInterpreter(base: number, ram: GuestRam, memoryPages: nu
   return module.build();
 }
 
+/** So few that most slices have a sample; it is no power of two, which loops might keep step with. */
+const INTERPRETED_BETWEEN_SAMPLES = 1009;
 /** Fields of an instruction's word. */
 const RD_SHIFT = 7;
 const RS1_SHIFT = 15;
@@ -197,6 +199,16 @@ function defineRun(
   const again = new Label();
   const word = scratch('i32', 1);
   const before = scratch('i32', 2);
+  /** What is interpreted between regions is charged to the place where the last one was left, and found by sampling. */
+  const noteInterpreted = [
+    state.store32('interpreted', i32.add(state.load32('interpreted'), i32.sub(state.load32('leftBudget'), budget.get))),
+    when(
+      i32.ge_s(state.load32('interpreted'), i32.const(INTERPRETED_BETWEEN_SAMPLES)),
+      seq(state.store64('missedEntry', state.load64('leftAt')), state.store32('interpreted', i32.const(0))),
+      undefined,
+      'unlikely',
+    ),
+  ];
   const enterRegion = (labels: readonly Label[]): Stmt => {
     const readWord = word.set(
       i32.load(
@@ -207,6 +219,7 @@ function defineRun(
     const regionOf = i32.and(i32.shr_u(word.get, i32.const(ENTRY.regionShift)), i32.const(ENTRY.regionsMax - 1));
     const dispatchTo = (op: Expr<'i32'>): Stmt => brTable(op, labels, labels[0]!);
     return seq(
+      ...noteInterpreted,
       // The word lies as far into the entries as the record into the records, at half the distance.
       word.set(
         i32.load(
@@ -248,6 +261,8 @@ function defineRun(
         ),
         ip.set(i32.add(i32.shl(i32.wrap(offset.get), i32.const(2)), i32.load(entry.get, FETCH_ENTRY.records))),
         pcBase.set(i64.sub(target.get, i64.extend_u(i32.shr_u(ip.get, i32.const(2))))),
+        state.store32('leftBudget', budget.get),
+        state.store64('leftAt', i64.add(target.get, i64.extend_u(state.load32('stepNext')))),
         when(word.get, dispatchTo(i32.and(word.get, i32.const(0xff)))),
         dispatchTo(i32.load8_u(ip.get, RECORD.op)),
       ),

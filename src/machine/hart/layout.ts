@@ -66,6 +66,15 @@ export const STATE = {
   fillCause: 0x294,
   /** i32: a region was left at an instruction that the interpreter must execute itself. */
   stepNext: 0x298,
+  /**
+   * Where the interpreter takes more time than it need: i32 budget and u64 address at which a region was left last (plus
+   * STEPPED when the interpreter had to execute that instruction itself; 0: in another slice), i32 instructions
+   * interpreted between regions since `missedEntry` was set, u64 such an address; 0 when that was looked at.
+   */
+  leftBudget: 0x29c,
+  leftAt: 0x2b0,
+  interpreted: 0x2bc,
+  missedEntry: 0x2c0,
   /** u64: instructions that regions have executed. */
   translated: 0x2a0,
   /** i32: accrued exceptions; written by way of FloatState, but where nothing derived from them changes. */
@@ -75,6 +84,9 @@ export const STATE = {
   /** u64 each: CSRs that are nothing but registers, in the order of CSR_REGISTERS. */
   csrs: 0x520,
 } as const;
+
+/** In `STATE.leftAt`: the region was left for an instruction that is not for regions. */
+export const STEPPED = 1;
 
 export const CSR_REGISTERS = [
   'medeleg',

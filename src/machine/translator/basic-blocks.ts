@@ -69,6 +69,8 @@ export interface CodeSource {
 const HALFWORDS = PAGE_BYTES / 2;
 const LAST_HALFWORD = PAGE_BYTES - 2;
 const isLong = (halfword: number): boolean => (halfword & 3) === 3;
+/** Bytes of the instruction that begins with this halfword. */
+export const bytesOf = (halfword: number): number => (isLong(halfword) ? 4 : 2);
 
 /** Decoded words are kept: code repeats itself. Emptied when full. */
 const DECODED_MAX = 0x1_0000;
@@ -186,6 +188,12 @@ export class RegionScan {
     }
   }
 
+  /** Makes an instruction of the first page that was taken in an entry. */
+  addEntry(offset: number): void {
+    const scan = this.#pages[0]!;
+    if (scan.instructions[offset >> 1] !== undefined) scan.mark(offset, MARK.leader | MARK.entry);
+  }
+
   #read(scan: PageScan, offset: number): RegionInstruction | undefined {
     const { linear } = scan.page;
     const low = this.#source.halfword(linear + offset);
@@ -239,7 +247,7 @@ export class RegionScan {
 
   /** The interpreter comes back behind an instruction that it executes. */
   #afterInterpreted(scan: PageScan, page: number, offset: number): void {
-    const next = offset + (isLong(this.#source.halfword(scan.page.linear + offset)) ? 4 : 2);
+    const next = offset + bytesOf(this.#source.halfword(scan.page.linear + offset));
     if (next < PAGE_BYTES) this.#leadTo(page, next, true);
   }
 

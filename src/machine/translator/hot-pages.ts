@@ -15,10 +15,16 @@ const MISSES_UNTIL_TRANSLATED = 24;
 const MISSES_GROWTH = 2;
 const MISSES_UNTIL_TRANSLATED_MAX = 1024;
 const LOOKS_UNTIL_HALVED = 8192;
+/** Not often enough to be worth a region now, but when it is known at the first of them the next time. */
+const MISSES_UNTIL_REMEMBERED = 8;
 /** Misses at which it is asked what the page holds, and whether that is known from another page or an earlier run. */
 const isAsked = (misses: number): boolean => misses <= 2 || misses % 4 === 0;
 /** From here on a known page is translated without the other pages it had, if they are missing. */
 const MISSES_UNTIL_ALONE = 4;
+/** Looks that find a place a page's region lacks as an entry until the next translation makes it one. */
+const MISSES_UNTIL_ENTRY = 8;
+/** And all such looks at a page until it is translated again for them; as the other threshold, it grows each time. */
+const ENTRY_MISSES_UNTIL_TRANSLATED = 400;
 /** Pages that are counted; forgotten together when there are more. */
 const PAGES_MAX = 0x1_0000;
 
@@ -35,9 +41,22 @@ interface PageHeat {
   translatedAt: number;
   /** What it held when it was asked last. */
   content: number;
+  /** Looks at what is interpreted that found a region left for code it has, but no entry for: by offset, and together. */
+  missedEntries: Map<number, number> | undefined;
+  entryMisses: number;
+  entryThreshold: number;
 }
 
-const COLD: PageHeat = { looks: 0, misses: 0, threshold: MISSES_UNTIL_TRANSLATED, translatedAt: 0, content: 0 };
+const COLD: PageHeat = {
+  looks: 0,
+  misses: 0,
+  threshold: MISSES_UNTIL_TRANSLATED,
+  translatedAt: 0,
+  content: 0,
+  missedEntries: undefined,
+  entryMisses: 0,
+  entryThreshold: ENTRY_MISSES_UNTIL_TRANSLATED,
+};
 
 export class HotPages {
   readonly #translator: Translator;
@@ -69,15 +88,41 @@ export class HotPages {
         return;
       }
     }
+    if (page.misses === MISSES_UNTIL_REMEMBERED) this.#translator.remember(records);
     if (page.misses < this.#thresholdOf(page)) return;
     page.misses = 0;
     if (this.#memory.getUint8(records + offset * 4 + RECORD.op) === 0) return;
     page.threshold = Math.min(this.#thresholdOf(page) * MISSES_GROWTH, MISSES_UNTIL_TRANSLATED_MAX);
+    this.#translate(records, page, recordsAt);
+  }
+
+  #translate(records: number, page: PageHeat, recordsAt: PageFinder): void {
     page.translatedAt = this.#looks;
+    page.missedEntries = undefined;
+    page.entryMisses = 0;
     this.#translator.translatePage(records, (distance) => {
       const found = recordsAt(distance);
       return found !== 0 && this.#isWarm(found) ? found : 0;
     });
+  }
+
+  /**
+   * What is interpreted between regions began at `offset` of the page with these records: a region was left for that
+   * instruction, which has no entry, or (`isStepped`) because it is none for regions. Where it goes on with code that a
+   * region has, that becomes an entry: targets of jumps from other pages, what is behind accesses of devices.
+   */
+  missedEntry(records: number, offset: number, isStepped: boolean, recordsAt: PageFinder): void {
+    const at = isStepped ? this.#translator.nextOffset(records, offset) : offset;
+    if (at >= PAGE_BYTES || !this.#translator.lacksEntry(records, at)) return;
+    const page = this.#heatOf(records);
+    page.missedEntries ??= new Map();
+    const misses = (page.missedEntries.get(at) ?? 0) + 1;
+    page.missedEntries.set(at, misses);
+    if (misses === MISSES_UNTIL_ENTRY) this.#translator.wantEntry(records, at);
+    page.entryMisses += 1;
+    if (page.entryMisses < page.entryThreshold) return;
+    page.entryThreshold *= MISSES_GROWTH;
+    this.#translate(records, page, recordsAt);
   }
 
   #isWarm(records: number): boolean {

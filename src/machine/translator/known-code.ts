@@ -12,6 +12,13 @@ import { ContentReader, ContentWriter } from './content-format.ts';
 export type InstructionSet = Uint8Array;
 export const INSTRUCTION_SET_BYTES = PAGE_BYTES / 16;
 
+export const contains = (set: InstructionSet, offset: number): boolean =>
+  ((set[offset >> 4] ?? 0) & (1 << ((offset >> 1) & 7))) !== 0;
+
+export function add(set: InstructionSet, offset: number): void {
+  set[offset >> 4]! |= 1 << ((offset >> 1) & 7);
+}
+
 /** A page that a region is made of. */
 export interface RecipePage {
   /** Virtual distance from the first page, in bytes. */
@@ -20,8 +27,15 @@ export interface RecipePage {
   readonly instructions: InstructionSet;
 }
 
-/** What the region of a page was made of: the page itself comes first. */
-export type Recipe = readonly [RecipePage, ...RecipePage[]];
+/** What the region of a page was made of. */
+export interface Recipe {
+  /** The page itself comes first. */
+  readonly pages: readonly [RecipePage, ...RecipePage[]];
+  /** Where it is entered beyond what its code tells. */
+  readonly entries: InstructionSet;
+  /** Key of the module made of it last. */
+  key: string | undefined;
+}
 
 interface KnownModule {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -53,25 +67,40 @@ export class KnownCode {
   }
 
   keepRecipe(recipe: Recipe): void {
-    const { content } = recipe[0];
+    const { content } = recipe.pages[0];
     this.#isChanged = true;
     this.#recipes.delete(content);
     this.#recipes.set(content, recipe);
     if (this.#recipes.size > RECIPES_MAX) this.#recipes.delete(oldestOf(this.#recipes));
   }
 
+  /** From now on the region of a page with this content is entered at `offset`, too. */
+  wantEntry(content: number, offset: number): void {
+    const recipe = this.#recipes.get(content);
+    if (recipe === undefined || contains(recipe.entries, offset)) return;
+    add(recipe.entries, offset);
+    recipe.key = undefined;
+    this.#isChanged = true;
+  }
+
   /** The module of the code with this key; made when it is not known. */
   module(key: string, generate: () => Uint8Array<ArrayBuffer>): WebAssembly.Module {
-    let known = this.#modules.get(key);
-    if (known === undefined) {
-      known = { bytes: generate(), compiled: undefined };
-      this.#isChanged = true;
-      this.#moduleBytes += known.bytes.length;
-    } else {
-      this.#modules.delete(key);
-    }
-    this.#modules.set(key, known);
+    const known = this.knownModule(key);
+    if (known !== undefined) return known;
+    const bytes = generate();
+    const module = new WebAssembly.Module(bytes);
+    this.#modules.set(key, { bytes, compiled: new WeakRef(module) });
+    this.#moduleBytes += bytes.length;
+    this.#isChanged = true;
     while (this.#moduleBytes > MODULE_BYTES_MAX) this.#forgetModule(oldestOf(this.#modules));
+    return module;
+  }
+
+  knownModule(key: string): WebAssembly.Module | undefined {
+    const known = this.#modules.get(key);
+    if (known === undefined) return undefined;
+    this.#modules.delete(key);
+    this.#modules.set(key, known);
     let module = known.compiled?.deref();
     if (module === undefined) {
       module = new WebAssembly.Module(known.bytes);
@@ -90,7 +119,10 @@ export class KnownCode {
   toBytes(): Uint8Array {
     const out = new ContentWriter();
     out.number(this.#recipes.size);
-    for (const pages of this.#recipes.values()) {
+    const indexes = new Map([...this.#modules.keys()].map((key, i) => [key, i] as const));
+    for (const { pages, entries, key } of this.#recipes.values()) {
+      out.bytes(entries);
+      out.number((key === undefined ? undefined : indexes.get(key)) ?? -1);
       out.number(pages.length);
       for (const { distance, content, instructions } of pages) {
         out.number(distance);
@@ -110,19 +142,23 @@ export class KnownCode {
   addFrom(bytes: Uint8Array<ArrayBuffer>): void {
     const from = new ContentReader(bytes);
     const recipes: Recipe[] = [];
+    const keys: number[] = [];
     for (let left = from.number(); left > 0; left--) {
+      const entries = from.bytes(INSTRUCTION_SET_BYTES).slice();
+      keys.push(from.number());
       const others = from.number() - 1;
       const read = (): RecipePage => ({
         distance: from.number(),
         content: from.number(),
         instructions: from.bytes(INSTRUCTION_SET_BYTES),
       });
-      recipes.push([read(), ...Array.from({ length: others }, read)]);
+      recipes.push({ pages: [read(), ...Array.from({ length: others }, read)], entries, key: undefined });
     }
     const modules: (readonly [string, KnownModule])[] = [];
     for (let left = from.number(); left > 0; left--) {
       modules.push([from.text(), { bytes: from.bytes(), compiled: undefined }]);
     }
+    for (const [i, recipe] of recipes.entries()) recipe.key = modules[keys[i]!]?.[0];
     const own = { recipes: [...this.#recipes.values()], modules: [...this.#modules] };
     const isChanged = this.#isChanged;
     this.#recipes.clear();

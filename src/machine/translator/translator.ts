@@ -9,9 +9,9 @@ import type { Translate } from '../door.ts';
 import { ownOp } from '../hart/handlers.ts';
 import { ENTRY, PAGE_BYTES, PAGE_FOOTER, RECORD } from '../hart/layout.ts';
 import type { GuestMemory, TranslationListener } from '../memory.ts';
-import { type CodePage, type CodeSource, type RegionCode, RegionScan } from './basic-blocks.ts';
-import { contentOfPage, keyOf } from './code-content.ts';
-import { INSTRUCTION_SET_BYTES, type InstructionSet, KnownCode, type Recipe } from './known-code.ts';
+import { bytesOf, type CodePage, type CodeSource, type RegionCode, RegionScan } from './basic-blocks.ts';
+import { contentOfPage, keyOf, outlineOf, outlineOfKey, type RegionOutline } from './code-content.ts';
+import { add, contains, INSTRUCTION_SET_BYTES, type InstructionSet, KnownCode, type Recipe } from './known-code.ts';
 import { generateRegion, REGION_EXPORT, recordsImport } from './region-module.ts';
 
 const INSTRUCTIONS_PER_PAGE_MAX = 1200;
@@ -43,6 +43,8 @@ interface Region {
   /** Halfwords of the first page whose instruction is in the region. */
   readonly covered: Uint8Array;
   readonly instructions: number;
+  /** How many times a hart was found in any region before it was found in this one last, or before this was made. */
+  foundAt: number;
   /** Addresses of the entries' records, and of their entry words. */
   readonly entries: readonly { readonly record: number; readonly word: number }[];
 }
@@ -55,19 +57,23 @@ interface RegionPage {
 /** Finds the records of the page at a distance from another one; 0 when it has none. */
 export type PageFinder = (distance: number) => number;
 
+/** Pages of a recipe that are where they were, by distance. */
+type FoundPages = ReadonlyMap<number, { readonly records: number; readonly instructions: InstructionSet }>;
+
 export class Translator implements TranslationListener {
   readonly #memory: GuestMemory;
   readonly #known: KnownCode;
   readonly #view: DataView;
   readonly #words: Int32Array;
   readonly #harts: TranslatedHart[] = [];
-  /** By index; the one a hart was found in last comes last. */
+  /** By index. */
   readonly #regions = new Map<number, Region>();
   /** By address of a page's records: the regions with code of it, and which of their pages it is. */
   readonly #regionsOf = new Map<number, readonly RegionPage[]>();
   readonly #freeIndexes: number[] = [];
   #indexesUsed = 1;
   #instructions = 0;
+  #finds = 0;
   #regionsMade = 0;
   #blocksMade = 0;
 
@@ -93,21 +99,37 @@ export class Translator implements TranslationListener {
    * finds those that may be taken in.
    */
   translatePage(records: number, pageAt: PageFinder): void {
-    const before = this.#known.recipe(this.contentOf(records))?.[0].instructions;
+    const known = this.#known.recipe(this.contentOf(records));
+    const before = known?.pages[0].instructions;
+    const entries = known?.entries ?? new Uint8Array(INSTRUCTION_SET_BYTES);
     const wasExecuted = (page: CodePage, offset: number): boolean => this.#hasRecord(page.records, offset);
     const includes =
       before === undefined
         ? wasExecuted
         : (page: CodePage, offset: number): boolean =>
             wasExecuted(page, offset) || (page.records === records && contains(before, offset));
-    const code = this.#scanPage(records, includes, pageAt);
+    const code = this.#scanPage(records, includes, entries, pageAt);
     const [first, ...others] = code.pages.map((page) => ({
       distance: page.base,
       content: this.contentOf(page.records),
       instructions: instructionSet((offset) => includes(page, offset)),
     }));
-    if (first !== undefined) this.#known.keepRecipe([first, ...others]);
-    this.#replace(records, code);
+    const key = this.#replace(records, code);
+    if (first !== undefined) this.#known.keepRecipe({ pages: [first, ...others], entries, key });
+  }
+
+  /** Keeps what was executed of a page for when its content comes along again, if nothing is known of it. */
+  remember(records: number): void {
+    const content = this.contentOf(records);
+    if (this.#known.recipe(content) !== undefined) return;
+    const instructions = instructionSet((offset) => this.#hasRecord(records, offset));
+    const entries = new Uint8Array(INSTRUCTION_SET_BYTES);
+    this.#known.keepRecipe({ pages: [{ distance: 0, content, instructions }], entries, key: undefined });
+  }
+
+  /** When the page is translated next, its region is entered at `offset`, too. */
+  wantEntry(records: number, offset: number): void {
+    this.#known.wantEntry(this.contentOf(records), offset);
   }
 
   /** Whether something is known of the code of a page. */
@@ -121,27 +143,42 @@ export class Translator implements TranslationListener {
    */
   translateKnown(records: number, offset: number, pageAt: PageFinder, alone: boolean): boolean {
     const recipe = this.#known.recipe(this.contentOf(records));
-    if (recipe === undefined || !contains(recipe[0].instructions, offset)) return false;
+    if (recipe === undefined || !contains(recipe.pages[0].instructions, offset)) return false;
     const found = this.#findPages(recipe, records, pageAt);
-    if (found.size < recipe.length && !alone) return false;
+    if (found.size < recipe.pages.length && !alone) return false;
+    if (this.#makeKnown(recipe.key, records, found)) return true;
     const sets = new Map([...found.values()].map((page) => [page.records, page.instructions] as const));
     const code = this.#scanPage(
       records,
       (page, at) => contains(sets.get(page.records)!, at),
+      recipe.entries,
       (distance) => found.get(distance)?.records ?? 0,
     );
-    this.#replace(records, code);
+    recipe.key = this.#replace(records, code);
     return true;
   }
 
-  /** Pages of a recipe that are where they were, by distance. */
-  #findPages(
-    recipe: Recipe,
-    records: number,
-    pageAt: PageFinder,
-  ): ReadonlyMap<number, { readonly records: number; readonly instructions: InstructionSet }> {
+  /** Makes the region of the module with this key, when there is one that fits the pages found. */
+  #makeKnown(key: string | undefined, records: number, found: FoundPages): boolean {
+    const module = key === undefined ? undefined : this.#known.knownModule(key);
+    if (key === undefined || module === undefined) return false;
+    const pageAt = (base: number): CodePage | undefined => {
+      const page = found.get(base);
+      return page === undefined ? undefined : { ...this.#pageOf(page.records), base };
+    };
+    const view = this.#view;
+    const wordAt = (at: number, bytes: number): number =>
+      bytes === 2 ? view.getUint16(at, true) : view.getInt32(at, true);
+    const outline = outlineOfKey(key, pageAt, wordAt);
+    if (outline === undefined) return false;
+    this.#dropRegionsAt(records);
+    this.#add(outline, module);
+    return true;
+  }
+
+  #findPages({ pages }: Recipe, records: number, pageAt: PageFinder): FoundPages {
     return new Map(
-      recipe.flatMap(({ distance, content, instructions }, i) => {
+      pages.flatMap(({ distance, content, instructions }, i) => {
         const at = i === 0 ? records : pageAt(distance);
         if (at === 0 || (i > 0 && this.contentOf(at) !== content)) return [];
         return [[distance, { records: at, instructions }] as const];
@@ -149,7 +186,12 @@ export class Translator implements TranslationListener {
     );
   }
 
-  #scanPage(records: number, includes: CodeSource['includes'], pageAt: PageFinder): RegionCode {
+  #scanPage(
+    records: number,
+    includes: CodeSource['includes'],
+    entries: InstructionSet,
+    pageAt: PageFinder,
+  ): RegionCode {
     const source: CodeSource = {
       halfword: (linear) => this.#view.getUint16(linear, true),
       includes,
@@ -161,12 +203,23 @@ export class Translator implements TranslationListener {
     const scan = new RegionScan(source, INSTRUCTIONS_PER_PAGE_MAX);
     scan.addWholePage(scan.addPage(this.#pageOf(records)));
     scan.addElsewhere(INSTRUCTIONS_ELSEWHERE_MAX);
+    for (let offset = 0; offset < PAGE_BYTES; offset += 2) if (contains(entries, offset)) scan.addEntry(offset);
     return scan.finish();
   }
 
-  #replace(records: number, code: RegionCode): void {
+  /** Gives the region's key. */
+  #replace(records: number, code: RegionCode): string {
     this.#dropRegionsAt(records);
-    this.#add(code);
+    return this.#make(code);
+  }
+
+  #make(code: RegionCode): string {
+    const key = keyOf(code);
+    if (code.entries.length > 0) {
+      const module = this.#known.module(key, () => generateRegion(code));
+      this.#add(outlineOf(code), module);
+    }
+    return key;
   }
 
   #hasRecord(records: number, offset: number): boolean {
@@ -190,38 +243,37 @@ export class Translator implements TranslationListener {
     };
     const scan = new RegionScan(source, INSTRUCTIONS_AHEAD_MAX);
     scan.addRoot(scan.addPage(this.#pageOf(records)), offset, true);
-    this.#add(scan.finish());
+    this.#make(scan.finish());
   }
 
   #pageOf(records: number): CodePage {
     return { records, linear: this.#memory.pageOfRecords(records), base: 0 };
   }
 
-  #add(code: RegionCode): void {
-    if (code.entries.length === 0) return;
-    while (this.#instructions + code.instructions > INSTRUCTIONS_MAX) this.#dropOldest();
+  #add({ pages, entries: places, covered, instructions, blocks }: RegionOutline, module: WebAssembly.Module): void {
+    while (this.#instructions + instructions > INSTRUCTIONS_MAX) this.#dropOldest();
     this.#regionsMade += 1;
-    this.#blocksMade += code.blocks.length;
+    this.#blocksMade += blocks;
     const index = this.#takeIndex();
-    const module = this.#known.module(keyOf(code), () => generateRegion(code));
     const constants: Record<string, WebAssembly.Global> = { region: constant(index << ENTRY.regionShift) };
-    for (const [page, { records }] of code.pages.entries()) constants[recordsImport(page)] = constant(records);
+    for (const [page, { records }] of pages.entries()) constants[recordsImport(page)] = constant(records);
     for (const hart of this.#harts) {
       const { area, refill, refillRange } = hart;
       const env = { memory: this.#memory.wasm, hart: area, refill, refillRange, ...constants };
       hart.regions.set(index, new WebAssembly.Instance(module, { env }).exports[REGION_EXPORT]);
     }
-    const entries = code.entries.flatMap((block, i) => this.#enterAt(code, block, index, i));
-    this.#instructions += code.instructions;
-    const region = {
+    const entries = places.flatMap(({ page, offset }, i) => this.#enterAt(pages[page]!.records, offset, index, i));
+    this.#instructions += instructions;
+    const region: Region = {
       index,
-      pages: code.pages,
-      covered: coveredBy(code),
-      instructions: code.instructions,
+      pages,
+      covered,
+      instructions,
+      foundAt: this.#finds,
       entries,
     };
     this.#regions.set(index, region);
-    for (const [i, { records }] of code.pages.entries()) {
+    for (const [i, { records }] of pages.entries()) {
       const regions = [...(this.#regionsOf.get(records) ?? []), { region, page: i }];
       this.#regionsOf.set(records, regions);
       this.#view.setInt32(records + PAGE_FOOTER.regions, regions.length, true);
@@ -232,16 +284,24 @@ export class Translator implements TranslationListener {
   found(records: number, offset: number): boolean {
     for (const { region, page } of this.#regionsOf.get(records) ?? []) {
       if (page !== 0 || region.covered[offset >> 1] !== 1) continue;
-      this.#regions.delete(region.index);
-      this.#regions.set(region.index, region);
+      region.foundAt = ++this.#finds;
       return true;
     }
     return false;
   }
 
-  #enterAt(code: RegionCode, block: number, index: number, entry: number): Region['entries'] {
-    const { page, offset } = code.blocks[block]!;
-    const { records } = code.pages[page]!;
+  /** Whether a region has code for the instruction at `offset` of a page, but cannot be entered there. */
+  lacksEntry(records: number, offset: number): boolean {
+    if (this.#view.getInt32(records + PAGE_FOOTER.entries + offset * 2, true) !== 0) return false;
+    return this.found(records, offset);
+  }
+
+  /** Offset of the instruction behind that at `offset` of a page. */
+  nextOffset(records: number, offset: number): number {
+    return offset + bytesOf(this.#view.getUint16(this.#memory.pageOfRecords(records) + offset, true));
+  }
+
+  #enterAt(records: number, offset: number, index: number, entry: number): Region['entries'] {
     const record = records + offset * 4;
     const word = records + PAGE_FOOTER.entries + offset * 2;
     if (this.#view.getInt32(word, true) !== 0) return [];
@@ -263,7 +323,10 @@ export class Translator implements TranslationListener {
   }
 
   #dropOldest(): void {
-    const [oldest] = this.#regions.values();
+    let oldest: Region | undefined;
+    for (const region of this.#regions.values()) {
+      if (oldest === undefined || region.foundAt < oldest.foundAt) oldest = region;
+    }
     if (oldest !== undefined) this.#drop(oldest);
   }
 
@@ -304,22 +367,10 @@ export class Translator implements TranslationListener {
 
 const constant = (value: number): WebAssembly.Global => new WebAssembly.Global({ value: 'i32', mutable: false }, value);
 
-const contains = (set: InstructionSet, offset: number): boolean =>
-  ((set[offset >> 4] ?? 0) & (1 << ((offset >> 1) & 7))) !== 0;
-
 function instructionSet(includes: (offset: number) => boolean): InstructionSet {
   const set = new Uint8Array(INSTRUCTION_SET_BYTES);
-  for (let offset = 0; offset < PAGE_BYTES; offset += 2)
-    if (includes(offset)) set[offset >> 4]! |= 1 << ((offset >> 1) & 7);
+  for (let offset = 0; offset < PAGE_BYTES; offset += 2) if (includes(offset)) add(set, offset);
   return set;
-}
-
-function coveredBy({ blocks }: RegionCode): Uint8Array {
-  const covered = new Uint8Array(PAGE_BYTES / 2);
-  for (const { page, instructions } of blocks) {
-    if (page === 0) for (const { offset } of instructions) covered[offset >> 1] = 1;
-  }
-  return covered;
 }
 
 const translators = new WeakMap<GuestMemory, Translator>();

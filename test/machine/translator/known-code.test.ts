@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { createHart } from '../../../src/machine/hart/hart.ts';
+import { STATE } from '../../../src/machine/hart/layout.ts';
 import { assemble } from '../../../src/machine/isa/assemble.ts';
 import { createPhysicalMemory } from '../../../src/machine/memory.ts';
+import { contentOfPage } from '../../../src/machine/translator/code-content.ts';
 import { SAMPLE_INSTRUCTIONS } from '../../../src/machine/translator/hot-pages.ts';
-import { KnownCode } from '../../../src/machine/translator/known-code.ts';
+import { contains, KnownCode } from '../../../src/machine/translator/known-code.ts';
 import { translatorOf } from '../../../src/machine/translator/translator.ts';
 
 const RAM = 0x8000_0000;
@@ -24,9 +26,26 @@ const PROGRAM = `
     ret
 `;
 
-function machine(known: KnownCode, at = RAM) {
+/** A loop that calls the middle of a block in the page behind it, where nothing else leads, and then the block. */
+const PROGRAM_INTO_BLOCK = `
+  loop:
+    la t0, middle
+    jalr ra, 0(t0)
+    la t0, callee
+    jalr ra, 0(t0)
+    j loop
+    .balign ${PAGE_BYTES}
+  callee:
+${'    addi a1, a1, 3\n'.repeat(40)}
+  middle:
+${'    addi a0, a0, 1\n'.repeat(40)}
+    ret
+`;
+const MIDDLE = 160;
+
+function machine(known: KnownCode, at = RAM, program = PROGRAM) {
   const memory = createPhysicalMemory(RAM, 0x10_0000);
-  memory.write(at, assemble(PROGRAM, { base: at }).bytes);
+  memory.write(at, assemble(program, { base: at }).bytes);
   const hart = createHart({
     hartId: 0,
     memory,
@@ -36,8 +55,17 @@ function machine(known: KnownCode, at = RAM) {
     knownCode: known,
   });
   hart.reset(at);
-  return { hart, regions: () => translatorOf(memory, 'hot')?.counts.regionsMade };
+  const words = new Int32Array(memory.wasm.buffer);
+  const translated = () => new DataView(memory.wasm.buffer).getBigUint64(STATE.translated, true);
+  return {
+    hart,
+    regions: () => translatorOf(memory, 'hot')?.counts.regionsMade,
+    interpreted: () => hart.retired - Number(translated()),
+    contentOf: (address: number) => contentOfPage(words, memory.toLinear(address)),
+  };
 }
+
+type Machine = ReturnType<typeof machine>;
 
 function learned(): KnownCode {
   const known = new KnownCode();
@@ -70,6 +98,19 @@ describe('known code', () => {
     // Five instructions a round.
     expect(hart.state.x(A0)).toBe(BigInt(Math.ceil(retired / 5)));
     expect(hart.state.x(A1) / 3n).toBe(BigInt(Math.floor((retired + 2) / 5)));
+  });
+
+  test('is entered where earlier runs had wished they could', () => {
+    const known = new KnownCode();
+    const [first, second] = [0, 1].map(() => {
+      const made = machine(known, RAM, PROGRAM_INTO_BLOCK);
+      made.hart.run(10 * UNTIL_HOT);
+      return made;
+    }) as [Machine, Machine];
+    expect(contains(known.recipe(first.contentOf(RAM + PAGE_BYTES))!.entries, MIDDLE)).toBe(true);
+    expect(second.hart.pc).toBe(first.hart.pc);
+    expect([A0, A1].map((x) => second.hart.state.x(x))).toEqual([A0, A1].map((x) => first.hart.state.x(x)));
+    expect(second.interpreted()).toBeLessThan(first.interpreted() / 2);
   });
 
   test('computes what unknown code does', () => {
