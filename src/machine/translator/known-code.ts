@@ -69,9 +69,17 @@ export class KnownCode {
   keepRecipe(recipe: Recipe): void {
     const { content } = recipe.pages[0];
     this.#isChanged = true;
+    const before = this.#recipes.get(content)?.key;
+    if (before !== undefined && before !== recipe.key) this.#forgetModule(before);
     this.#recipes.delete(content);
     this.#recipes.set(content, recipe);
     if (this.#recipes.size > RECIPES_MAX) this.#recipes.delete(oldestOf(this.#recipes));
+  }
+
+  keepKey(recipe: Recipe, key: string): void {
+    if (recipe.key === key) return;
+    recipe.key = key;
+    this.#isChanged = true;
   }
 
   /** From now on the region of a page with this content is entered at `offset`, too. */
@@ -79,6 +87,7 @@ export class KnownCode {
     const recipe = this.#recipes.get(content);
     if (recipe === undefined || contains(recipe.entries, offset)) return;
     add(recipe.entries, offset);
+    if (recipe.key !== undefined) this.#forgetModule(recipe.key);
     recipe.key = undefined;
     this.#isChanged = true;
   }

@@ -113,6 +113,19 @@ describe('known code', () => {
     expect(second.interpreted()).toBeLessThan(first.interpreted() / 2);
   });
 
+  test('forgets the module of a page that gets another one, or an entry', () => {
+    const known = new KnownCode();
+    const empty = () => Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+    const instructions = new Uint8Array(256);
+    for (const key of ['first', 'second']) {
+      known.module(key, empty);
+      known.keepRecipe({ pages: [{ distance: 0, content: 1, instructions }], entries: new Uint8Array(256), key });
+    }
+    expect(['first', 'second'].map((key) => known.knownModule(key) !== undefined)).toEqual([false, true]);
+    known.wantEntry(1, 8);
+    expect(known.knownModule('second')).toBeUndefined();
+  });
+
   test('computes what unknown code does', () => {
     const [unknown, known] = [machine(new KnownCode()), machine(learned())];
     for (let turn = 0; turn < 50; turn++) {
