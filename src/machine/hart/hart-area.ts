@@ -1,5 +1,14 @@
 /** A hart's area in linear memory, seen from TypeScript: registers, budget. */
-import { AREA, CSR_REGISTERS, FETCH_ENTRY, FETCH_ENTRY_SHIFT, PAGE_SHIFT, STATE, TLB_ENTRIES } from './layout.ts';
+import {
+  AREA,
+  CSR_REGISTERS,
+  FETCH_ENTRY,
+  FETCH_ENTRY_SHIFT,
+  PAGE_BYTES,
+  PAGE_SHIFT,
+  STATE,
+  TLB_ENTRIES,
+} from './layout.ts';
 
 const TWO_POW_32 = 0x1_0000_0000;
 
@@ -57,10 +66,13 @@ export class HartArea {
 
   /** Records of the page that pc lies in, as the TLB has it; 0 when it does not. */
   recordsAtPc(): number {
-    const page = this.pageOfPc();
-    const index = Number(page >> BigInt(PAGE_SHIFT)) & (TLB_ENTRIES - 1);
+    // Asked at the end of each slice: by words, since a bigint is an object.
+    const pageLow = this.word('pc') & -PAGE_BYTES;
+    const pageHigh = this.#words[(STATE.pc >> 2) + 1];
+    const index = (pageLow >>> PAGE_SHIFT) & (TLB_ENTRIES - 1);
     const entry = this.word('fetchBank') + (index << FETCH_ENTRY_SHIFT);
-    const isHere = this.memory.getBigUint64(entry + FETCH_ENTRY.tag, true) === page;
+    const tag = entry + FETCH_ENTRY.tag;
+    const isHere = this.memory.getInt32(tag, true) === pageLow && this.memory.getInt32(tag + 4, true) === pageHigh;
     return isHere ? this.memory.getInt32(entry + FETCH_ENTRY.records, true) : 0;
   }
 }

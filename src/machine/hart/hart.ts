@@ -94,7 +94,6 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
     const exports = new WebAssembly.Instance(module, { env }).exports as unknown as HartModule;
     this.#translator?.addHart({
       regions,
-      area: new WebAssembly.Global({ value: 'i32', mutable: false }, base),
       refill: exports.refill,
       refillRange: exports.refillRange,
       decodeRecord: (record) => this.#fetch.decodeRecord(record),
@@ -170,8 +169,7 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
     const records = this.#area.recordsAtPc();
     if (records !== 0) {
       const offset = this.#area.word('pc') & (PAGE_BYTES - 1);
-      const page = this.#area.pageOfPc();
-      hotPages.sample(records, offset, (distance) => this.#recordsNear(page, distance));
+      hotPages.sample(records, offset, (distance) => this.#recordsNear(this.#area.pageOfPc(), distance));
     }
     if (this.#area.number('missedEntry') !== 0) this.#sampleMissedEntry(hotPages);
   }

@@ -239,6 +239,7 @@ function defineRun(
             i32.shr_u(word.get, i32.const(ENTRY.indexShift)),
             i64.and(target.get, i64.const(-PAGE_BYTES)),
             budget.get,
+            i32.const(state.base),
           ),
         ),
         state.store64('translated', i64.add(state.load64('translated'), i64.extend_u(i32.sub(before.get, budget.get)))),

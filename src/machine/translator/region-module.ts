@@ -1,5 +1,5 @@
 /**
- * The WebAssembly function of a region: (entry, address of the entry's page, budget) → budget left. State pc says where
+ * The WebAssembly function of a region: (entry, address of the entry's page, budget, area) → budget left. State pc says where
  * it was left, state `stepNext` that the interpreter must execute the instruction there itself.
  *
  *   block left                    a jump out: the address is in `target`
@@ -81,17 +81,16 @@ export const recordsImport = (page: number): string => `records${page}`;
 
 /**
  * The module of a region. It holds nothing of the place its code lies at, so that one module serves wherever the same
- * code is found: constants `hart` (address of the area), `region` (as it stands in entry words), `recordsN` of each page.
+ * code is found: constants `region` (as it stands in entry words), `recordsN` of each page.
  */
 export function generateRegion(code: RegionCode): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder({ pagesMin: 1 });
-  const hart = module.importGlobal('hart', 'i32');
   const region = module.importGlobal('region', 'i32');
   const records = code.pages.map((_, page) => module.importGlobal(recordsImport(page), 'i32'));
   const refill = module.importFunction('refill', ['i64', 'i32', 'i32'], 'i32');
   const refillRange = module.importFunction('refillRange', ['i64', 'i32', 'i32', 'i32', 'i32', 'i32'], 'i32');
   const f = module.function(REGION_PARAMETERS, 'i32', REGION_EXPORT);
-  new RegionWriter(code, f, { hart, region, records }, { refill, refillRange }).write();
+  new RegionWriter(code, f, { region, records }, { refill, refillRange }).write();
   return module.build();
 }
 
@@ -107,7 +106,6 @@ function stateOf(area: Expr<'i32'>): StateAccess {
 
 /** What differs from one instance to the other. */
 interface RegionConstants {
-  readonly hart: Expr<'i32'>;
   readonly region: Expr<'i32'>;
   readonly records: readonly Expr<'i32'>[];
 }
@@ -153,7 +151,7 @@ class RegionWriter {
     this.#label = f.parameter(0, 'i32');
     this.#base = f.parameter(1, 'i64');
     this.#budget = f.parameter(2, 'i32');
-    this.#area = f.local('i32');
+    this.#area = f.parameter(3, 'i32');
     this.#target = f.local('i64');
     this.#dataBank = f.local('i32');
     this.#state = stateOf(this.#area.get);
@@ -204,7 +202,6 @@ class RegionWriter {
     const exit = this.#frame.scratch('i32', 0);
     const tree = this.#tree(DISPATCHER);
     this.#f.define(
-      this.#area.set(this.#constants.hart),
       this.#dataBank.set(state.load32('dataBank')),
       ...[...this.#floatFacts].map(([fact, local]) => local.set(state.load32(fact))),
       block(

@@ -74,13 +74,19 @@ export class RegisterFlow {
       if (loop !== DISPATCHER) this.#writtenIn[loop]! |= written[node]!;
     }
     this.#liveIn = new Int32Array(count);
+    /** An entry loads what it needs wherever one comes from, but from its own loop. */
+    const isEntry = new Set(flow.dispatched);
+    const loadsAgain = (from: number, to: number): boolean => {
+      const edge = flow.edge(from, to);
+      return edge === 'dispatch' || (edge === 'forward' && isEntry.has(to));
+    };
     for (let isChanged = true; isChanged; ) {
       isChanged = false;
       for (let i = flow.order.length - 1; i > 0; i--) {
         const node = flow.order[i]!;
         const loop = flow.loopOf[node]!;
         let live = 0;
-        for (const to of successors[node]!) if (flow.edge(node, to) !== 'dispatch') live |= this.#liveIn[to]!;
+        for (const to of successors[node]!) if (!loadsAgain(node, to)) live |= this.#liveIn[to]!;
         live = (live & ~written[node]!) | read[node]!;
         // The loop can be left anywhere, and what is stored then must be there.
         if (loop !== DISPATCHER) live |= this.#writtenIn[loop]!;

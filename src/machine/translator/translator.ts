@@ -28,8 +28,6 @@ const TRANSLATED = ownOp('translated');
 export interface TranslatedHart {
   /** Functions of the regions, by index. */
   readonly regions: WebAssembly.Table;
-  /** Address of the hart's area. */
-  readonly area: WebAssembly.Global;
   /** As `Translation.refill` and `refillRange`. */
   readonly refill: unknown;
   readonly refillRange: unknown;
@@ -154,7 +152,8 @@ export class Translator implements TranslationListener {
       recipe.entries,
       (distance) => found.get(distance)?.records ?? 0,
     );
-    recipe.key = this.#replace(records, code);
+    const key = this.#replace(records, code);
+    if (found.size === recipe.pages.length) this.#known.keepKey(recipe, key);
     return true;
   }
 
@@ -258,8 +257,8 @@ export class Translator implements TranslationListener {
     const constants: Record<string, WebAssembly.Global> = { region: constant(index << ENTRY.regionShift) };
     for (const [page, { records }] of pages.entries()) constants[recordsImport(page)] = constant(records);
     for (const hart of this.#harts) {
-      const { area, refill, refillRange } = hart;
-      const env = { memory: this.#memory.wasm, hart: area, refill, refillRange, ...constants };
+      const { refill, refillRange } = hart;
+      const env = { memory: this.#memory.wasm, refill, refillRange, ...constants };
       hart.regions.set(index, new WebAssembly.Instance(module, { env }).exports[REGION_EXPORT]);
     }
     const entries = places.flatMap(({ page, offset }, i) => this.#enterAt(pages[page]!.records, offset, index, i));
