@@ -34,6 +34,7 @@ import { Disks, RETIRED_SYSTEM_DISK, SYSTEM_DISK } from './disks.ts';
 import { Executive } from './executive.ts';
 import { AGENT_PORT, type Guest, NETWORK, SLOT } from './guest.ts';
 import { type ExecOptions, type ExecResult, GuestAgent, GuestAgentError } from './guest-agent.ts';
+import { Guests } from './guests.ts';
 import { HangWatch } from './hang-watch.ts';
 import { MicrovisorImages } from './microvisor-images.ts';
 import { type ControlAnswer, MonitorClient } from './monitor-client.ts';
@@ -73,6 +74,7 @@ export class EmulatedNode {
   readonly monitor: MonitorClient;
   readonly probe: ServiceProbe;
   readonly disks: Disks;
+  readonly guests = new Guests();
   readonly ethernet: EthernetSwitch;
   virtualized = false;
   readonly cards: NetworkCards;
@@ -90,10 +92,6 @@ export class EmulatedNode {
   readonly #state: StateDirectory;
   #config: NodeConfig;
   readonly #images: MicrovisorImages;
-  readonly #guests = new Map<Side, Guest>();
-  #names = new Map<GuestName, Side>();
-  /** The side each name of this run stood for, whether or not its guest still lives: its devices keep its name. */
-  #made = new Map<GuestName, Side>();
   #powered = false;
   readonly #hangWatch: HangWatch;
   /** Sides whose guest has been asked whether it hangs. */
@@ -154,8 +152,8 @@ export class EmulatedNode {
     if (disk === undefined) throw new NodeError('no-such-disk', `side ${side} has no system disk to boot from`);
     const guest = this.plugGuest(side, disk);
     for (const name of this.#config.attachedDisks ?? []) this.plugDisk(guest, this.freeSlot(side), name, false);
-    this.#guests.set(side, guest);
-    this.beginNames();
+    this.guests.set(guest);
+    this.guests.beginNames(side);
   }
 
   /**
@@ -176,7 +174,7 @@ export class EmulatedNode {
 
   /** By the act of this key. */
   commitTo(side: Side, key: string): void {
-    const disk = this.systemDisk(side);
+    const disk = this.guests.of(side).systemDisk;
     this.firmware.side = side;
     const committed = { key, atNs: this.machine.now() };
     const systemDisk = { ...this.#config.systemDisk, [side]: disk };
@@ -221,7 +219,7 @@ export class EmulatedNode {
    */
   nameSystemDisk(): void {
     const side = this.bootSide;
-    const name = this.systemDisk(side);
+    const name = this.guests.of(side).systemDisk;
     if (name === SYSTEM_DISK) return;
     const names = new Map([
       [SYSTEM_DISK, RETIRED_SYSTEM_DISK],
@@ -229,70 +227,9 @@ export class EmulatedNode {
     ]);
     this.disks.remove(RETIRED_SYSTEM_DISK);
     for (const [from, to] of names) if (this.disks.has(from)) this.disks.rename(from, to);
-    this.#guests.set(side, { ...this.guest('old'), systemDisk: SYSTEM_DISK });
+    this.guests.set({ ...this.guests.get('old'), systemDisk: SYSTEM_DISK });
     const systemDisk = Object.entries(this.#config.systemDisk).map(([of, disk]) => [of, names.get(disk) ?? disk]);
     this.#save({ systemDisk: Object.fromEntries(systemDisk) });
-  }
-
-  /** A new run: the OS of the boot side is `old`, and nothing else has a name. */
-  beginNames(): void {
-    this.#names = new Map([['old', this.bootSide]]);
-    this.#made = new Map(this.#names);
-  }
-
-  nameGuest(name: GuestName, guest: Guest): void {
-    this.#guests.set(guest.side, guest);
-    this.#names.set(name, guest.side);
-    this.#made.set(name, guest.side);
-  }
-
-  forgetGuest(name: GuestName): void {
-    const side = this.#names.get(name);
-    this.#names.delete(name);
-    if (side !== undefined) this.#guests.delete(side);
-  }
-
-  findGuest(name: GuestName): Guest | undefined {
-    const side = this.#names.get(name);
-    return side === undefined ? undefined : this.#guests.get(side);
-  }
-
-  /** The side a guest was made on. @throws NodeError `no-such-guest` */
-  sideOf(name: GuestName): Side {
-    const side = this.#made.get(name);
-    if (side === undefined) throw new NodeError('no-such-guest', `the node has had no guest '${name}'`);
-    return side;
-  }
-
-  /** What the guest a side has, or had, is called in this run. */
-  nameMade(side: Side): GuestName | undefined {
-    for (const [name, made] of this.#made) if (made === side) return name;
-    return undefined;
-  }
-
-  /** @throws NodeError `no-such-guest` */
-  guest(name: GuestName): Guest {
-    const guest = this.findGuest(name);
-    if (guest === undefined) throw new NodeError('no-such-guest', `the node has no guest '${name}'`);
-    return guest;
-  }
-
-  findName(side: Side): GuestName | undefined {
-    for (const [name, named] of this.#names) if (named === side) return name;
-    return undefined;
-  }
-
-  /** @throws NodeError `no-such-guest` */
-  nameOf(side: Side): GuestName {
-    const name = this.findName(side);
-    if (name === undefined) throw new NodeError('no-such-guest', `side ${side} has no guest`);
-    return name;
-  }
-
-  freeSide(): Side {
-    const free = SIDES.find((side) => !this.#guests.has(side));
-    if (free === undefined) throw new NodeError('refused', 'both sides of the node have a guest');
-    return free;
   }
 
   /** Plugs a side's devices in: system disk, network, agent console, entropy. */
@@ -339,14 +276,8 @@ export class EmulatedNode {
 
   // ------------------------------------------------------------------------------------------------------ disks
 
-  systemDisk(side: Side): string {
-    const guest = this.#guests.get(side);
-    if (guest === undefined) throw new NodeError('no-such-guest', `side ${side} has no guest`);
-    return guest.systemDisk;
-  }
-
   diskInUse(name: string): boolean {
-    return [...this.#guests.values()].some((guest) => guest.systemDisk === name || guest.extraDisks.has(name));
+    return this.guests.all().some((guest) => guest.systemDisk === name || guest.extraDisks.has(name));
   }
 
   freeSlot(side: Side): number {
@@ -403,7 +334,7 @@ export class EmulatedNode {
 
   /** Whether there is an OS whose agent has come up: false of one that is off, crashed or still boots. */
   isUp(name: GuestName): boolean {
-    return this.findGuest(name)?.agentPort.wasOpened === true;
+    return this.guests.find(name)?.agentPort.wasOpened === true;
   }
 
   /**
@@ -443,7 +374,7 @@ export class EmulatedNode {
     if (!this.isUp(name)) return false;
     const deadlineNs = this.machine.now() + this.hangNs;
     if (await this.withAgent(name, async (agent) => !agent.hangs && (await agent.answers({ deadlineNs })))) return true;
-    if (this.isUp(name)) await this.monitor.request({ op: 'stopVm', side: this.guest(name).side });
+    if (this.isUp(name)) await this.monitor.request({ op: 'stopVm', side: this.guests.get(name).side });
     return false;
   }
 
@@ -454,27 +385,27 @@ export class EmulatedNode {
 
   /** Asks the guest of the side, and powers it off where no answer comes. Nobody waits for it: the machine need not run on. */
   async #askSuspect(side: Side): Promise<void> {
-    const name = this.findName(side);
+    const name = this.guests.findName(side);
     if (name === undefined || this.#suspects.has(side) || !this.isUp(name)) return;
     this.#suspects.add(side);
-    const { agent } = this.guest(name);
+    const { agent } = this.guests.get(name);
     const deadlineNs = this.machine.now() + this.hangNs;
     // A refusal is an answer.
     const answers = await agent.answers({ deadlineNs }).catch(() => true);
     this.#suspects.delete(side);
-    if (answers || this.findGuest(name)?.agent !== agent || !this.isUp(name)) return;
+    if (answers || this.guests.find(name)?.agent !== agent || !this.isUp(name)) return;
     this.machine.postMailbox(encodeRequest({ op: 'stopVm', side }), () => {});
   }
 
   /** Takes the power from a guest that is not up, so that it cannot come back to what is now another's. */
   async keepDown(name: GuestName): Promise<void> {
-    if (!this.virtualized || this.findGuest(name) === undefined || this.isUp(name)) return;
-    await this.monitor.request({ op: 'stopVm', side: this.guest(name).side });
+    if (!this.virtualized || this.guests.find(name) === undefined || this.isUp(name)) return;
+    await this.monitor.request({ op: 'stopVm', side: this.guests.get(name).side });
   }
 
   /** Boots a guest that went off or hangs, and waits until its agent answers: what follows needs it. */
   async awake(name: GuestName, deadlineNs: number): Promise<void> {
-    const { side } = this.guest(name);
+    const { side } = this.guests.get(name);
     if (this.virtualized ? await this.responds(name) : this.isUp(name)) return;
     if (this.virtualized && (await this.guestState(side)) === 'off') {
       const before = await this.guestBoots(side);
@@ -511,7 +442,7 @@ export class EmulatedNode {
 
   /** Uses a guest's agent; the machine runs until `use` is done. @throws NodeError for what the agent reports */
   async withAgent<T>(name: GuestName, use: (agent: GuestAgent) => Promise<T>): Promise<T> {
-    const { agent } = this.guest(name);
+    const { agent } = this.guests.get(name);
     try {
       return await this.executive.drive(use(agent));
     } catch (error) {
@@ -536,8 +467,8 @@ export class EmulatedNode {
    * `takesOver`, another guest that goes down is kept down.
    */
   async bootedOnce(name: GuestName, bootsBefore: number, deadlineNs: number, takesOver = false): Promise<void> {
-    const { side } = this.guest(name);
-    const other = this.findName(otherSide(side));
+    const { side } = this.guests.get(name);
+    const other = this.guests.findName(otherSide(side));
     for (;;) {
       if (takesOver && other !== undefined) await this.keepDown(other);
       const attemptNs = Math.min(deadlineNs, this.machine.now() + AGENT_POLL_NS);
@@ -578,7 +509,7 @@ export class EmulatedNode {
       if (!(error instanceof NodeError && (error.code === 'refused' || error.code === 'guest-not-running')))
         throw error;
     }
-    this.guest(name).agent.drop(`the guest was asked to ${mode}`);
+    this.guests.get(name).agent.drop(`the guest was asked to ${mode}`);
   }
 
   /** The side to which the client sends what it has for the service. */

@@ -48,7 +48,7 @@ export class LocalNode implements ServedNode {
     this.#accounts = new AccountLog(
       () => node.microvisor,
       () => node.machine.now(),
-      (side) => node.nameMade(side),
+      (side) => node.guests.nameMade(side),
     );
     this.#owners = new OwnershipLog(node);
   }

@@ -26,7 +26,7 @@ export class OwnershipLog extends OwnerSpans {
 function ownersOf(node: EmulatedNode): ReadonlyMap<string, string> {
   const owners = new Map<string, string>([['M-mode', node.virtualized ? 'Microvisor' : 'firmware']]);
   const note = (part: string, side: Side | null | undefined): void => {
-    const name = side == null ? undefined : node.findName(side);
+    const name = side == null ? undefined : node.guests.findName(side);
     if (name !== undefined) owners.set(part, name);
   };
   note('service', node.serves());

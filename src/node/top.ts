@@ -31,7 +31,7 @@ export function topOf(node: EmulatedNode): NodeTop {
     traps: machineModeEntries,
     sides: SIDES.map((side) => ({
       side,
-      guest: node.findName(side) ?? null,
+      guest: node.guests.findName(side) ?? null,
       account: node.microvisor.account(side, nowNs),
     })),
   };

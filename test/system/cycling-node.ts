@@ -126,7 +126,7 @@ export class CyclingNode {
 
   /** What a shell command prints in the OS that has the bare node. */
   async run(script: string): Promise<string> {
-    this.node.beginNames();
+    this.node.guests.beginNames(this.node.bootSide);
     const argv = ['/bin/sh', '-ec', script];
     return (await this.#act('guest.run', { guest: 'old', argv, env: {}, expectExit: [0] })).stdout;
   }
@@ -137,7 +137,7 @@ export class CyclingNode {
 
   /** What the bare node is like between two runs. */
   async #left() {
-    this.node.beginNames();
+    this.node.guests.beginNames(this.node.bootSide);
     await this.#act('guest.run', { guest: 'old', argv: WORK, env: {}, expectExit: [0] });
     const cpuBefore = process.cpuUsage();
     const work = await this.#act('guest.sample-work', { guest: 'old', argv: WORK, times: WORK_TIMES });

@@ -62,7 +62,7 @@ function note(): void {
 function circumstances(): Circumstances {
   return {
     atNs: machine.now(),
-    holder: GUESTS.find((name) => node.findGuest(name)?.extraDisks.has(DATA_DISK)) ?? null,
+    holder: GUESTS.find((name) => node.guests.find(name)?.extraDisks.has(DATA_DISK)) ?? null,
     up: GUESTS.filter((name) => node.isUp(name)),
     virtualized: node.virtualized,
   };
@@ -70,14 +70,14 @@ function circumstances(): Circumstances {
 
 /** What a person with a root shell on the guest's console would type. */
 function type(guest: GuestName, text: string): void {
-  const side = node.findGuest(guest)?.side;
+  const side = node.guests.find(guest)?.side;
   if (side !== undefined) machine.uart(side).input(new TextEncoder().encode(`${text}\r`));
 }
 
 /** Takes the power from a guest; the OS that has the node alone has the node's power switch. */
 function powerOff(guest: GuestName): void {
-  const side = node.findGuest(guest)?.side;
-  const isAlone = GUESTS.every((name) => name === guest || node.findGuest(name) === undefined);
+  const side = node.guests.find(guest)?.side;
+  const isAlone = GUESTS.every((name) => name === guest || node.guests.find(name) === undefined);
   if (side === undefined) return;
   if (isAlone) type(guest, 'echo o >/proc/sysrq-trigger');
   else machine.postMailbox(encodeRequest({ op: 'stopVm', side }), () => {});
@@ -85,7 +85,7 @@ function powerOff(guest: GuestName): void {
 
 /** `j .` where the kernel's trap handler begins: the next trap never ends. */
 function hang(guest: GuestName): void {
-  const side = node.findGuest(guest)?.side;
+  const side = node.guests.find(guest)?.side;
   if (side === undefined) return;
   const kernel = memoryMap(machine.options.bankBytes).bank[side].base;
   machine.memory.write(kernel + trapHandlerOffset(saved), Uint8Array.of(0x6f, 0, 0, 0));

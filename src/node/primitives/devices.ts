@@ -8,7 +8,7 @@ import type { Primitive } from './table.ts';
 
 /** The storage's own point-in-time copy: a metadata operation, whatever the number of bytes. */
 export const cloneDisk: Primitive<'disk.clone'> = async (node, args, { deadlineNs }) => {
-  const from = node.systemDisk(node.guest(args.from).side);
+  const from = node.guests.get(args.from).systemDisk;
   if (node.diskInUse(args.name)) throw new NodeError('refused', `a guest has a disk ${args.name} already`);
   node.disks.remove(args.name);
   const startNs = node.machine.now();
@@ -26,7 +26,7 @@ export const removeDisk: Primitive<'disk.remove'> = async (node, args) => {
 
 export const attachDisk: Primitive<'disk.attach'> = async (node, args, { deadlineNs }) => {
   if (!node.disks.has(args.name)) throw new NodeError('no-such-disk', `the node has no disk ${args.name}`);
-  const guest = node.guest(args.guest);
+  const guest = node.guests.get(args.guest);
   const device = `/dev/disk/by-id/virtio-${args.name}`;
   if (guest.extraDisks.has(args.name)) return { device };
   const slot = node.freeSlot(guest.side);
@@ -42,7 +42,7 @@ export const breakDisk: Primitive<'disk.break'> = async (node, args) => {
 };
 
 export const detachDisk: Primitive<'disk.detach'> = async (node, args, { deadlineNs }) => {
-  const guest = node.findGuest(args.guest);
+  const guest = node.guests.find(args.guest);
   const slot = guest?.extraDisks.get(args.name);
   if (guest === undefined || slot === undefined) return {};
   if (await node.guestRuns(guest.side)) await bind(node, args.guest, guest, slot, 'unbind', deadlineNs);
@@ -60,7 +60,7 @@ export const moveDisk: Primitive<'disk.move'> = async (node, args, context) => {
   await node.awake(args.to, deadlineNs);
   const began = node.machine.now();
   let released = began;
-  if (node.findGuest(args.from)?.extraDisks.has(args.name) === true) {
+  if (node.guests.find(args.from)?.extraDisks.has(args.name) === true) {
     released = await unlessItFalls(node, args.from, async () => {
       await command(node, args.from, args.release, deadlineNs);
       const at = node.machine.now();
@@ -116,16 +116,16 @@ export const moveDevice: Primitive<'device.move'> = async (node, args, { deadlin
   if ((owner !== 'old' && owner !== 'new') || kind === undefined) {
     throw new NodeError('no-such-device', `a device is named <guest>.<kind> such as old.net, not ${args.device}`);
   }
-  const slot = { side: node.sideOf(owner), index: SLOT[kind as 'net'] };
+  const slot = { side: node.guests.sideOf(owner), index: SLOT[kind as 'net'] };
   if (node.machine.slot(slot.side, slot.index).device === undefined) {
     throw new NodeError('no-such-device', `${args.device} is not in its slot any more`);
   }
   await node.awake(args.to, deadlineNs);
   const holder = await node.slotOwner(slot);
-  const from = holder === null ? owner : node.nameOf(holder);
+  const from = holder === null ? owner : node.guests.nameOf(holder);
   if (from === args.to) return { from };
   if (holder !== null) await mvDevice(node, from, 'unbind', slotBase(slot.side, slot.index), deadlineNs);
-  await node.monitor.request({ op: 'moveSlot', slot, owner: node.guest(args.to).side });
+  await node.monitor.request({ op: 'moveSlot', slot, owner: node.guests.get(args.to).side });
   await mvDevice(node, args.to, 'bind', slotBase(slot.side, slot.index), deadlineNs);
   return { from };
 };

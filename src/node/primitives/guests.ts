@@ -118,7 +118,7 @@ function median(values: readonly number[]): number {
 }
 
 export const shutDownGuest: Primitive<'guest.shutdown'> = async (node, args, { deadlineNs }) => {
-  const { side } = node.guest(args.guest);
+  const { side } = node.guests.get(args.guest);
   if (!node.virtualized)
     throw new NodeError('not-virtualized', 'a bare node has one OS; shutting it down ends the node');
   const before = await node.guestBoots(side);

@@ -26,7 +26,7 @@ export const takeUpHarts: Primitive<'cpu.take-up'> = async (node, args, { deadli
   const { harts } = node.machine.options;
   const all = Array.from({ length: harts }, (_, id) => id);
   if (harts === 1) return { harts: all };
-  const { side } = node.guest(args.guest);
+  const { side } = node.guests.get(args.guest);
   if (node.virtualized) {
     for (const hart of await freeHarts(node)) await node.monitor.request({ op: 'moveHart', hart, owner: side });
   }

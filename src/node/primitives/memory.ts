@@ -15,7 +15,7 @@ export function otherBank(node: EmulatedNode, side: Side): MemoryRegion {
 
 /** In the guest first, then in the Microvisor: from then on an access of the guest there is a fault. A guest that is off is booted: its memory changes hands by its own means only. */
 export const giveUpMemory: Primitive<'memory.give-up'> = async (node, args, context) => {
-  const guest = node.guest(args.guest);
+  const guest = node.guests.get(args.guest);
   const region = otherBank(node, guest.side);
   await node.awake(args.guest, context.deadlineNs);
   await memoryCommand(node, args.guest, 'give-up', context.deadlineNs);
@@ -24,7 +24,7 @@ export const giveUpMemory: Primitive<'memory.give-up'> = async (node, args, cont
 };
 
 export const takeUpMemory: Primitive<'memory.take-up'> = async (node, args, context) => {
-  const guest = node.guest(args.guest);
+  const guest = node.guests.get(args.guest);
   const region = otherBank(node, guest.side);
   await node.awake(args.guest, context.deadlineNs);
   if (node.virtualized) await node.monitor.request({ op: 'setMemory', region, owner: guest.side });

@@ -25,7 +25,7 @@ export const devirtualize: Primitive<'microvisor.devirtualize'> = async (node, _
     return { switchNs: 0, pauseNs: 0, ...bareStateOf(status) };
   }
   // An OS that is off, or boots, cannot be left alone with the machine.
-  const left = GUEST_NAMES.filter((name) => node.findGuest(name) !== undefined);
+  const left = GUEST_NAMES.filter((name) => node.guests.find(name) !== undefined);
   if (left.length === 1) await node.awake(left[0]!, context.deadlineNs);
   await askForVeto(node, 'devirtualize', GUEST_NAMES, context.deadlineNs);
   await quiet(node, Math.min(context.deadlineNs, node.machine.now() + QUIET_NS_MAX));

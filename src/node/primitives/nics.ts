@@ -7,7 +7,7 @@ import { mvDevice } from './devices.ts';
 import type { Primitive } from './table.ts';
 
 export const attachNic: Primitive<'nic.attach'> = async (node, args, { deadlineNs }) => {
-  const { side } = node.guest(args.guest);
+  const { side } = node.guests.get(args.guest);
   const present = node.cards.find(args.name);
   if (present !== undefined && present.side !== side) {
     throw new NodeError('refused', `side ${present.side} has a network card ${args.name}`);
@@ -28,7 +28,7 @@ export const detachNic: Primitive<'nic.detach'> = async (node, args, { deadlineN
 };
 
 export const replaceNic: Primitive<'nic.replace'> = async (node, args, { deadlineNs }) => {
-  const { side } = node.guest(args.guest);
+  const { side } = node.guests.get(args.guest);
   const base = slotBase(side, SLOT.net);
   await mvDevice(node, args.guest, 'unbind', base, deadlineNs);
   const mac = node.cards.replaceOwn(side);

@@ -8,7 +8,7 @@ const SERVES_NS_MAX = 2_000_000_000;
 const SERVES_POLL_NS = 20_000_000;
 
 export const beginRun: Primitive<'run.begin'> = async (node, args, { deadlineNs }) => {
-  node.beginNames();
+  node.guests.beginNames(node.bootSide);
   node.nameSystemDisk();
   node.service = args.service;
   node.hangNs = args.hangMs * 1e6;
@@ -21,7 +21,7 @@ export const beginRun: Primitive<'run.begin'> = async (node, args, { deadlineNs 
 };
 
 export const endRun: Primitive<'run.end'> = async (node, args, { deadlineNs }) => {
-  const guest = node.nameOf(node.bootSide);
+  const guest = node.guests.nameOf(node.bootSide);
   await node.awake(guest, deadlineNs);
   const os = await readGuestFacts(node, guest, args.packages, deadlineNs);
   const { settledAtNs } = node.probe.stop();
@@ -31,12 +31,12 @@ export const endRun: Primitive<'run.end'> = async (node, args, { deadlineNs }) =
 
 /** From here on a loss of power brings this guest's OS back, and no other. */
 export const commit: Primitive<'node.commit'> = async (node, args, { key }) => {
-  node.commitTo(node.guest(args.guest).side, key);
+  node.commitTo(node.guests.get(args.guest).side, key);
   return {};
 };
 
 export const bootNode: Primitive<'node.boot'> = async (node, _args, { deadlineNs }) => {
   const booted = await node.powerOn(deadlineNs);
-  node.beginNames();
+  node.guests.beginNames(node.bootSide);
   return { booted, os: await readGuestFacts(node, 'old', [], deadlineNs) };
 };

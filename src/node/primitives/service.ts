@@ -11,8 +11,8 @@ import type { Primitive } from './table.ts';
 import { askForVeto } from './veto.ts';
 
 export const checkService: Primitive<'service.check'> = async (node, args, context) => {
-  const address = args.guest === null ? NETWORK.service : NETWORK.management[node.guest(args.guest).side];
-  const drive = whileUp(node, args.guest === null ? node.serves() : node.guest(args.guest).side);
+  const address = args.guest === null ? NETWORK.service : NETWORK.management[node.guests.get(args.guest).side];
+  const drive = whileUp(node, args.guest === null ? node.serves() : node.guests.get(args.guest).side);
   const { service = node.service } = args;
   let latencyMsMax = 0;
   let last: Said = { status: 0, bodySha256: '', body: '' };
@@ -158,7 +158,7 @@ function expectAnswer(
 /** From here on `to` passes packets of connections it does not know on to `from`; one that went down has none any more. */
 export const relay: Primitive<'service.relay'> = async (node, args, { deadlineNs }) => {
   if (!(await node.responds(args.from))) return {};
-  const { side } = node.guest(args.from);
+  const { side } = node.guests.get(args.from);
   const argv = [MV_ADDRESS, 'relay', NETWORK.management[side]];
   try {
     const exec = node.withAgent(args.to, (agent) => node.unlessDown(side, agent.exec(argv, { env: {}, deadlineNs })));
@@ -176,7 +176,7 @@ export const relay: Primitive<'service.relay'> = async (node, args, { deadlineNs
  */
 export const cutOver: Primitive<'service.cut-over'> = async (node, args, context) => {
   const { deadlineNs } = context;
-  const to = node.guest(args.to);
+  const to = node.guests.get(args.to);
   await node.responds(args.from);
   await askForVeto(node, 'cut-over', [args.from, args.to], deadlineNs);
   await relay(node, args, context);

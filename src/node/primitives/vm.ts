@@ -10,7 +10,7 @@ import type { Primitive } from './table.ts';
 
 export const createVm: Primitive<'vm.create'> = async (node, args, { deadlineNs }) => {
   if (!node.virtualized) throw new NodeError('not-virtualized', 'a second OS needs the Microvisor beneath both');
-  const side = node.freeSide();
+  const side = node.guests.freeSide();
   const other = side === 'A' ? 'B' : 'A';
   const map = memoryMap(node.machine.options.bankBytes);
   await takeNetworkBack(node, side, deadlineNs);
@@ -22,7 +22,7 @@ export const createVm: Primitive<'vm.create'> = async (node, args, { deadlineNs 
     // Without a hart of its own it shares the first one.
     const own = harts.length === 0 ? {} : { harts };
     await node.monitor.request({ op: 'createVm', side, memory, slots, ...own });
-    node.nameGuest(args.guest, guest);
+    node.guests.add(args.guest, guest);
     return { memoryBytes: memory.reduce((sum, region) => sum + region.bytes, 0) };
   } catch (error) {
     node.unplugGuest(guest);
@@ -47,14 +47,14 @@ async function takeNetworkBack(node: EmulatedNode, side: Side, deadlineNs: numbe
 async function returnNetwork(node: EmulatedNode, side: Side, deadlineNs: number): Promise<void> {
   if (!node.lent.has(side)) return;
   node.lent.delete(side);
-  const old = node.findGuest('old');
+  const old = node.guests.find('old');
   if (old === undefined || old.side === side || !(await node.guestRuns(old.side))) return;
   await node.monitor.request({ op: 'moveSlot', slot: { side, index: SLOT.net }, owner: old.side });
   await mvDevice(node, 'old', 'bind', slotBase(side, SLOT.net), deadlineNs);
 }
 
 export const bootVm: Primitive<'vm.boot'> = async (node, args, { deadlineNs }) => {
-  const { side } = node.guest(args.guest);
+  const { side } = node.guests.get(args.guest);
   const startNs = node.machine.now();
   const before = await node.guestBoots(side);
   await node.monitor.request({ op: 'bootVm', side });
@@ -63,7 +63,7 @@ export const bootVm: Primitive<'vm.boot'> = async (node, args, { deadlineNs }) =
 };
 
 export const rebootVm: Primitive<'vm.reboot'> = async (node, args, { deadlineNs }) => {
-  const { side } = node.guest(args.guest);
+  const { side } = node.guests.get(args.guest);
   const startNs = node.machine.now();
   if (node.virtualized) {
     const before = await node.guestBoots(side);
@@ -77,11 +77,11 @@ export const rebootVm: Primitive<'vm.reboot'> = async (node, args, { deadlineNs 
 };
 
 export const destroyVm: Primitive<'vm.destroy'> = async (node, args, { deadlineNs }) => {
-  const guest = node.findGuest(args.guest);
+  const guest = node.guests.find(args.guest);
   if (guest === undefined) return {};
   await node.monitor.request({ op: 'destroyVm', side: guest.side, force: true });
   node.unplugGuest(guest);
-  node.forgetGuest(args.guest);
+  node.guests.forget(args.guest);
   await returnNetwork(node, guest.side, deadlineNs);
   return {};
 };
