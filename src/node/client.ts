@@ -18,7 +18,7 @@ import type { NodeTop } from './top.ts';
 import { receiveLines, sendLine, type WireReply } from './wire.ts';
 
 export interface RemoteNode extends NodePort {
-  /** Powers the node off and ends its process. */
+  /** Powers the node off and ends its process: it is gone afterwards, so that another can be started. */
   shutDown(): Promise<void>;
   /** What it tells of itself now. */
   top(): Promise<NodeTop>;
@@ -55,6 +55,7 @@ export async function connectToNode(socketPath: string): Promise<RemoteNode> {
     for (const { reject } of waiting.values()) reject(new NodeUnreachable("the node's process has gone away"));
     waiting.clear();
   };
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   socket.on('close', gone);
   socket.on('error', gone);
 
@@ -88,7 +89,10 @@ export async function connectToNode(socketPath: string): Promise<RemoteNode> {
       consoles.add(listener);
       return () => consoles.delete(listener);
     },
-    shutDown: () => call('shutDown'),
+    shutDown: async () => {
+      await call('shutDown');
+      await closed;
+    },
     top: () => call<NodeTop>('top'),
     consoleInput: (side, text) => call('consoleInput', { side, text }),
     insertDisk: (name, image) => call('insertDisk', { name, image }),

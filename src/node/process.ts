@@ -38,12 +38,14 @@ async function main(path: string): Promise<void> {
     },
   });
   // The OS that has the node switched it off. What is in the write caches goes with the power.
-  node.executive.onOff = () => process.exit(0);
+  node.executive.onOff = () => end();
   const port: LocalNode = new LocalNode({ node, bootId: `boot-${config.powerOns}`, actsPath: state.acts });
-  const server = await serveNode(port, state.socket, () => {
+  /** Nobody is to be served who comes while what is known is written. */
+  const end = (): void => {
     server.close();
     process.exit(0);
-  });
+  };
+  const server = await serveNode(port, state.socket, end);
   if (config.clock === 'realtime') {
     const { executive } = node;
     const forwarder = await Forwarder.start({

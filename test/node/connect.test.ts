@@ -2,10 +2,13 @@ import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { connectToNode } from '../../src/node/client.ts';
 import { connectNode } from '../../src/node/index.ts';
+import { type ServedNode, serveNode } from '../../src/node/server.ts';
 import { stateDirectory } from '../../src/node/state-directory.ts';
 
 const NOBODY = 65_534;
+const ENDS_MS = 20;
 
 describe('the socket of a node', () => {
   it.skipIf(process.getuid?.() !== 0)('of another user is not spoken to', async () => {
@@ -36,6 +39,34 @@ describe('the socket of a node', () => {
       });
     } finally {
       rmSync(stateDir, { recursive: true });
+    }
+  });
+});
+
+describe('a node that is shut down', () => {
+  it('is gone when whoever asked for it goes on', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'mvctl-connect-'));
+    const socketPath = join(folder, 'node.sock');
+    const happened: string[] = [];
+    const served = { onProgress: () => () => {}, onConsole: () => () => {}, shutDown: async () => {} };
+    const ends: (() => void)[] = [];
+    const server = await serveNode(served as Partial<ServedNode> as ServedNode, socketPath, () => {
+      server.close();
+      // What a process does at its end, and that it takes a while.
+      setTimeout(() => {
+        happened.push('the process ended');
+        for (const end of ends) end();
+      }, ENDS_MS);
+    });
+    server.on('connection', (socket) => ends.push(() => socket.destroy()));
+    try {
+      const node = await connectToNode(socketPath);
+      await node.shutDown();
+      happened.push('shut down');
+      await node.close();
+      expect(happened).toEqual(['the process ended', 'shut down']);
+    } finally {
+      rmSync(folder, { recursive: true });
     }
   });
 });
