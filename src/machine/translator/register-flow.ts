@@ -4,24 +4,11 @@
  *
  * Loops are the exception: what is written in one stays in locals until the loop is left, in whichever way.
  */
-import type { InstructionRow } from '../isa/instruction.ts';
+import type { Decoded } from '../isa/decode.ts';
 import type { BasicBlock, RegionInstruction } from './basic-blocks.ts';
 import { type ControlFlow, DISPATCHER } from './control-flow.ts';
 
 export type RegisterKind = 'x' | 'f';
-
-type Slot = 'rd' | 'rs1' | 'rs2' | 'rs3';
-const slotsByRow: Readonly<Record<RegisterKind, Map<InstructionRow, readonly Slot[]>>> = { x: new Map(), f: new Map() };
-
-/** Operand slots of a row that name registers of a kind. */
-function registerSlots(row: InstructionRow, kind: RegisterKind): readonly Slot[] {
-  let slots = slotsByRow[kind].get(row);
-  if (slots === undefined) {
-    slots = [...new Set(row.operands.flatMap((o) => (o.kind === kind ? (o.slots as readonly Slot[]) : [])))];
-    slotsByRow[kind].set(row, slots);
-  }
-  return slots;
-}
 
 /** Registers as bits, x0 excepted. */
 interface Registers {
@@ -29,20 +16,38 @@ interface Registers {
   readonly written: number;
 }
 
-function registersOf({ decoded: { row, operands } }: RegionInstruction, kind: RegisterKind): Registers {
-  let read = 0;
-  let written = 0;
-  for (const slot of registerSlots(row, kind)) {
-    const register = operands[slot];
-    if (kind === 'x' && register === 0) continue;
-    if (slot === 'rd') written |= 1 << register;
-    else read |= 1 << register;
+/** Decoded words are few and come along again and again. */
+const known: Readonly<Record<RegisterKind, WeakMap<Decoded, Registers>>> = { x: new WeakMap(), f: new WeakMap() };
+
+function registersOf({ decoded }: RegionInstruction, kind: RegisterKind): Registers {
+  let registers = known[kind].get(decoded);
+  if (registers === undefined) {
+    registers = namedRegisters(decoded, kind);
+    known[kind].set(decoded, registers);
   }
-  return { read, written };
+  return registers;
 }
 
-const ascending = (bits: number): readonly number[] =>
-  Array.from({ length: 32 }, (_, register) => register).filter((register) => ((bits >>> register) & 1) !== 0);
+function namedRegisters({ row, operands }: Decoded, kind: RegisterKind): Registers {
+  let read = 0;
+  let written = 0;
+  for (const operand of row.operands) {
+    if (operand.kind !== kind) continue;
+    for (const slot of operand.slots as readonly ('rd' | 'rs1' | 'rs2' | 'rs3')[]) {
+      const bit = 1 << operands[slot];
+      if (slot === 'rd') written |= bit;
+      else read |= bit;
+    }
+  }
+  const all = kind === 'x' ? ~1 : ~0;
+  return { read: read & all, written: written & all };
+}
+
+function ascending(bits: number): readonly number[] {
+  const registers: number[] = [];
+  for (let left = bits; left !== 0; left &= left - 1) registers.push(31 - Math.clz32(left & -left));
+  return registers;
+}
 
 /** Of the registers of one kind; nodes as in `ControlFlow`. */
 export class RegisterFlow {
