@@ -42,6 +42,12 @@ describe('a store that moves with its disk loses nothing it acknowledged', () =>
     expect(downtimeMs).toBeLessThanOrEqual(DOWNTIME_MS_MAX);
   });
 
+  it('when the old OS panics while the new one gets ready: its reboot does not keep the hart from the new one', async () => {
+    const { exitCode, downtimeMs } = await runWith({ kind: 'panic', guest: 'old', atNs: into('getReady', 220) });
+    expect(exitCode).toBe(0);
+    expect(downtimeMs).toBeLessThanOrEqual(DOWNTIME_MS_MAX);
+  });
+
   it('when the new OS panics in the hand-over: the old one goes on, and the disk does not wait for a reboot', async () => {
     const { exitCode, downtimeMs } = await runWith({ kind: 'panic', guest: 'new', atNs: into('moveStore', 22) });
     expect(exitCode).toBe(20);

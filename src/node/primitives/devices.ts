@@ -57,6 +57,8 @@ export const detachDisk: Primitive<'disk.detach'> = async (node, args, { deadlin
 export const moveDisk: Primitive<'disk.move'> = async (node, args, context) => {
   const { deadlineNs } = context;
   if (!node.disks.has(args.name)) throw new NodeError('no-such-disk', `the node has no disk ${args.name}`);
+  // A giver that crashed would boot first on the hart, and the receiver could not answer until it had.
+  if (node.isUp(args.to)) await node.keepDown(args.from);
   await node.awake(args.to, deadlineNs);
   const began = node.machine.now();
   let released = began;
