@@ -394,7 +394,31 @@ export class EmulatedNode {
     const answers = await agent.answers({ deadlineNs }).catch(() => true);
     this.#suspects.delete(side);
     if (answers || this.guests.find(name)?.agent !== agent || !this.isUp(name)) return;
+    this.#powerOff(side);
+  }
+
+  /** Asks the Microvisor for it; nobody waits for the answer. */
+  #powerOff(side: Side): void {
     this.machine.postMailbox(encodeRequest({ op: 'stopVm', side }), () => {});
+  }
+
+  /**
+   * Does the work, with which a guest hands over to the other one. Should it crash meanwhile it is kept down: its OS would
+   * boot first on the hart, and the other one could not go on until it had.
+   */
+  async keepingDown<T>(name: GuestName, work: () => Promise<T>): Promise<T> {
+    const side = this.guests.find(name)?.side;
+    const fall = (fallen: Side): void => {
+      if (fallen !== side || !this.virtualized) return;
+      this.#fallen.delete(fall);
+      this.machine.scheduler.at(this.machine.now(), () => this.#powerOff(side));
+    };
+    this.#fallen.add(fall);
+    try {
+      return await work();
+    } finally {
+      this.#fallen.delete(fall);
+    }
   }
 
   /** Takes the power from a guest that is not up, so that it cannot come back to what is now another's. */

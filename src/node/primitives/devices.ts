@@ -76,9 +76,12 @@ export const moveDisk: Primitive<'disk.move'> = async (node, args, context) => {
   if (!node.isUp(args.to) && node.isUp(args.from)) {
     throw new NodeError('guest-not-running', `guest '${args.to}' went down before it had the disk ${args.name}`);
   }
-  await attachDisk(node, { guest: args.to, name: args.name, readOnly: false }, context);
-  const moved = node.machine.now();
-  await command(node, args.to, args.accept, deadlineNs);
+  const moved = await node.keepingDown(args.from, async () => {
+    await attachDisk(node, { guest: args.to, name: args.name, readOnly: false }, context);
+    const at = node.machine.now();
+    await command(node, args.to, args.accept, deadlineNs);
+    return at;
+  });
   const accepted = node.machine.now();
   const ms = (fromNs: number, toNs: number): number => (toNs - fromNs) / 1e6;
   return { releaseMs: ms(began, released), moveMs: ms(released, moved), acceptMs: ms(moved, accepted) };

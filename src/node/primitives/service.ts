@@ -182,7 +182,7 @@ export const cutOver: Primitive<'service.cut-over'> = async (node, args, context
   await relay(node, args, context);
   await node.keepDown(args.from);
   await node.awake(args.to, deadlineNs);
-  await address(node, args.to, ['take'], deadlineNs);
+  await node.keepingDown(args.from, () => address(node, args.to, ['take'], deadlineNs));
   if (node.virtualized) await node.monitor.request({ op: 'setProduction', side: to.side });
   try {
     if (node.isUp(args.from)) await address(node, args.from, ['yield'], deadlineNs);
