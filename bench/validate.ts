@@ -25,10 +25,15 @@ interface Times {
   readonly cpuMs: number;
 }
 
-/** Runs a command in a shell that counts its time, with everything it starts. */
+/** Runs a command in a shell that counts its time, with everything it starts. @throws Error where ours fails; a linter may find something */
 function timed(command: string, args: readonly string[], cwd = ROOT): Times {
   const script = `TIMEFORMAT='%R %U %S'; { time "$@" >/dev/null 2>&1; } 2>&1`;
-  const { stdout } = spawnSync('bash', ['-c', script, 'bash', command, ...args], { cwd, encoding: 'utf8' });
+  const { stdout, status } = spawnSync('bash', ['-c', script, 'bash', command, ...args], { cwd, encoding: 'utf8' });
+  if (args[0] === MVCTL && status !== 0) {
+    throw new Error(
+      `mvctl ${args.slice(1, 3).join(' ')} …: expected exit code 0, found ${status}; npm run build first`,
+    );
+  }
   const [real = 0, user = 0, system = 0] = stdout.trim().split(' ').map(Number);
   return { wallMs: real * 1e3, cpuMs: (user + system) * 1e3 };
 }
