@@ -25,6 +25,16 @@ interface Nothing {
   readonly [name: string]: never;
 }
 
+interface BootsGuest {
+  readonly args: {
+    readonly guest: GuestName;
+    /** Another guest that goes down meanwhile is kept down, so that this one has the hart to itself. */
+    readonly takesOver: boolean;
+  };
+  /** Node time until its agent answered. */
+  readonly result: { readonly bootMs: number };
+}
+
 export interface Primitives {
   /** First effect of a run: the node takes the run's epoch, names the running OS `old` and starts the prober. */
   'run.begin': {
@@ -154,16 +164,9 @@ export interface Primitives {
     readonly result: { readonly memoryBytes: number };
   };
   /** Boots a created guest and returns when its agent answers. */
-  /** `takesOver`: a guest that goes down meanwhile is kept down, so that this one has the hart to itself. */
-  'vm.boot': {
-    readonly args: { readonly guest: GuestName; readonly takesOver: boolean };
-    readonly result: { readonly bootMs: number };
-  };
+  'vm.boot': BootsGuest;
   /** Reboots a guest that runs, as the guest would, and returns when its agent answers again. */
-  'vm.reboot': {
-    readonly args: { readonly guest: GuestName; readonly takesOver: boolean };
-    readonly result: { readonly bootMs: number };
-  };
+  'vm.reboot': BootsGuest;
   'vm.destroy': { readonly args: { readonly guest: GuestName }; readonly result: Nothing };
 
   'guest.shutdown': { readonly args: { readonly guest: GuestName }; readonly result: Nothing };

@@ -1,25 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { assemble } from '../../../src/machine/isa/assemble.ts';
-import { type RegionCode, RegionScan } from '../../../src/machine/translator/basic-blocks.ts';
 import { controlFlow } from '../../../src/machine/translator/control-flow.ts';
 import { RegisterFlow } from '../../../src/machine/translator/register-flow.ts';
+import { assembledRegion } from './assembled-region.ts';
 
 const [A0, A1, A2, A3] = [10, 11, 12, 13] as const;
 
 /** Registers x of a region that is entered at its start. */
 function flowOf(source: string) {
-  const { bytes } = assemble(source, { base: 0x8000_0000 });
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const scan = new RegionScan(
-    {
-      halfword: (at) => view.getUint16(at, true),
-      includes: (_, offset) => offset < bytes.length,
-      pageAt: () => undefined,
-    },
-    100,
-  );
-  scan.addRoot(scan.addPage({ records: 1, linear: 0, base: 0 }), 0, true);
-  const code: RegionCode = scan.finish();
+  const { code } = assembledRegion(source);
   const successors = [
     [],
     ...code.blocks.map(({ end }) => {
