@@ -25,7 +25,6 @@ import {
   FIRST_RELEASE,
   type GuestStatus,
   type Microvisor,
-  otherSide,
   type SideAccount,
   type SlotName,
 } from '../microvisor/index.ts';
@@ -356,16 +355,6 @@ export class EmulatedNode {
     }
   }
 
-  /** What `answer` gives; false as soon as the guest of the side goes down. */
-  async #unlessFalls(side: Side, answer: Promise<boolean>): Promise<boolean> {
-    try {
-      return await this.unlessDown(side, answer);
-    } catch (error) {
-      if (error instanceof NodeError && error.code === 'guest-not-running') return false;
-      throw error;
-    }
-  }
-
   /**
    * Whether a guest is up and its agent answers. One that hangs is powered off: what it holds cannot be ended in good order,
    * and nobody may come back to it.
@@ -403,8 +392,8 @@ export class EmulatedNode {
   }
 
   /**
-   * Does the work, with which a guest hands over to the other one. Should it crash meanwhile it is kept down: its OS would
-   * boot first on the hart, and the other one could not go on until it had.
+   * Does the work, with which the other guest takes over from this one. Should this one crash meanwhile it is kept down: its
+   * OS would boot first on the hart, and the other one could not go on until it had.
    */
   async keepingDown<T>(name: GuestName, work: () => Promise<T>): Promise<T> {
     const side = this.guests.find(name)?.side;
@@ -486,21 +475,12 @@ export class EmulatedNode {
     if (!answers) throw new NodeError('timeout', `the agent of guest '${name}' did not answer in time`);
   }
 
-  /**
-   * Waits for the agent after a boot, and fails at once when the guest reboots or goes off by itself meanwhile. Where it
-   * `takesOver`, another guest that goes down is kept down.
-   */
-  async bootedOnce(name: GuestName, bootsBefore: number, deadlineNs: number, takesOver = false): Promise<void> {
+  /** Waits for the agent after a boot, and fails at once when the guest reboots or goes off by itself meanwhile. */
+  async bootedOnce(name: GuestName, bootsBefore: number, deadlineNs: number): Promise<void> {
     const { side } = this.guests.get(name);
-    const other = this.guests.findName(otherSide(side));
     for (;;) {
-      if (takesOver && other !== undefined) await this.keepDown(other);
       const attemptNs = Math.min(deadlineNs, this.machine.now() + AGENT_POLL_NS);
-      const answers = (agent: GuestAgent): Promise<boolean> => agent.answers({ deadlineNs: attemptNs });
-      // A guest that is to be kept down is as soon as it falls.
-      const look = (agent: GuestAgent): Promise<boolean> =>
-        takesOver ? this.#unlessFalls(otherSide(side), answers(agent)) : answers(agent);
-      if (await this.withAgent(name, look)) return;
+      if (await this.withAgent(name, (agent) => agent.answers({ deadlineNs: attemptNs }))) return;
       const { state, boots, bootError } = await this.#status(side);
       if (state === 'off' || boots > bootsBefore + 1) {
         const what = state === 'off' ? `is off (${bootError?.message ?? 'it powered off'})` : 'rebooted by itself';

@@ -1,4 +1,5 @@
 /** A second OS instance beside the running one: its memory, its devices, its life. */
+import type { PrimitiveArgs } from '../../engine/port.ts';
 import { memoryMap, type Side, slotBase } from '../../machine/index.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
 import { SLOT } from '../guest.ts';
@@ -53,12 +54,26 @@ async function returnNetwork(node: EmulatedNode, side: Side, deadlineNs: number)
   await mvDevice(node, 'old', 'bind', slotBase(side, SLOT.net), deadlineNs);
 }
 
+/** Waits for the end of a boot. A guest that takes over does not wait for one that crashes meanwhile to boot again. */
+async function booted(
+  node: EmulatedNode,
+  { guest, takesOver }: PrimitiveArgs<'vm.boot'>,
+  bootsBefore: number,
+  deadlineNs: number,
+): Promise<void> {
+  const boot = (): Promise<void> => node.bootedOnce(guest, bootsBefore, deadlineNs);
+  if (!takesOver) return boot();
+  const other = guest === 'old' ? 'new' : 'old';
+  await node.keepDown(other);
+  return node.keepingDown(other, boot);
+}
+
 export const bootVm: Primitive<'vm.boot'> = async (node, args, { deadlineNs }) => {
   const { side } = node.guests.get(args.guest);
   const startNs = node.machine.now();
   const before = await node.guestBoots(side);
   await node.monitor.request({ op: 'bootVm', side });
-  await node.bootedOnce(args.guest, before, deadlineNs, args.takesOver);
+  await booted(node, args, before, deadlineNs);
   return { bootMs: (node.machine.now() - startNs) / 1e6 };
 };
 
@@ -69,7 +84,7 @@ export const rebootVm: Primitive<'vm.reboot'> = async (node, args, { deadlineNs 
     const before = await node.guestBoots(side);
     await node.askToShutDown(args.guest, 'reboot', deadlineNs);
     await node.waitUntilGuest(side, 'has been loaded again', deadlineNs, (guest) => guest.boots > before);
-    await node.bootedOnce(args.guest, before, deadlineNs, args.takesOver);
+    await booted(node, args, before, deadlineNs);
   } else {
     await node.rebootBare(args.guest, deadlineNs);
   }
