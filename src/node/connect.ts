@@ -1,12 +1,13 @@
 /** Finds the process of a node, or starts it, and gives the engine its port. */
 import { spawn } from 'node:child_process';
-import { existsSync, lstatSync, openSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, lstatSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { NodeUnreachable } from '../engine/port.ts';
 import { connectToNode, type RemoteNode } from './client.ts';
 import { SYSTEM_DISK } from './disks.ts';
 import { type NodeConfig, readNodeConfig, writeNodeConfig } from './node-config.ts';
-import { createStateDirectory, type StateDirectory, stateDirectory } from './state-directory.ts';
+import { createStateDirectory, IN_USE_EXIT_CODE, type StateDirectory, stateDirectory } from './state-directory.ts';
 
 /** What a new node is made of; a node that exists keeps what it was made of. */
 export interface NodeSpec {
@@ -29,46 +30,89 @@ export interface ConnectOptions {
 }
 
 const START_MS_MAX = 30_000;
+/** A node looks up from its machine every few milliseconds. */
+const ANSWER_MS_MAX = 20_000;
+/** How long another process, that starts or ends, is left alone. */
+const LOOK_MS = 50;
 
 /** @throws NodeUnreachable when there is no node and none can be started */
 export async function connectNode({ stateDir, spec }: ConnectOptions): Promise<RemoteNode> {
   const state = spec === undefined ? stateDirectory(stateDir) : createStateDirectory(stateDir);
   if (readNodeConfig(state.config) === undefined) {
-    if (spec === undefined) throw new NodeUnreachable(`there is no node in ${state.path}`);
+    if (spec === undefined) throw noNode(state);
     await endOrphan(state);
     writeNodeConfig(state.config, newNode(spec, state));
   }
-  if (existsSync(state.socket)) {
-    expectOwn(state.socket);
-    try {
-      return await connectToNode(state.socket);
-    } catch (error) {
-      if (!(error instanceof NodeUnreachable)) throw error;
-    }
+  for (const untilMs = performance.now() + START_MS_MAX; performance.now() < untilMs; ) {
+    const running = await reach(state);
+    if (running !== undefined) return running;
+    // Somebody else's does not listen yet, has not gone yet, or hangs.
+    if (!(await startProcess(state))) await sleep(LOOK_MS);
   }
-  await startProcess(state);
-  return connectToNode(state.socket);
+  throw new NodeUnreachable(`the process that has ${state.path} does not answer; see ${state.log}`);
 }
 
-/** Its name can be guessed and its folder may be everybody's: what is said there, secrets too, is for a node of ours. */
-function expectOwn(socket: string): void {
-  const { uid } = lstatSync(socket);
-  if (uid === process.getuid?.() || uid === 0) return;
-  throw new NodeUnreachable(`${socket} belongs to another user (uid ${uid})`);
+/** The node, if its process runs: none is started. @throws NodeUnreachable when there is no node */
+export async function findNode(stateDir: string): Promise<RemoteNode | undefined> {
+  const state = stateDirectory(stateDir);
+  if (readNodeConfig(state.config) === undefined) throw noNode(state);
+  return reach(state);
+}
+
+const noNode = (state: StateDirectory): NodeUnreachable => new NodeUnreachable(`there is no node in ${state.path}`);
+
+/** Undefined where nobody answers. */
+async function reach(state: StateDirectory): Promise<RemoteNode | undefined> {
+  const told = existsSync(state.address) ? readFileSync(state.address, 'utf8') : state.socket;
+  for (const socket of new Set([told, state.socket])) {
+    if (!isOwn(socket)) continue;
+    try {
+      return await answering(await connectToNode(socket));
+    } catch (error) {
+      expectUnreachable(error);
+    }
+  }
+  return undefined;
+}
+
+/** A process that was killed, or hangs, can still be connected to. */
+async function answering(node: RemoteNode): Promise<RemoteNode> {
+  const over = new AbortController();
+  const late = sleep(ANSWER_MS_MAX, undefined, { signal: over.signal }).then(() => {
+    throw new NodeUnreachable(`the node's process does not answer within ${ANSWER_MS_MAX} ms`);
+  });
+  try {
+    await Promise.race([node.status(), late]);
+    return node;
+  } catch (error) {
+    await node.close();
+    throw error;
+  } finally {
+    over.abort();
+    late.catch(() => {});
+  }
+}
+
+/** Whether it is there. Its name can be guessed and its folder may be everybody's: what is said there, secrets too, is for a node of ours. */
+function isOwn(socket: string): boolean {
+  const found = lstatSync(socket, { throwIfNoEntry: false });
+  if (found === undefined) return false;
+  if (found.uid === process.getuid?.() || found.uid === 0) return true;
+  throw new NodeUnreachable(`${socket} belongs to another user (uid ${found.uid})`);
 }
 
 /** The folder of a node that still runs was removed under it: it has no disks any more, and ends. */
 async function endOrphan(state: StateDirectory): Promise<void> {
-  if (!existsSync(state.socket)) return;
-  expectOwn(state.socket);
-  try {
-    const orphan = await connectToNode(state.socket);
-    await orphan.shutDown();
+  const orphan = await reach(state);
+  if (orphan !== undefined) {
+    await orphan.shutDown().catch(expectUnreachable);
     await orphan.close();
-  } catch (error) {
-    if (!(error instanceof NodeUnreachable)) throw error;
   }
   rmSync(state.socket, { force: true });
+}
+
+function expectUnreachable(error: unknown): void {
+  if (!(error instanceof NodeUnreachable)) throw error;
 }
 
 function newNode(spec: NodeSpec, state: StateDirectory): NodeConfig {
@@ -94,15 +138,24 @@ function newNode(spec: NodeSpec, state: StateDirectory): NodeConfig {
   };
 }
 
-/** Detached: the node outlives whoever started it. */
-function startProcess(state: StateDirectory): Promise<void> {
+/** Detached: the node outlives whoever started it. False where another process has the folder. */
+function startProcess(state: StateDirectory): Promise<boolean> {
   const entry = fileURLToPath(
     new URL(import.meta.url.endsWith('.ts') ? './process.ts' : './process.js', import.meta.url),
   );
   const log = openSync(state.log, 'a');
+  const { size: logged } = fstatSync(log);
   const child = spawn(process.execPath, [entry, state.path], { detached: true, stdio: ['ignore', 'pipe', log] });
+  closeSync(log);
   const { stdout } = child;
   return new Promise((resolve, reject) => {
+    const settle = (isMade: boolean): void => {
+      clearTimeout(timer);
+      child.removeAllListeners('exit');
+      stdout?.destroy();
+      child.unref();
+      resolve(isMade);
+    };
     const fail = (why: string): void => {
       clearTimeout(timer);
       child.kill();
@@ -110,13 +163,20 @@ function startProcess(state: StateDirectory): Promise<void> {
     };
     const timer = setTimeout(() => fail(`did not start within ${START_MS_MAX} ms`), START_MS_MAX);
     child.once('error', (error) => fail(`could not be started: ${error.message}`));
-    child.once('exit', (code, signal) => fail(`ended at once with ${signal ?? code}`));
-    stdout?.once('data', () => {
-      clearTimeout(timer);
-      child.removeAllListeners('exit');
-      stdout.destroy();
-      child.unref();
-      resolve();
+    child.once('exit', (code, signal) => {
+      if (code === IN_USE_EXIT_CODE) settle(false);
+      else fail(`ended at once with ${signal ?? code}${lastWords(state.log, logged)}`);
     });
+    stdout?.once('data', () => settle(true));
   });
+}
+
+/** As Node.js tells an error that nobody caught. */
+const ERROR_LINE = /^\w+(?: \[\w+\])?: .+$/m;
+
+/** What the process said of its end, behind the first `from` bytes of its log. */
+function lastWords(log: string, from: number): string {
+  const said = readFileSync(log).subarray(from).toString('utf8');
+  const line = ERROR_LINE.exec(said)?.[0];
+  return line === undefined ? '' : ` (${line})`;
 }

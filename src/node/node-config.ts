@@ -55,6 +55,7 @@ function parse(path: string): NodeConfig {
 
 /** Atomic: a loss of power leaves the old file or the new one. */
 export function writeNodeConfig(path: string, config: NodeConfig): void {
-  writeFileSync(`${path}.new`, `${JSON.stringify(config, null, 2)}\n`);
-  renameSync(`${path}.new`, path);
+  const building = `${path}.${process.pid}.new`;
+  writeFileSync(building, `${JSON.stringify(config, null, 2)}\n`);
+  renameSync(building, path);
 }

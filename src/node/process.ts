@@ -2,17 +2,18 @@
  * The process a node lives in. Started with the node's state directory; it serves the node on the directory's socket
  * until it is told to shut down. Ending it in any other way is a loss of power.
  */
-import { appendFileSync, writeSync } from 'node:fs';
+import { appendFileSync, writeFileSync, writeSync } from 'node:fs';
 import { defaultCacheDir } from '../images/index.ts';
 import type { KnownCode, Translate } from '../machine/index.ts';
 import { Forwarder } from '../network/index.ts';
 import { EmulatedNode } from './emulated-node.ts';
+import { FileLock, FileLockedError } from './file-lock.ts';
 import { NETWORK } from './guest.ts';
 import { KnownCodeFile } from './known-code-file.ts';
 import { type NodeConfig, readNodeConfig, writeNodeConfig } from './node-config.ts';
 import { LocalNode } from './node-port.ts';
 import { serveNode } from './server.ts';
-import { createStateDirectory, type StateDirectory } from './state-directory.ts';
+import { createStateDirectory, IN_USE_EXIT_CODE, type StateDirectory } from './state-directory.ts';
 import { wallClockNs } from './wall-clock.ts';
 
 /** What the parent waits for on standard output. */
@@ -20,6 +21,7 @@ export const READY_LINE = 'ready';
 
 async function main(path: string): Promise<void> {
   const state = createStateDirectory(path);
+  const lock = takeNode(state);
   const stored = readNodeConfig(state.config);
   if (stored === undefined) throw new Error(`${state.config}: expected a node's configuration, found no file`);
   const config = { ...stored, powerOns: stored.powerOns + 1 };
@@ -43,9 +45,11 @@ async function main(path: string): Promise<void> {
   /** Nobody is to be served who comes while what is known is written. */
   const end = (): void => {
     server.close();
+    lock.release();
     process.exit(0);
   };
   const server = await serveNode(port, state.socket, end);
+  writeFileSync(state.address, state.socket);
   if (config.clock === 'realtime') {
     const { executive } = node;
     const forwarder = await Forwarder.start({
@@ -58,6 +62,17 @@ async function main(path: string): Promise<void> {
   }
   writeSync(1, `${READY_LINE}\n`);
   logDeath(state);
+}
+
+/** Two processes would be two nodes with the same disks. */
+function takeNode(state: StateDirectory): FileLock {
+  try {
+    return FileLock.take(state.config);
+  } catch (error) {
+    if (!(error instanceof FileLockedError)) throw error;
+    console.error(error.message);
+    process.exit(IN_USE_EXIT_CODE);
+  }
 }
 
 const KNOWN_CODE_SAVED_EVERY_MS = 60_000;
