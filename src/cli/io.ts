@@ -5,6 +5,8 @@ export interface CliIo {
   readonly stdout: { write(text: string): unknown };
   readonly stderr: { write(text: string): unknown; readonly isTTY?: boolean; readonly columns?: number };
   readonly isColor: boolean;
+  /** Aborted when nobody reads standard output any more: a reason to stop for what would go on for ever. */
+  readonly unread?: AbortSignal;
   wallNow(): number;
   setExitCode(code: number): void;
 }
@@ -12,13 +14,18 @@ export interface CliIo {
 /** NO_COLOR (https://no-color.org): any value but the empty one turns colours off. */
 export function processIo(): CliIo {
   const { stdout, stderr, env } = process;
-  stdout.on('error', noteUnwritten);
+  const unread = new AbortController();
+  stdout.on('error', (error) => {
+    unread.abort();
+    noteUnwritten(error);
+  });
   // Whoever does not take messages is told nothing, and stops no run by it.
   stderr.on('error', () => {});
   return {
     stdout,
     stderr,
     isColor: stdout.isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb',
+    unread: unread.signal,
     wallNow: () => Date.now(),
     setExitCode: (code) => {
       process.exitCode = code;

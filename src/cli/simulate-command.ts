@@ -32,6 +32,9 @@ interface Failure {
   readonly fate: Fate;
 }
 
+/** They take minutes. */
+const RUNS_MAX = 1_000_000;
+
 const FAILURES: { readonly [kind: string]: Fate } = { error: 'fails', timeout: 'times-out', crash: 'crash-after' };
 
 const EXAMPLES = `
@@ -45,7 +48,7 @@ export function simulateCommand(io: CliIo): Command {
   return new Command('simulate')
     .argument('<playbook>', 'playbook file')
     .option('--var <name=value>', 'value of a variable; repeatable', nameValue)
-    .option('--runs <number>', 'simulated runs', wholeNumber('--runs'), 1_000)
+    .option('--runs <number>', 'simulated runs', wholeNumber('--runs', { min: 1, max: RUNS_MAX }), 1_000)
     .option('--seed <number>', 'moves the random numbers', wholeNumber('--seed'), 1)
     .addOption(stateDirOption())
     .option('--history <folder...>', 'state folders of like nodes whose runs count as well')
@@ -81,12 +84,7 @@ function instant(text: string): number {
   return ms;
 }
 
-/** They take minutes. */
-const RUNS_MAX = 1_000_000;
-
 async function run(playbook: string, flags: SimulateFlags, io: CliIo): Promise<void> {
-  if (flags.runs < 1 || flags.runs > RUNS_MAX)
-    throw new CommandError(EXIT.usage.code, `--runs: expected 1 to ${RUNS_MAX}, found ${flags.runs}`);
   for (const folder of flags.history ?? []) {
     if (existsSync(folder)) continue;
     throw new CommandError(EXIT.usage.code, `--history: there is no folder ${folder}`);

@@ -23,7 +23,10 @@ export interface RemoteNode extends NodePort {
   /** What it tells of itself now. */
   top(): Promise<NodeTop>;
   onConsole(listener: (side: Side, bytes: Uint8Array) => void): () => void;
-  consoleInput(side: Side, text: string): Promise<void>;
+  /** To the OS that the node boots. */
+  consoleInput(text: string): Promise<void>;
+  /** Resolves when the node's process has ended, or this connection has been closed. */
+  readonly gone: Promise<void>;
   /** `image` is the path of a read-only disk image. A disk of that name and another image is replaced, unless it is in use: false. */
   insertDisk(name: string, image: string): Promise<boolean>;
 }
@@ -94,7 +97,8 @@ export async function connectToNode(socketPath: string): Promise<RemoteNode> {
       await closed;
     },
     top: () => call<NodeTop>('top'),
-    consoleInput: (side, text) => call('consoleInput', { side, text }),
+    consoleInput: (text) => call('consoleInput', { text }),
+    gone: closed,
     insertDisk: (name, image) => call('insertDisk', { name, image }),
     close: async () => {
       socket.destroy();

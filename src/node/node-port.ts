@@ -171,8 +171,8 @@ export class LocalNode implements ServedNode {
     for (const listener of this.#consoles) listener(side, bytes);
   }
 
-  consoleInput(side: Side, text: string): void {
-    this.#node.machine.uart(side).input(new TextEncoder().encode(text));
+  consoleInput(text: string): void {
+    this.#node.machine.uart(this.#node.bootSide).input(new TextEncoder().encode(text));
     this.#node.executive.kick();
   }
 

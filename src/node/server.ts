@@ -15,7 +15,8 @@ export interface ServedNode extends NodePort {
   shutDown(): Promise<void>;
   /** What a side's UART sends; returns how to stop listening. */
   onConsole(listener: (side: Side, bytes: Uint8Array) => void): () => void;
-  consoleInput(side: Side, text: string): void;
+  /** Keys for the OS that the node boots. */
+  consoleInput(text: string): void;
   top(): Promise<NodeTop>;
   /** Puts a disk made from an image into the node, under a name that guests may attach it by; false: one of that name is in use. */
   insertDisk(name: string, image: string): boolean;
@@ -86,7 +87,7 @@ function dispatch(node: ServedNode, method: string, params: { readonly [name: st
     case 'shutDown':
       return node.shutDown();
     case 'consoleInput':
-      return Promise.resolve(node.consoleInput(params['side']!, params['text']!));
+      return Promise.resolve(node.consoleInput(params['text']!));
     case 'insertDisk':
       return Promise.resolve(node.insertDisk(params['name']!, params['image']!));
     default:

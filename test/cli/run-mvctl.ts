@@ -9,12 +9,14 @@ export interface Ran {
   readonly exitCode: number;
 }
 
-export async function runMvctl(argv: readonly string[], open?: OpenNode): Promise<Ran> {
+/** `unread`: aborted when nobody reads what it prints any more. */
+export async function runMvctl(argv: readonly string[], open?: OpenNode, unread?: AbortSignal): Promise<Ran> {
   let [out, err, exitCode] = ['', '', 0];
   const io = {
     stdout: { write: (text: string) => (out += text) },
     stderr: { write: (text: string) => (err += text) },
     isColor: false,
+    ...(unread ? { unread } : {}),
     wallNow: () => 0,
     setExitCode: (code: number) => {
       exitCode = code;
