@@ -28,8 +28,13 @@ interface ApplyFlags {
   readonly compare?: string;
 }
 
+export interface OpenedNode extends NodePort {
+  /** Brings a node that was there before what the run needs; to be called when nobody else works on it. */
+  readonly prepare?: () => Promise<void>;
+}
+
 /** What a command needs to reach a node; a test brings its own. */
-export type OpenNode = (options: OpenNodeOptions, io: CliIo) => Promise<NodePort>;
+export type OpenNode = (options: OpenNodeOptions, io: CliIo) => Promise<OpenedNode>;
 
 const EXAMPLES = `
 Examples:

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { EXIT } from '../engine/exit-codes.ts';
 import type { PlannedNode } from '../engine/index.ts';
 import type { NodeSpec, RemoteNode } from '../node/index.ts';
+import type { OpenedNode } from './apply-command.ts';
 import { CommandError } from './command-error.ts';
 import { ImageProgress } from './image-progress.ts';
 import type { CliIo } from './io.ts';
@@ -26,8 +27,8 @@ const HARTS_DEFAULT = 1;
 const RECIPES = fileURLToPath(new URL('../../recipes/', import.meta.url));
 const DEFAULT_IMAGE = 'web-server';
 
-/** Rejects with NodeUnreachable, ImageError or CommandError. */
-export async function openNode(options: OpenNodeOptions, io: CliIo): Promise<RemoteNode> {
+/** `prepare` rejects with CommandError. Rejects with NodeUnreachable, ImageError or CommandError. */
+export async function openNode(options: OpenNodeOptions, io: CliIo): Promise<RemoteNode & OpenedNode> {
   const { connectNode } = await import('../node/index.ts');
   const { stateDir, clock = 'virtual', seed = 1, node } = options;
   if (!node) return connectNode({ stateDir });
@@ -40,13 +41,8 @@ export async function openNode(options: OpenNodeOptions, io: CliIo): Promise<Rem
   const spec = { bankMib, harts, clock, seed, systemImage: system, images: disks, attached };
   const port = await connectNode({ stateDir, spec });
   const wantedBankMib = node.bankBytes === null ? null : bankMib;
-  try {
-    if (exists) await prepare(port, { stateDir, bankMib: wantedBankMib, harts: node.harts, disks });
-  } catch (error) {
-    await port.close();
-    throw error;
-  }
-  return port;
+  const wanted = { stateDir, bankMib: wantedBankMib, harts: node.harts, disks };
+  return exists ? { ...port, prepare: () => prepare(port, wanted) } : port;
 }
 
 interface Wanted {

@@ -1,7 +1,8 @@
 /** What the verbs that work on a run share: the node, the course of the run on the terminal, signals, the end. */
 import { EXIT } from '../engine/exit-codes.ts';
-import type { NodePort, Report, RunEnd, RunOptions } from '../engine/index.ts';
+import type { Report, RunEnd, RunOptions } from '../engine/index.ts';
 import { redactor } from '../engine/run/redact.ts';
+import type { OpenedNode } from './apply-command.ts';
 import { CommandError } from './command-error.ts';
 import type { CliIo } from './io.ts';
 import { expectTargets, type OutputTarget, writeReport } from './output-option.ts';
@@ -15,7 +16,7 @@ export interface RunSession {
   readonly output: readonly OutputTarget[] | undefined;
   /** JSON report to put beside the one of the run. */
   readonly compare?: string | undefined;
-  readonly openNode: () => Promise<NodePort>;
+  readonly openNode: () => Promise<OpenedNode>;
   readonly run: (options: RunOptions) => Promise<RunEnd>;
 }
 
@@ -33,6 +34,7 @@ export async function runSession(session: RunSession, io: CliIo): Promise<void> 
   try {
     end = await session.run({
       port,
+      prepare: port.prepare,
       stateDir: session.stateDir,
       wallNow: io.wallNow,
       onProgress: tree?.listener ?? runLines(io),

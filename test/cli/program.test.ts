@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { OpenNode } from '../../src/cli/apply-command.ts';
 import { type Interference, NodeUnreachable, type Report } from '../../src/engine/index.ts';
+import { lockNode, lockState } from '../../src/engine/journal/node-lock.ts';
 import { modelFor, OFFLINE, ONLINE, planOf } from '../engine/model-run.ts';
 import { type Ran, runMvctl } from './run-mvctl.ts';
 
@@ -76,6 +77,34 @@ describe('mvctl apply', () => {
     expect(await mvctl(['apply', ONLINE, ...MODEL, ...args], open)).toMatchObject({ exitCode: 30 });
     expect(await mvctl(['apply', ONLINE, ...MODEL, ...args], open)).toMatchObject({ exitCode: 31 });
     expect(await mvctl(['apply', '--resume', ...args], open)).toMatchObject({ exitCode: 30 });
+  });
+
+  it('brings the node what it needs when it has the node alone, and not before', async () => {
+    const model = modelFor(planOf(ONLINE), ({ key }) =>
+      key.split('/')[2] === 'takeUpMemory' ? { fails: 'refused' } : undefined,
+    );
+    const happened: string[] = [];
+    const status = model.status.bind(model);
+    model.status = () => {
+      happened.push('asked');
+      return status();
+    };
+    const open: OpenNode = async () =>
+      Object.assign(model, {
+        prepare: async () => {
+          happened.push((await lockState(folder)).state);
+        },
+      });
+    const argv = ['apply', ONLINE, ...MODEL, '--state-dir', folder];
+    const lock = await lockNode(folder, { pid: 1, since: 'now', playbook: 'another' });
+    expect(await mvctl(argv, open)).toMatchObject({ exitCode: 24 });
+    await lock.release();
+    expect(happened).toEqual([]);
+    expect(await mvctl(argv, open)).toMatchObject({ exitCode: 30 });
+    expect(happened.slice(0, 2)).toEqual(['held', 'asked']);
+    happened.length = 0;
+    expect(await mvctl(argv, open)).toMatchObject({ exitCode: 31 });
+    expect(happened).toEqual([]);
   });
 
   it('exits with 26 where the node does not answer, and with 32 where there is nothing to resume', async () => {

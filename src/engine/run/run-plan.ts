@@ -27,6 +27,8 @@ export interface RunOptions {
   readonly port: NodePort;
   /** Where the node's runs, their journals and the lock are. */
   readonly stateDir: string;
+  /** Before a run that begins asks the node for anything: from then on the node is its alone. */
+  readonly prepare?: (() => Promise<void>) | undefined;
   /** Wall clock in milliseconds; only for what the report calls wall time. */
   readonly wallNow: () => number;
   readonly onProgress?: ProgressListener;
@@ -82,6 +84,7 @@ export async function runPlan(plan: Plan, options: RunOptions): Promise<RunEnd> 
     const secrets = options.readSecrets?.(plan) ?? {};
     const { plannedRuns = store.runs().length } = options;
     if (store.runs().length !== plannedRuns) throw new PlanStale('another run used the plan, or came before it');
+    await options.prepare?.();
     const { bootId, nowNs, clock, facts } = await options.port.status();
     const prediction = await options.predict?.(plan);
     const run = store.create(runIdOf(plan));
