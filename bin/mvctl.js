@@ -6,8 +6,14 @@ import module from 'node:module';
 const OLDEST = 24;
 
 module.enableCompileCache?.();
-const { runLight } = await import('../dist/light/light-main.js');
+const { runLight } = await import('../dist/light/light-main.js').catch(notBuilt);
 if (!(await runLight(process.argv.slice(2)))) await runAny();
+
+function notBuilt(error) {
+  if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
+  console.error(`mvctl: ${error.message.split(' imported from ')[0]}\n  hint: npm ci, or npm run build, builds it`);
+  process.exit(3);
+}
 
 async function runAny() {
   const main = new URL('../dist/cli/main.js', import.meta.url);
@@ -25,7 +31,8 @@ async function runAny() {
     process.exit(3);
   }
   const { spawn } = await import('node:child_process');
-  const child = spawn(runtime, [main.pathname, ...process.argv.slice(2)], { stdio: 'inherit' });
+  const { fileURLToPath } = await import('node:url');
+  const child = spawn(runtime, [fileURLToPath(main), ...process.argv.slice(2)], { stdio: 'inherit' });
   // A terminal sends Ctrl-C to both: the child decides what comes of it. Other signals are sent to this process alone.
   process.on('SIGINT', () => {});
   for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));

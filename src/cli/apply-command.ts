@@ -46,6 +46,7 @@ Examples:
 
 Exit codes:
 ${Object.values(EXIT)
+  .toSorted((a, b) => a.code - b.code)
   .map(({ code, means }) => `  ${String(code).padStart(3)}  ${means}`)
   .join('\n')}`;
 
@@ -53,7 +54,15 @@ export function applyCommand(io: CliIo, open: OpenNode = openNode): Command {
   return new Command('apply')
     .argument('[playbook]', 'playbook file, or a plan of mvctl plan; none with --resume')
     .option('--dry-run', 'run it on a model of the node, and predict what it takes: no node, no change')
-    .option('--resume', 'go on with the run that was left on the node, as mvctl resume does')
+    .addOption(
+      new Option('--resume', 'go on with the run that was left on the node, as mvctl resume does').conflicts([
+        'dryRun',
+        'clock',
+        'seed',
+        'var',
+        'disk',
+      ]),
+    )
     .addOption(outputOption())
     .addOption(new Option('--clock <clock>', 'clock of a new node').choices(['virtual', 'realtime']).default('virtual'))
     .option('--seed <number>', 'moves every random choice of a new node', wholeNumber('--seed'), 1)

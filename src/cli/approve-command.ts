@@ -8,6 +8,7 @@ import { EXIT } from '../engine/exit-codes.ts';
 import type { LeftRun } from '../engine/run/left-run.ts';
 import { CommandError } from './command-error.ts';
 import type { CliIo } from './io.ts';
+import { shellWord } from './shell-word.ts';
 import { type StateDirFlag, stateDirOption } from './state-dir-option.ts';
 
 interface ApproveFlags extends StateDirFlag {
@@ -33,7 +34,7 @@ export function approveCommand(io: CliIo): Command {
 }
 
 async function approve(phase: string, flags: ApproveFlags, io: CliIo): Promise<void> {
-  const { stateDir, as: by = userInfo().username, reject = false, comment } = flags;
+  const { stateDir, as: by = userName(), reject = false, comment } = flags;
   const { RunStore } = await import('../engine/journal/run-store.ts');
   const open = new RunStore(stateDir).unfinished();
   if (!open) throw new CommandError(EXIT.nothingToResume.code, `no unfinished run in ${stateDir}`);
@@ -50,9 +51,19 @@ async function approve(phase: string, flags: ApproveFlags, io: CliIo): Promise<v
   const agreed = new Set(said.filter((answer) => answer.decision === 'approve').map((answer) => answer.by));
   io.stdout.write(
     reject || agreed.size >= required
-      ? `${phase} ${reject ? 'refused' : 'approved'} by ${by}; go on with: mvctl resume --state-dir ${stateDir}\n`
+      ? `${phase} ${reject ? 'refused' : 'approved'} by ${by}; go on with: mvctl resume --state-dir ${shellWord(stateDir)}\n`
       : `${phase} approved by ${[...agreed].join(', ')}: ${agreed.size} of ${required}\n`,
   );
+}
+
+/** Throws CommandError: in a container the user may have none. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    const found = `this user (uid ${process.getuid?.()}) has none`;
+    throw new CommandError(EXIT.usage.code, `expected a user name, but ${found}`, 'say who you are with --as');
+  }
 }
 
 interface AskedGate {

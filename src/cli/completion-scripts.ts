@@ -1,5 +1,7 @@
 /** Completion scripts of shells. They hold everything they need: pressing Tab starts no process of ours. */
 
+import { quoted } from './shell-word.ts';
+
 export interface CompletedVerb {
   readonly name: string;
   readonly summary: string;
@@ -26,23 +28,23 @@ _mvctl() {
   local words='' current="\${COMP_WORDS[COMP_CWORD]}"
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W '${verbs.map(({ name }) => name).join(' ')} --help --version' -- "$current"))
+    mapfile -t COMPREPLY < <(compgen -W '${verbs.map(({ name }) => name).join(' ')} --help --version' -- "$current")
     return
   fi
   case "\${COMP_WORDS[1]}" in
 ${cases.join('\n')}
   esac
-  COMPREPLY=($(compgen -W "$words --help" -- "$current") $(compgen -f -- "$current"))
+  mapfile -t COMPREPLY < <(compgen -W "$words --help" -- "$current"; compgen -f -- "$current")
 }
 complete -o filenames -F _mvctl mvctl
 `;
 }
 
 function zsh(verbs: readonly CompletedVerb[]): string {
-  const list = verbs.map(({ name, summary }) => `    ${quote(`${name}:${summary}`)}`);
+  const list = verbs.map(({ name, summary }) => `    ${quoted(`${name}:${summary}`)}`);
   const cases = verbs.map((verb) => {
-    const options = verb.options.map(({ long, description }) => quote(`${long}[${bracketless(description)}]`));
-    const words = verb.words.length > 0 ? [quote(`1:verb:(${verb.words.join(' ')})`)] : [];
+    const options = verb.options.map(({ long, description }) => quoted(`${long}[${bracketless(description)}]`));
+    const words = verb.words.length > 0 ? [quoted(`1:verb:(${verb.words.join(' ')})`)] : [];
     return `    ${verb.name}) _arguments ${[...options, ...words, "'*:file:_files'"].join(' ')} ;;`;
   });
   return `#compdef mvctl
@@ -69,17 +71,14 @@ compdef _mvctl mvctl
 
 function fish(verbs: readonly CompletedVerb[]): string {
   const lines = verbs.flatMap(({ name, summary, words, options }) => [
-    `complete -c mvctl -n __fish_use_subcommand -f -a ${name} -d ${quote(summary)}`,
+    `complete -c mvctl -n __fish_use_subcommand -f -a ${name} -d ${quoted(summary)}`,
     ...words.map((word) => `complete -c mvctl -n '__fish_seen_subcommand_from ${name}' -a ${word}`),
     ...options.map(
       ({ long, description }) =>
-        `complete -c mvctl -n '__fish_seen_subcommand_from ${name}' -l ${long.slice('--'.length)} -d ${quote(description)}`,
+        `complete -c mvctl -n '__fish_seen_subcommand_from ${name}' -l ${long.slice('--'.length)} -d ${quoted(description)}`,
     ),
   ]);
   return `# fish completion of mvctl\n${lines.join('\n')}\n`;
 }
-
-/** A word for a shell, whatever is in it. */
-const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 const bracketless = (text: string): string => text.replaceAll('[', '(').replaceAll(']', ')').replaceAll(':', '\\:');

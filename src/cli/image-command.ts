@@ -1,6 +1,6 @@
 /** `mvctl image build|list|lock`: the disks of a server. */
 import { fileURLToPath } from 'node:url';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { EXIT } from '../engine/exit-codes.ts';
 import {
   type BuildOptions,
@@ -57,7 +57,9 @@ export function imageCommand(io: ImageCommandIo): Command {
     .command('list')
     .description('list the disks in the cache')
     .option('--cache <folder>', 'cache folder, else $MVCTL_CACHE or ~/.cache/mvctl')
-    .option('--output <format>', 'pretty or json', 'pretty')
+    .addOption(
+      new Option('-o, --output <format>', 'form of what is told').choices(['pretty', 'json']).default('pretty'),
+    )
     .addHelpText('after', '\nExample:\n  mvctl image list --output json')
     .action((flags: ListFlags) => guarded(io, () => list(io, flags)));
   image
@@ -95,11 +97,7 @@ async function build(io: ImageCommandIo, path: string, flags: BuildFlags, signal
 async function list(io: ImageCommandIo, flags: ListFlags): Promise<void> {
   const images = listImages(flags.cache);
   if (flags.output === 'json') io.stdout.write(`${JSON.stringify(images, null, 2)}\n`);
-  else if (flags.output === 'pretty') printImages(io, images);
-  else {
-    io.stderr.write(`mvctl: --output is pretty or json, not ${flags.output}\n`);
-    io.setExitCode(EXIT.usage.code);
-  }
+  else printImages(io, images);
 }
 
 async function lock(io: ImageCommandIo, path: string, flags: CacheOption, signal: AbortSignal): Promise<void> {

@@ -5,6 +5,7 @@ import { EXIT } from '../engine/exit-codes.ts';
 import { CommandError } from './command-error.ts';
 import { why } from './files.ts';
 import type { CliIo } from './io.ts';
+import { shellWord } from './shell-word.ts';
 import { STARTER } from './starter-playbook.ts';
 
 const DEFAULT_FILE = 'maintenance.yaml';
@@ -30,5 +31,6 @@ function init(file: string, isForced: boolean, io: CliIo): void {
     const message = isThere ? `${file} is there already` : `cannot write ${file}: ${why(error)}`;
     throw new CommandError(EXIT.usage.code, message, isThere ? '--force writes over it' : undefined);
   }
-  io.stdout.write(`${file}: written; next: mvctl validate ${file}, mvctl apply ${file} --dry-run\n`);
+  const word = shellWord(file);
+  io.stdout.write(`${file}: written; next: mvctl validate ${word}, mvctl apply ${word} --dry-run\n`);
 }

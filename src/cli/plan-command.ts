@@ -12,6 +12,7 @@ import { loadPlan } from './load-playbook.ts';
 import { nameValue, type Values } from './name-value.ts';
 import { openNode } from './open-node.ts';
 import { packageVersion } from './package-version.ts';
+import { shellWord } from './shell-word.ts';
 import { stateDirOption } from './state-dir-option.ts';
 
 interface PlanFlags {
@@ -40,10 +41,12 @@ export function planCommand(io: CliIo, open: OpenNode = openNode): Command {
 }
 
 async function plan(path: string, flags: PlanFlags, io: CliIo, open: OpenNode): Promise<void> {
-  const { parseDuration } = await import('../engine/values/duration.ts');
+  const { DURATION_HINTS, parseDuration } = await import('../engine/values/duration.ts');
   const holdsMs = parseDuration(flags.holds);
-  if (typeof holdsMs !== 'number')
-    throw new CommandError(EXIT.usage.code, `--holds: expected a duration, found ${flags.holds}`);
+  if (typeof holdsMs !== 'number') {
+    const found = `--holds: expected a duration, found ${flags.holds}`;
+    throw new CommandError(EXIT.usage.code, found, DURATION_HINTS[holdsMs]);
+  }
   const made = await loadPlan(path, flags.var ?? {}, io);
   const facts = await factsOf(flags.stateDir, io, open);
   const { foresee } = await import('../engine/plan/foresee.ts');
@@ -77,7 +80,7 @@ async function plan(path: string, flags: PlanFlags, io: CliIo, open: OpenNode): 
     holdsMs,
   });
   writeOutput(flags.out, `${JSON.stringify(file, null, 2)}\n`);
-  io.stderr.write(`${flags.out} holds until ${file.expiresAt}: mvctl apply ${flags.out}\n`);
+  io.stderr.write(`${flags.out} holds until ${file.expiresAt}: mvctl apply ${shellWord(flags.out)}\n`);
 }
 
 /** What a node says of itself; null where there is none yet, because a plan makes none. */

@@ -4,6 +4,8 @@ import { EXIT } from '../engine/exit-codes.ts';
 import { CommandError } from './command-error.ts';
 import type { CliIo } from './io.ts';
 import { packageVersion } from './package-version.ts';
+import { shellWord } from './shell-word.ts';
+import type { StateDirFlag } from './state-dir-option.ts';
 import type { Verb, Wiring } from './verb.ts';
 
 /** Runs one command line. Of the verbs only the one that is asked for is loaded. */
@@ -22,6 +24,8 @@ export async function runProgram(
     return;
   }
   const asked = argv[0] === 'help' ? argv[1] : argv[0];
+  // Of Commander's own `help` only one word counts.
+  const words = argv[0] === 'help' && argv.length > 2 ? [...argv.slice(1), '--help'] : [...argv];
   for (const { name, summary, load } of verbs) {
     const command = name === asked ? await load(io, wiring) : new Command(name);
     program.addCommand(command.description(summary));
@@ -30,14 +34,24 @@ export async function runProgram(
     command.exitOverride().configureOutput({
       writeOut: (text) => io.stdout.write(text),
       writeErr: (text) => io.stderr.write(text),
+      outputError: (text, write) => write(`${text.replace(/^error:/, 'mvctl:')}  hint: ${pathOf(command)} --help\n`),
     });
   }
+  let at = '';
+  program.hook('preAction', (_, command) => {
+    if (command.getOptionValueSource('stateDir') !== 'cli') return;
+    at = ` --state-dir ${shellWord(command.opts<StateDirFlag>().stateDir)}`;
+  });
   try {
-    await program.parseAsync([...argv], { from: 'user' });
+    await program.parseAsync(words, { from: 'user' });
   } catch (error) {
-    io.setExitCode(report(error, io));
+    io.setExitCode(report(error, io, at));
   }
 }
+
+/** As it is called, e.g. `mvctl node up`. */
+const pathOf = (command: Command): string =>
+  command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name();
 
 const BY_NAME: { readonly [name: string]: number } = {
   LockHeld: EXIT.lockHeld.code,
@@ -51,14 +65,14 @@ const BY_NAME: { readonly [name: string]: number } = {
   RecipeError: EXIT.images.code,
 };
 
-const HINTS: { readonly [name: string]: string } = {
-  LockHeld: 'mvctl lock ls says who; if that process hangs, mvctl lock break',
-  UnfinishedRun: 'mvctl resume or mvctl rollback',
-  NodeUnreachable: 'mvctl resume goes on once the node answers',
+/** `at`: the option that names the node, where it was given. */
+const HINTS: { readonly [name: string]: (at: string) => string } = {
+  LockHeld: (at) => `mvctl lock ls${at} says who; if that process hangs, mvctl lock break${at}`,
+  UnfinishedRun: (at) => `mvctl resume${at} or mvctl rollback${at}`,
 };
 
 /** Says what went wrong and gives the exit code. Errors of other layers are told by name: their modules stay unloaded. */
-function report(error: unknown, { stderr }: CliIo): number {
+function report(error: unknown, { stderr }: CliIo, at: string): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok.code : EXIT.usage.code;
   if (!(error instanceof Error)) {
     stderr.write(`mvctl: ${String(error)}\n`);
@@ -66,7 +80,7 @@ function report(error: unknown, { stderr }: CliIo): number {
   }
   const known = error instanceof CommandError ? error.exitCode : BY_NAME[error.name];
   const own = (error as { readonly hint?: string }).hint;
-  const hint = own ?? HINTS[error.name];
+  const hint = own ?? HINTS[error.name]?.(at);
   stderr.write(`mvctl: ${known === undefined ? 'internal error: ' : ''}${error.message}\n`);
   if (hint !== undefined) stderr.write(`  hint: ${hint}\n`);
   if (known === undefined)

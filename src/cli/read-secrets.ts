@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { EXIT } from '../engine/exit-codes.ts';
 import type { Plan } from '../engine/index.ts';
 import { CommandError } from './command-error.ts';
+import { why } from './files.ts';
 
 /** Throws CommandError where one is not there. */
 export function readSecrets({ secrets }: Plan, env: NodeJS.ProcessEnv): { [name: string]: string } {
@@ -24,9 +25,6 @@ function fromFile(name: string, path: string): string {
   try {
     return readFileSync(path, 'utf8').replace(/\r?\n$/, '');
   } catch (error) {
-    throw new CommandError(
-      EXIT.secretMissing.code,
-      `the secret ${name}: cannot read ${path}: ${(error as Error).message}`,
-    );
+    throw new CommandError(EXIT.secretMissing.code, `the secret ${name}: cannot read ${path}: ${why(error)}`);
   }
 }

@@ -8,6 +8,7 @@ import { CommandError } from './command-error.ts';
 import type { CliIo } from './io.ts';
 import { type OutputTarget, outputOption, writeReport } from './output-option.ts';
 import { readReport } from './read-report.ts';
+import { shellWord } from './shell-word.ts';
 import { type StateDirFlag, stateDirOption } from './state-dir-option.ts';
 
 const EXAMPLES = `
@@ -49,6 +50,6 @@ async function findReport(which: string | undefined, { stateDir }: ReportFlags):
   const run = await findRun(stateDir, which);
   const path = join(dirname(run.journalPath), 'report.json');
   if (existsSync(path)) return readReport(path);
-  const hint = `mvctl runs show ${run.number} --state-dir ${stateDir}`;
+  const hint = `mvctl runs show ${run.number} --state-dir ${shellWord(stateDir)}`;
   throw new CommandError(EXIT.noSuchRun.code, `run ${run.number} has no report: it has not ended`, hint);
 }

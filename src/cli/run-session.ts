@@ -10,6 +10,7 @@ import { readSecrets } from './read-secrets.ts';
 import { runLines } from './run-lines.ts';
 import { runSignals } from './run-signals.ts';
 import { type RunTree, runTree } from './run-tree.ts';
+import { shellWord } from './shell-word.ts';
 
 export interface RunSession {
   readonly stateDir: string;
@@ -46,6 +47,8 @@ export async function runSession(session: RunSession, io: CliIo): Promise<void> 
         return secrets;
       },
     });
+  } catch (error) {
+    throw await resumable(error, session.stateDir);
   } finally {
     unsubscribe();
     await port.close();
@@ -60,22 +63,32 @@ export async function runSession(session: RunSession, io: CliIo): Promise<void> 
     io.stderr.write(`${waitingFor(end, session.stateDir)}\n`);
     io.setExitCode(EXIT.waiting.code);
   } else {
-    const { stateDir } = session;
-    const back = end.isCommitted ? '' : `, or take it back with: mvctl rollback --state-dir ${stateDir}`;
-    io.stderr.write(`stopped; go on with: mvctl resume --state-dir ${stateDir}${back}\n`);
+    const at = shellWord(session.stateDir);
+    const back = end.isCommitted ? '' : `, or take it back with: mvctl rollback --state-dir ${at}`;
+    io.stderr.write(`stopped; go on with: mvctl resume --state-dir ${at}${back}\n`);
     io.setExitCode(signals.exitCode);
   }
+}
+
+/** Where a run was left because its node is gone, the error says how it goes on. */
+async function resumable(error: unknown, stateDir: string): Promise<unknown> {
+  if (!(error instanceof Error) || error.name !== 'NodeUnreachable') return error;
+  const { RunStore } = await import('../engine/journal/run-store.ts');
+  if (!new RunStore(stateDir).unfinished()) return error;
+  const hint = `mvctl resume --state-dir ${shellWord(stateDir)} goes on once the node answers`;
+  return new CommandError(EXIT.nodeUnreachable.code, error.message, hint);
 }
 
 function waitingFor({ waiting, plan }: Extract<RunEnd, { kind: 'waiting' }>, stateDir: string): string {
   const { kind, phase, untilMs, approvals } = waiting;
   const until = untilMs === null ? '' : ` until ${new Date(untilMs).toISOString()}`;
-  const resume = `mvctl resume --state-dir ${stateDir}`;
+  const at = shellWord(stateDir);
+  const resume = `mvctl resume --state-dir ${at}`;
   if (kind === 'window') return `${phase} waits for its window${until}; go on then with: ${resume}`;
   const { approvers = [], required = 1, message = '' } = plan.phases.find(({ id }) => id === phase)?.gate ?? {};
   return [
     `${phase} waits for ${required - approvals.length} of ${approvers.join(', ')}${until}${message === '' ? '' : `: ${message}`}`,
-    `  mvctl approve ${phase} --as NAME --state-dir ${stateDir}`,
+    `  mvctl approve ${phase} --as NAME --state-dir ${at}`,
     `  then: ${resume}`,
   ].join('\n');
 }
@@ -125,5 +138,5 @@ export const pastCommit = (stateDir: string): CommandError =>
   new CommandError(
     EXIT.committed.code,
     'the run is past its commit: it can only go forward',
-    `mvctl resume --state-dir ${stateDir}`,
+    `mvctl resume --state-dir ${shellWord(stateDir)}`,
   );

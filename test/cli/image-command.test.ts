@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { imageCommand } from '../../src/cli/image-command.ts';
 import { ImageProgress } from '../../src/cli/image-progress.ts';
 import { temporaryFolder, writeSample } from '../images/sample-recipe.ts';
+import { runMvctl } from './run-mvctl.ts';
 
 interface Outcome {
   readonly stdout: string;
@@ -53,8 +54,9 @@ describe('mvctl image', () => {
   });
 
   test('list refuses a format it does not have', async () => {
-    const { exitCode, stderr } = await mvctlImage('list', '--cache', temporaryFolder(), '--output', 'xml');
-    expect([exitCode, stderr]).toEqual([2, 'mvctl: --output is pretty or json, not xml\n']);
+    const { exitCode, err } = await runMvctl(['image', 'list', '--cache', temporaryFolder(), '--output', 'xml']);
+    expect(exitCode).toBe(2);
+    expect(err).toContain("argument 'xml' is invalid. Allowed choices are pretty, json.");
   });
 });
 

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -126,8 +127,50 @@ describe('mvctl apply', () => {
     ['an unknown format', ['apply', ONLINE, '--output', 'xml']],
     ['a file that is not there', ['apply', 'nowhere.yaml']],
     ['a playbook with --resume', ['apply', ONLINE, '--resume']],
+    ['a dry run with --resume, which would be none', ['apply', '--resume', '--dry-run']],
+    ['a variable with --resume', ['apply', '--resume', '--var', 'a=b']],
   ])('exits with 2 for %s', async (_, argv) => {
     expect(await mvctl(argv)).toMatchObject({ exitCode: 2 });
+  });
+});
+
+describe('what mvctl says of a wrong command line', () => {
+  it.each([
+    [['vaildate'], "mvctl: unknown command 'vaildate'\n(Did you mean validate?)\n  hint: mvctl --help\n"],
+    [['lock', 'brake'], "mvctl: unknown command 'brake'\n(Did you mean break?)\n  hint: mvctl lock --help\n"],
+    [['validate'], "mvctl: missing required argument 'playbook'\n  hint: mvctl validate --help\n"],
+  ])('%s has the help that is meant', async (argv, err) => {
+    expect(await mvctl(argv)).toEqual({ out: '', err, exitCode: 2 });
+  });
+
+  it('is not said of help, which is there for verbs of verbs, too', async () => {
+    const { out, exitCode } = await mvctl(['help', 'lock', 'break']);
+    expect(exitCode).toBe(0);
+    expect(out).toContain('Usage: mvctl lock break');
+  });
+});
+
+describe('a command that mvctl tells to go on with', () => {
+  it('names the folder of the node, as a shell takes it', async () => {
+    const stateDir = join(folder, "it's a node");
+    const argv = ['apply', ONLINE, ...MODEL, '--state-dir', stateDir];
+    const open = modelNode({ step: 'takeUpMemory' });
+    expect(await mvctl(argv, open)).toMatchObject({ exitCode: 30 });
+    const { err } = await mvctl(argv, open);
+    const [, resume = ''] = /hint: (.*) or mvctl rollback/.exec(err) ?? [];
+    const words = execFileSync('bash', ['-c', `printf '%s\n' ${resume}`], { encoding: 'utf8' });
+    expect(words).toBe(`mvctl\nresume\n--state-dir\n${stateDir}\n`);
+  });
+
+  it('is one that can go on: where no run was begun there is none', async () => {
+    const off: OpenNode = () => Promise.reject(new NodeUnreachable('nobody there'));
+    const before = await mvctl(['apply', ONLINE, ...MODEL, '--state-dir', folder], off);
+    expect(before).toMatchObject({ exitCode: 26, err: 'mvctl: nobody there\n' });
+    const model = modelFor(planOf(ONLINE));
+    model.waitUntil = () => Promise.reject(new NodeUnreachable('gone'));
+    const during = await mvctl(['apply', ONLINE, ...MODEL, '--state-dir', folder], () => Promise.resolve(model));
+    expect(during.exitCode).toBe(26);
+    expect(during.err).toContain(`mvctl: gone\n  hint: mvctl resume --state-dir ${folder} goes on`);
   });
 });
 

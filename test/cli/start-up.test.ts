@@ -1,5 +1,5 @@
 /** What `mvctl validate` has to load before it does anything: counted, not timed. `node bench/validate.ts` times it. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   cpSync,
   existsSync,
@@ -9,6 +9,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -101,6 +102,32 @@ describe('mvctl validate', () => {
       expect(more.filter((name) => HEAVY.includes(name))).toEqual([]);
     },
   );
+});
+
+describe('the launcher', () => {
+  const old = runtimes().find(([version]) => Number.parseInt(version.slice(1), 10) < 24);
+
+  it.skipIf(!old)('starts its own Node.js release where the other is too old, in a folder of any name', () => {
+    const inside = join(folder, "a b'é%20");
+    for (const file of ['bin', 'dist', 'package.json'])
+      cpSync(join(folder, 'package', file), join(inside, file), { recursive: true });
+    symlinkSync(join(ROOT, 'node_modules'), join(inside, 'node_modules'));
+    mkdirSync(join(inside, 'dist/cli'));
+    writeFileSync(join(inside, 'dist/cli/main.js'), 'console.log(process.argv.slice(2), process.version)');
+    const said = execFileSync(old![1], [join(inside, 'bin/mvctl.js'), 'runs', 'a b'], { encoding: 'utf8' });
+    expect(said).toMatch(/^\[ 'runs', 'a b' \] v2[4-9]/);
+  });
+
+  it('says so where nothing is built', () => {
+    const bare = join(folder, 'bare');
+    for (const file of ['bin', 'package.json'])
+      cpSync(join(folder, 'package', file), join(bare, file), { recursive: true });
+    const { status, stderr } = spawnSync(process.execPath, [join(bare, 'bin/mvctl.js'), 'runs'], { encoding: 'utf8' });
+    expect(status).toBe(3);
+    expect(stderr).toMatch(
+      /^mvctl: Cannot find module '.*light-main\.js'\n {2}hint: npm ci, or npm run build, builds it\n$/,
+    );
+  });
 });
 
 describe('the verbs that only read and write text', () => {

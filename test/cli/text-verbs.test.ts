@@ -123,6 +123,8 @@ describe('mvctl completion', () => {
     expect(complete('mvctl ""', 1)).toEqual([...VERBS.map(({ name }) => name), '--help', '--version']);
     expect(complete('mvctl validate --f', 2)).toEqual(['--fix']);
     expect(complete('mvctl image b', 2)).toEqual(['build']);
+    writeFileSync(join(folder, 'my playbook.yaml'), '');
+    expect(complete('mvctl validate my', 2)).toEqual(['my playbook.yaml']);
   });
 
   it.each(['zsh', 'fish'])('gives %s every verb with what it is for', async (shell) => {

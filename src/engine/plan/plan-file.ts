@@ -104,9 +104,10 @@ export function readPlanFile(text: string): PlanFile | { readonly problem: strin
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return { problem: 'it is no plan' };
   const { sha256: told, ...content } = value as { readonly [key: string]: unknown };
   if (content['apiVersion'] !== 'mvctl/v1' || content['kind'] !== 'Plan') {
-    return {
-      problem: `expected apiVersion mvctl/v1 and kind Plan, found ${String(content['apiVersion'])} and ${String(content['kind'])}`,
-    };
+    const [version = 'none', kind = 'none'] = [content['apiVersion'], content['kind']].map(
+      (found) => found ?? undefined,
+    );
+    return { problem: `expected apiVersion mvctl/v1 and kind Plan, found ${String(version)} and ${String(kind)}` };
   }
   // Whoever made it made all of it: with the right hash it has the right shape.
   if (told !== sha256(content)) return { problem: 'it was changed after it was made: its sha256 does not fit' };
