@@ -98,6 +98,11 @@ export interface BlockStore {
   fails?(): boolean;
 }
 
+/** `read`, `write` or `flush` of a `BlockStore` could not be done this time: the request ends with an I/O error. */
+export class MediumError extends Error {
+  override readonly name = 'MediumError';
+}
+
 /** The wire side of a network device. Frames are Ethernet II without FCS. */
 export interface EthernetPort {
   /** The device calls it for each frame the guest sends, at the time the frame has left the device. */

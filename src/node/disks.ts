@@ -1,7 +1,7 @@
 /** The disks of a node by name, each on a base image and an overlay in the state directory. */
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { BlockStore } from '../machine/index.ts';
+import { type BlockStore, MediumError } from '../machine/index.ts';
 import { OverlayDisk } from './disk-store.ts';
 import type { DiskConfig } from './node-config.ts';
 import { NodeError } from './node-error.ts';
@@ -147,15 +147,26 @@ export class Disks {
 const readWrite = (disk: OverlayDisk): BlockStore => ({
   bytes: disk.bytes,
   readOnly: disk.readOnly,
-  read: (offset, into) => disk.read(offset, into),
-  write: (offset, from) => disk.write(offset, from),
-  flush: () => disk.flush(),
+  read: (offset, into) => onMedium(disk, () => disk.read(offset, into)),
+  write: (offset, from) => onMedium(disk, () => disk.write(offset, from)),
+  flush: () => onMedium(disk, () => disk.flush()),
 });
+
+/** A full disk of this computer is an I/O error of the guest's: what it wrote stays in the drive's cache. */
+function onMedium(disk: OverlayDisk, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (!(error instanceof Error && 'errno' in error)) throw error;
+    console.error(`${disk.path}: ${error.message}`);
+    throw new MediumError(`${disk.path}: ${error.message}`, { cause: error });
+  }
+}
 
 const readOnly = (disk: OverlayDisk): BlockStore => ({
   bytes: disk.bytes,
   readOnly: true,
-  read: (offset, into) => disk.read(offset, into),
+  read: (offset, into) => onMedium(disk, () => disk.read(offset, into)),
   write: () => {
     throw new Error(`${disk.path} was attached read-only`);
   },

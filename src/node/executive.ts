@@ -129,6 +129,8 @@ export class Executive {
         else await nextTurn();
       }
     } catch (error) {
+      // With the real clock there may be nobody who waits: a machine that stands still has to be noticed all the same.
+      if (this.#off.length === 0) throw error;
       for (const reject of this.#off) reject(error instanceof Error ? error : new Error(String(error)));
     } finally {
       this.#pumping = false;

@@ -113,6 +113,8 @@ export class OverlayFile {
   readonly #dataOffset: number;
   /** Clusters of the data that are in use, or were given out. */
   #dataClusters: number;
+  /** Pages of the map that the file does not have as they are here. */
+  readonly #unwritten = new Set<number>();
   readonly #gather = new Uint8Array(GATHER_CLUSTERS * CLUSTER_BYTES);
 
   private constructor(path: string, fd: number, diskBytes: number, map: Uint32Array) {
@@ -172,9 +174,12 @@ export class OverlayFile {
     return this.#dataOffset + (entry - 1) * CLUSTER_BYTES;
   }
 
-  /** Writes clusters, then makes the map point at them. */
+  /**
+   * Writes clusters, then makes the map point at them. Where that fails, as on a full disk, the same again goes on from there.
+   */
   write(clusters: ReadonlyMap<number, Uint8Array>): void {
     const fresh = new Map<number, number>();
+    const taken = this.#dataClusters;
     const numbers = [...clusters.keys()].sort((a, b) => a - b);
     const placed = numbers.map((cluster) => {
       let entry = this.#map[cluster] ?? 0;
@@ -184,7 +189,12 @@ export class OverlayFile {
       }
       return { entry, content: clusters.get(cluster)! };
     });
-    this.#writeClusters(placed.sort((a, b) => a.entry - b.entry));
+    try {
+      this.#writeClusters(placed.sort((a, b) => a.entry - b.entry));
+    } catch (error) {
+      this.#dataClusters = taken;
+      throw error;
+    }
     this.#writeMap(fresh);
   }
 
@@ -204,14 +214,14 @@ export class OverlayFile {
   }
 
   #writeMap(fresh: ReadonlyMap<number, number>): void {
-    const pages = new Set<number>();
     for (const [cluster, entry] of fresh) {
       this.#map[cluster] = entry;
-      pages.add(Math.floor(cluster / ENTRIES_PER_PAGE));
+      this.#unwritten.add(Math.floor(cluster / ENTRIES_PER_PAGE));
     }
-    for (const page of pages) {
+    for (const page of this.#unwritten) {
       const entries = this.#map.subarray(page * ENTRIES_PER_PAGE, (page + 1) * ENTRIES_PER_PAGE);
       writeWhole(this.fd, littleEndianBytes(entries), MAP_OFFSET + page * MAP_PAGE_BYTES);
+      this.#unwritten.delete(page);
     }
   }
 

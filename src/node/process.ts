@@ -35,7 +35,7 @@ async function main(path: string): Promise<void> {
     knownCode: translate === 'off' ? undefined : keepKnownCode(config.clock),
     clock: config.clock === 'virtual' ? { kind: 'virtual' } : { kind: 'realtime', nowNs: wallClockNs() },
     onConsole: (side, bytes) => {
-      appendFileSync(state.console(side), bytes);
+      keep(state.console(side), bytes);
       port?.console(side, bytes);
     },
   });
@@ -62,6 +62,15 @@ async function main(path: string): Promise<void> {
   }
   writeSync(1, `${READY_LINE}\n`);
   logDeath(state);
+}
+
+/** Where there is no room for a log, it has a gap: that is no reason to lose the node. */
+function keep(path: string, what: string | Uint8Array): void {
+  try {
+    appendFileSync(path, what);
+  } catch {
+    // Told nowhere: what is told goes to the same disk.
+  }
 }
 
 /** Two processes would be two nodes with the same disks. */
@@ -101,9 +110,10 @@ function translateSetting(text: string | undefined): Translate | undefined {
 
 function logDeath(state: StateDirectory): void {
   process.on('uncaughtException', (error) => {
-    appendFileSync(state.log, `${error.stack ?? String(error)}\n`);
+    keep(state.log, `${error.stack ?? String(error)}\n`);
     process.exit(1);
   });
+  process.stderr.on('error', () => {});
   // Whoever started the node may go away; the node does not.
   process.on('SIGHUP', () => {});
   process.on('SIGINT', () => {});

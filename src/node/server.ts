@@ -8,7 +8,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { ActRequest, NodePort } from '../engine/port.ts';
 import type { Side } from '../machine/index.ts';
 import type { NodeTop } from './top.ts';
-import { receiveLines, sendLine, type WireRequest } from './wire.ts';
+import { receiveLines, sendLine, type WireReply, type WireRequest } from './wire.ts';
 
 /** What a node's process serves beyond the port of the engine. */
 export interface ServedNode extends NodePort {
@@ -25,9 +25,9 @@ export interface ServedNode extends NodePort {
 export function serveNode(node: ServedNode, socketPath: string, onShutDown: () => void): Promise<Server> {
   if (existsSync(socketPath)) unlinkSync(socketPath);
   const server = createServer((socket) => {
-    const stopProgress = node.onProgress((progress) => sendLine(socket, { progress }));
+    const stopProgress = node.onProgress((progress) => notify(socket, { progress }));
     const stopConsole = node.onConsole((side, bytes) =>
-      sendLine(socket, { console: { side, base64: Buffer.from(bytes).toString('base64') } }),
+      notify(socket, { console: { side, base64: Buffer.from(bytes).toString('base64') } }),
     );
     const stop = (): void => {
       stopProgress();
@@ -45,6 +45,13 @@ export function serveNode(node: ServedNode, socketPath: string, onShutDown: () =
     server.once('error', reject);
     server.listen(socketPath, () => resolve(server));
   });
+}
+
+/** What a driver that stands still (Ctrl-Z, a pager) has not read; what comes then it does not get. */
+const UNREAD_BYTES_MAX = 4 * 1024 * 1024;
+
+function notify(socket: Socket, notification: WireReply): void {
+  if (socket.writableLength < UNREAD_BYTES_MAX) sendLine(socket, notification);
 }
 
 async function answer(node: ServedNode, socket: Socket, request: WireRequest): Promise<boolean> {

@@ -1,6 +1,5 @@
-/** A disk that is really full, and one that is really read-only: a tmpfs of its own. Needs root, and a kernel that lets it mount. */
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
+/** A disk that is really full, and one that is really read-only: a tmpfs of its own. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -9,18 +8,9 @@ import { ModelFleet } from '../../tools/crash/model-fleet.ts';
 import { onlinePlan } from '../../tools/crash/plan-of.ts';
 import { runMvctl } from '../../tools/crash/run-mvctl.ts';
 import { ONLINE } from '../engine/model-run.ts';
+import { canMount, mount, unmount } from '../tmpfs.ts';
 
 const PAGE = 4_096;
-
-const mount = (...args: readonly string[]): boolean => spawnSync('mount', args).status === 0;
-const unmount = (path: string): boolean => spawnSync('umount', [path]).status === 0;
-
-function canMount(): boolean {
-  const folder = mkdtempSync(join(tmpdir(), 'mvctl-tmpfs-'));
-  const isMounted = mount('-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', folder) && unmount(folder);
-  rmdirSync(folder);
-  return isMounted;
-}
 
 const isPossible = canMount();
 if (!isPossible)

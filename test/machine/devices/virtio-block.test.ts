@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { TIMING } from '../../../src/machine/board.ts';
 import { VirtioBlock } from '../../../src/machine/devices/virtio/block.ts';
-import type { BlockStore } from '../../../src/machine/door.ts';
+import { type BlockStore, MediumError } from '../../../src/machine/door.ts';
 import {
   type Bench,
   type Buffer,
@@ -30,6 +30,7 @@ class DiskOfTest implements BlockStore {
   readonly readOnly: boolean;
   readonly disk = new Uint8Array(DISK_BYTES);
   flushes = 0;
+  isFull = false;
   constructor(readOnly = false) {
     this.readOnly = readOnly;
   }
@@ -40,6 +41,7 @@ class DiskOfTest implements BlockStore {
     this.disk.set(from, offset);
   }
   flush(): void {
+    if (this.isFull) throw new MediumError('the medium is full');
     this.flushes++;
   }
 }
@@ -105,6 +107,17 @@ describe('virtio-blk', () => {
     expect([status(), status(STATUS + 1), store.flushes]).toEqual([0, 0xff, 0]);
     bench.advance(1000);
     expect([status(STATUS + 1), store.flushes]).toEqual([0, 1]);
+  });
+
+  it('fails a request that the medium fails, and goes on with the next', () => {
+    store.isFull = true;
+    request(FLUSH, 0, []);
+    bench.advance(TIMING.blockFlushNs);
+    expect([status(), store.flushes]).toEqual([1, 0]);
+    store.isFull = false;
+    request(FLUSH, 0, []);
+    bench.advance(TIMING.blockFlushNs);
+    expect([status(), store.flushes]).toEqual([0, 1]);
   });
 
   it('says what its serial is', () => {

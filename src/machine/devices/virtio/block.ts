@@ -6,7 +6,7 @@
  * its bytes move. The bus transfers one request after the other; the fixed part of the latency overlaps.
  */
 import { TIMING } from '../../board.ts';
-import type { BlockStore, NodeTimeNs, PluggedDevice, SnapshotValue } from '../../door.ts';
+import { type BlockStore, MediumError, type NodeTimeNs, type PluggedDevice, type SnapshotValue } from '../../door.ts';
 import type { Timer, TimerSource } from '../../event-queue.ts';
 import { SnapshotPart } from '../../snapshot-part.ts';
 import { gather, scatter, slice } from './segments.ts';
@@ -46,6 +46,8 @@ const ID_BYTES = 20;
 const STATUS = { ok: 0, ioError: 1, unsupported: 2 } as const;
 
 const VERSION = 1;
+
+const failed = { status: STATUS.ioError, written: 0 } as const;
 
 interface BlockRequest {
   readonly doneAtNs: NodeTimeNs;
@@ -168,7 +170,16 @@ export class VirtioBlock implements VirtioModel {
   }
 
   #execute(queue: Virtqueue, request: BlockRequest, dataBytes: number): { status: number; written: number } {
-    const failed = { status: STATUS.ioError, written: 0 };
+    try {
+      return this.#ask(queue, request, dataBytes);
+    } catch (error) {
+      if (error instanceof MediumError) return failed;
+      throw error;
+    }
+  }
+
+  /** Throws MediumError. */
+  #ask(queue: Virtqueue, request: BlockRequest, dataBytes: number): { status: number; written: number } {
     const ok = { status: STATUS.ok, written: 0 };
     if (request.type !== REQUEST.getId && this.#store.fails?.() === true) return failed;
     switch (request.type) {
