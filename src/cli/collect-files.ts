@@ -10,17 +10,20 @@ const IN_FOLDER = '**/*.{yaml,yml}';
 /** What tells a file of ours from other YAML in a folder. */
 const OURS = /^["']?apiVersion["']?:[ \t]*["']?mvctl\//m;
 
-/** Throws CommandError where something named is not there, or a pattern matches nothing. */
-export async function collectFiles(patterns: readonly string[]): Promise<readonly string[]> {
+/** What a file says it is. */
+type Kind = 'Playbook' | 'PlaybookTest';
+
+/** Of a folder those of the kind, if one is named. Throws CommandError where something named is not there, or a pattern matches nothing. */
+export async function collectFiles(patterns: readonly string[], kind?: Kind): Promise<readonly string[]> {
   const files = new Set<string>();
   for (const pattern of patterns) {
-    for (const file of await filesOf(pattern)) files.add(file);
+    for (const file of await filesOf(pattern, kind)) files.add(file);
   }
   return [...files];
 }
 
-async function filesOf(pattern: string): Promise<readonly string[]> {
-  if (existsSync(pattern)) return statSync(pattern).isDirectory() ? inFolder(pattern) : [pattern];
+async function filesOf(pattern: string, kind: Kind | undefined): Promise<readonly string[]> {
+  if (existsSync(pattern)) return statSync(pattern).isDirectory() ? inFolder(pattern, kind) : [pattern];
   // Reading it says why it cannot be read.
   if (!GLOB.test(pattern)) return [pattern];
   const files = await glob(pattern);
@@ -28,11 +31,16 @@ async function filesOf(pattern: string): Promise<readonly string[]> {
   return files;
 }
 
-async function inFolder(folder: string): Promise<readonly string[]> {
+async function inFolder(folder: string, kind: Kind | undefined): Promise<readonly string[]> {
   const files = await glob(IN_FOLDER, folder);
-  const ours = files.filter((file) => OURS.test(headOf(file)));
+  const isWanted = kind === undefined ? OURS : new RegExp(`^["']?kind["']?:[ \\t]*["']?${kind}\\b`, 'm');
+  const ours = files.filter((file) => {
+    const head = headOf(file);
+    return OURS.test(head) && isWanted.test(head);
+  });
   if (ours.length === 0) {
-    throw new CommandError(EXIT.usage.code, `${folder}: no YAML file in it has apiVersion: mvctl/v1`);
+    const has = `apiVersion: mvctl/v1${kind === undefined ? '' : ` and kind: ${kind}`}`;
+    throw new CommandError(EXIT.usage.code, `${folder}: no YAML file in it has ${has}`);
   }
   return ours;
 }

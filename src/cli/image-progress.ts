@@ -1,9 +1,11 @@
 /** Progress of a build of disks: one live line on a terminal, a line a step elsewhere. */
 import type { BuildProgress } from '../images/index.ts';
+import { ERASE_LINE, liveLine } from './live-line.ts';
 
 export interface ProgressStream {
   write(text: string): unknown;
   readonly isTTY?: boolean;
+  readonly columns?: number;
 }
 
 const STEPS: Readonly<Record<BuildProgress['step'], string>> = {
@@ -16,8 +18,6 @@ const STEPS: Readonly<Record<BuildProgress['step'], string>> = {
 };
 
 const MB = 1_000_000;
-/** ECMA-48: back to the first column, erase the line. */
-const NEW_LINE_CONTENT = '\r\x1b[K';
 
 function describe(progress: BuildProgress): string {
   const { disk, step, done, total, unit } = progress;
@@ -37,7 +37,7 @@ export class ImageProgress {
   update(progress: BuildProgress): void {
     const step = `${progress.disk} ${progress.step}`;
     if (this.stream.isTTY === true) {
-      this.stream.write(`${NEW_LINE_CONTENT}${describe(progress)}`);
+      this.stream.write(liveLine(describe(progress), this.stream.columns));
     } else if (step !== this.current) {
       const { unit, total } = progress;
       const size = unit === 'bytes' ? ` (${(total / MB).toFixed(1)} MB)` : unit === 'packages' ? ` (${total})` : '';
@@ -53,7 +53,7 @@ export class ImageProgress {
   }
 
   clear(): void {
-    if (this.stream.isTTY === true && this.current !== '') this.stream.write(NEW_LINE_CONTENT);
+    if (this.stream.isTTY === true && this.current !== '') this.stream.write(ERASE_LINE);
     this.current = '';
   }
 }

@@ -5,6 +5,8 @@ export interface CliIo {
   readonly stdout: { write(text: string): unknown };
   readonly stderr: { write(text: string): unknown; readonly isTTY?: boolean; readonly columns?: number };
   readonly isColor: boolean;
+  /** A line of standard error can be written over. */
+  readonly isLive?: boolean;
   /** Aborted when nobody reads standard output any more: a reason to stop for what would go on for ever. */
   readonly unread?: AbortSignal;
   wallNow(): number;
@@ -14,6 +16,7 @@ export interface CliIo {
 /** NO_COLOR (https://no-color.org): any value but the empty one turns colours off. */
 export function processIo(): CliIo {
   const { stdout, stderr, env } = process;
+  const isDumb = env['TERM'] === 'dumb';
   const unread = new AbortController();
   stdout.on('error', (error) => {
     unread.abort();
@@ -24,7 +27,8 @@ export function processIo(): CliIo {
   return {
     stdout,
     stderr,
-    isColor: stdout.isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb',
+    isColor: stdout.isTTY === true && !env['NO_COLOR'] && !isDumb,
+    isLive: stderr.isTTY === true && !isDumb,
     unread: unread.signal,
     wallNow: () => Date.now(),
     setExitCode: (code) => {

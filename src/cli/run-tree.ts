@@ -5,12 +5,11 @@
 import type { ProgressListener } from '../engine/index.ts';
 import { paint } from '../engine/report/paint.ts';
 import type { CliIo } from './io.ts';
+import { ERASE_LINE, liveLine } from './live-line.ts';
 import { describe } from './run-lines.ts';
 
 const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'] as const;
 const FRAME_MS = 100;
-/** ECMA-48: back to the first column, erase the line. */
-const ERASE_LINE = '\r\x1b[K';
 
 export interface RunTree extends Disposable {
   readonly listener: ProgressListener;
@@ -33,7 +32,7 @@ export function runTree({ stderr, wallNow, isColor }: CliIo): RunTree {
     const frame = FRAMES[Math.floor(elapsedMs / FRAME_MS) % FRAMES.length]!;
     const others = underWay.size > 1 ? ` and ${underWay.size - 1} more` : '';
     const text = `  ${frame} ${current.what}${others} ${Math.floor(elapsedMs / 1_000)}s ${detail}`;
-    stderr.write(`${ERASE_LINE}${text.slice(0, (stderr.columns ?? 80) - 1)}`);
+    stderr.write(liveLine(text, stderr.columns));
   };
   const timer = setInterval(draw, FRAME_MS);
   timer.unref();

@@ -5,6 +5,7 @@ import { EXIT } from '../engine/exit-codes.ts';
 import type { PlaybookTest, Vars } from '../engine/generated/playbook-test.ts';
 import type { SourceFile } from '../engine/index.ts';
 import type { TestResult } from '../engine/playbook-test/run-test.ts';
+import { collectFiles } from './collect-files.ts';
 import { CommandError } from './command-error.ts';
 import { readInput, writeOutput } from './files.ts';
 import type { CliIo } from './io.ts';
@@ -28,7 +29,7 @@ Examples:
 
 export function testCommand(io: CliIo): Command {
   return new Command('test')
-    .argument('<test...>', 'test files, e.g. playbooks/*.test.yaml')
+    .argument('<test...>', 'test files, folders and globs, e.g. playbooks')
     .addOption(
       new Option('-o, --output <format>', 'form of the results').choices(['pretty', 'json', 'junit']).default('pretty'),
     )
@@ -40,7 +41,7 @@ export function testCommand(io: CliIo): Command {
 async function test(files: readonly string[], flags: TestFlags, io: CliIo): Promise<void> {
   const tested: TestedFile[] = [];
   let isWhole = true;
-  for (const file of files) {
+  for (const file of await collectFiles(files, 'PlaybookTest')) {
     try {
       tested.push(await testFile(file, io));
     } catch (error) {

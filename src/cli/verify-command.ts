@@ -4,6 +4,7 @@ import { EXIT } from '../engine/exit-codes.ts';
 import type { Plan } from '../engine/plan/plan.ts';
 import type { Violation } from '../engine/verify/judge.ts';
 import type { Verification } from '../engine/verify/verify-plan.ts';
+import { collectFiles } from './collect-files.ts';
 import { CommandError } from './command-error.ts';
 import { writeOutput } from './files.ts';
 import type { CliIo } from './io.ts';
@@ -26,7 +27,7 @@ Examples:
 
 export function verifyCommand(io: CliIo): Command {
   return new Command('verify')
-    .argument('<playbook...>', 'playbook files')
+    .argument('<playbook...>', 'files, folders and globs')
     .option('--var <name=value>', 'value of a variable; repeatable', nameValue)
     .addOption(
       new Option('-o, --output <format>', 'form of what is found')
@@ -49,8 +50,7 @@ async function verify(files: readonly string[], flags: VerifyFlags, io: CliIo): 
   const { verifyPlan } = await import('../engine/verify/verify-plan.ts');
   const verified: Verified[] = [];
   let isWhole = true;
-  // A glob over a folder of playbooks meets their tests.
-  for (const file of files.filter((name) => !name.endsWith('.test.yaml'))) {
+  for (const file of await playbooksOf(files)) {
     const plan = await planOrNothing(file, flags, io);
     if (!plan) {
       isWhole = false;
@@ -65,6 +65,14 @@ async function verify(files: readonly string[], flags: VerifyFlags, io: CliIo): 
   if (failed.length > 0 || !isWhole) io.setExitCode(EXIT.invalid.code);
   const last = failed.at(-1);
   if (flags.tests !== undefined && last) await writeTests(flags.tests, last.verification);
+}
+
+/** A glob over a folder of playbooks meets their tests. Throws CommandError where it meets nothing else. */
+async function playbooksOf(patterns: readonly string[]): Promise<readonly string[]> {
+  const files = await collectFiles(patterns, 'Playbook');
+  const playbooks = files.filter((name) => !name.endsWith('.test.yaml'));
+  if (playbooks.length > 0) return playbooks;
+  throw new CommandError(EXIT.usage.code, `expected a playbook, found tests of playbooks: ${files.join(', ')}`);
 }
 
 /** One that has mistakes is told, and no reason to leave out the others. */

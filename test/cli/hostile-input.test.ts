@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
+  cpSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -18,6 +19,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ERASE_LINE, liveLine } from '../../src/cli/live-line.ts';
 import { describe as describeProgress } from '../../src/cli/run-lines.ts';
 import { RunStore } from '../../src/engine/index.ts';
 import { decodeLine, encodeRecord } from '../../src/engine/journal/record-line.ts';
@@ -107,11 +109,47 @@ describe('a file that is no playbook', () => {
   });
 
   it('is a folder for those verbs that take one file', async () => {
-    expect(await mvctl('verify', folder)).toMatchObject({
+    for (const verb of [['plan'], ['simulate'], ['graph'], ['apply', '--dry-run']]) {
+      expect(await mvctl(...verb, folder)).toMatchObject({
+        exitCode: 2,
+        err: `mvctl: cannot read ${folder}: it is a folder\n`,
+      });
+    }
+  });
+
+  it('is a folder for those that take many, and those of its kind count', async () => {
+    for (const [verb, kind] of [
+      ['validate', ''],
+      ['verify', ' and kind: Playbook'],
+      ['test', ' and kind: PlaybookTest'],
+    ] as const) {
+      expect(await mvctl(verb, folder)).toMatchObject({
+        exitCode: 2,
+        err: `mvctl: ${folder}: no YAML file in it has apiVersion: mvctl/v1${kind}\n`,
+      });
+    }
+    const test = SETTING.replace('.yaml', '.test.yaml');
+    cpSync(SETTING, join(folder, 'configuration-change.yaml'));
+    cpSync(test, join(folder, 'configuration-change.test.yaml'));
+    cpSync(join(dirname(SETTING), 'fragments'), join(folder, 'fragments'), { recursive: true });
+    const verified = await mvctl('verify', folder);
+    expect(verified).toMatchObject({ exitCode: 0, err: '' });
+    expect(verified.out).toContain(`${folder}/configuration-change.yaml: every one of`);
+    const tested = await mvctl('test', folder);
+    expect(tested).toMatchObject({ exitCode: 0, err: '' });
+    expect(tested.out).toContain(`${folder}/configuration-change.test.yaml\n`);
+  });
+
+  it('that is a test is none to verify, which says so', async () => {
+    const test = SETTING.replace('.yaml', '.test.yaml');
+    expect(await mvctl('verify', test)).toMatchObject({
       exitCode: 2,
-      err: `mvctl: cannot read ${folder}: it is a folder\n`,
+      err: `mvctl: expected a playbook, found tests of playbooks: ${test}\n`,
     });
-    expect(await mvctl('validate', folder)).toMatchObject({ exitCode: 2 });
+  });
+
+  it('of which there is none is told', async () => {
+    expect(await mvctl('verify', join(folder, '*.yaml'))).toMatchObject({ exitCode: 2 });
   });
 
   it('keeps no verb from the others of a command line', async () => {
@@ -353,5 +391,15 @@ describe('what earlier runs left', () => {
     writeFileSync(journal, kept.journal + last);
     expect((await on('runs', 'ls')).out).toMatch(/^2 .*succeeded/m);
     expect(await on('resume')).toMatchObject({ exitCode: 32 });
+  });
+});
+
+describe('a live line', () => {
+  it.each([
+    [40, 39],
+    [0, 79],
+    [undefined, 79],
+  ])('of a terminal of %s columns stays one', (columns, length) => {
+    expect(liveLine('x'.repeat(200), columns)).toBe(`${ERASE_LINE}${'x'.repeat(length)}`);
   });
 });
