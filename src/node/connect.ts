@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { NodeUnreachable } from '../engine/port.ts';
 import { connectToNode, type RemoteNode } from './client.ts';
 import { SYSTEM_DISK } from './disks.ts';
+import { FileLock } from './file-lock.ts';
 import { type NodeConfig, readNodeConfig, writeNodeConfig } from './node-config.ts';
 import { createStateDirectory, IN_USE_EXIT_CODE, type StateDirectory, stateDirectory } from './state-directory.ts';
 
@@ -49,15 +50,23 @@ export async function connectNode({ stateDir, spec }: ConnectOptions): Promise<R
     // Somebody else's does not listen yet, has not gone yet, or hangs.
     if (!(await startProcess(state))) await sleep(LOOK_MS);
   }
-  throw new NodeUnreachable(`the process that has ${state.path} does not answer; see ${state.log}`);
+  throw silent(state, FileLock.holder(state.config));
 }
 
-/** The node, if its process runs: none is started. @throws NodeUnreachable when there is no node */
+/** The node, if its process runs: none is started. @throws NodeUnreachable when there is no node, or its process hangs */
 export async function findNode(stateDir: string): Promise<RemoteNode | undefined> {
   const state = stateDirectory(stateDir);
   if (readNodeConfig(state.config) === undefined) throw noNode(state);
-  return reach(state);
+  const found = await reach(state);
+  const pid = FileLock.holder(state.config);
+  if (found === undefined && pid !== undefined) throw silent(state, pid);
+  return found;
 }
+
+const silent = (state: StateDirectory, pid: number | undefined): NodeUnreachable =>
+  new NodeUnreachable(
+    `the node in ${state.path} does not answer${pid === undefined ? '' : `: process ${pid} hangs`}; see ${state.log}`,
+  );
 
 const noNode = (state: StateDirectory): NodeUnreachable => new NodeUnreachable(`there is no node in ${state.path}`);
 

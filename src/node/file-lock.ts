@@ -58,6 +58,13 @@ export class FileLock {
     }
   }
 
+  /** The process that has it, if that lives. */
+  static holder(path: string): number | undefined {
+    const found = readIfThere(`${path}.lock`);
+    const owner = found === undefined ? undefined : parseOwner(found);
+    return owner !== undefined && lives(owner) ? owner.pid : undefined;
+  }
+
   release(): void {
     if (!this.#held) return;
     this.#held = false;

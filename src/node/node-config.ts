@@ -4,8 +4,12 @@
  * no other time, so that a loss of power before the commit brings the old ones back.
  */
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { NodeUnreachable } from '../engine/port.ts';
 import type { MachineOptions, Side } from '../machine/index.ts';
+
+/** Where the overlays of a node are, in the folder of its configuration. */
+export const OVERLAYS = 'disks';
 
 /** A disk of the node: a read-only base image and an overlay with what was written. */
 export interface DiskConfig {
@@ -36,13 +40,19 @@ export interface NodeConfig {
   readonly forwardPort?: number;
 }
 
+/** Of the node in the folder of the file, wherever that has been moved. @throws NodeUnreachable */
 export function readNodeConfig(path: string): NodeConfig | undefined {
   if (!existsSync(path)) return undefined;
   const config = parse(path);
   if (config.version !== 1)
-    throw new Error(`${path}: expected version 1 of a node's configuration, found ${config.version}`);
+    throw new NodeUnreachable(`${path}: expected version 1 of a node's configuration, found ${config.version}`);
+  const folder = join(dirname(path), OVERLAYS);
+  const disks = Object.entries(config.disks ?? {}).map(([name, { base, overlay }]): [string, DiskConfig] => [
+    name,
+    { base, overlay: join(folder, basename(overlay)) },
+  ]);
   // Nodes of earlier releases had one hart and did not say so.
-  return { ...config, harts: config.harts ?? 1 };
+  return { ...config, disks: Object.fromEntries(disks), harts: config.harts ?? 1 };
 }
 
 function parse(path: string): NodeConfig {

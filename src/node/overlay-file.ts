@@ -79,9 +79,10 @@ export class BaseImage {
   readonly fd: number;
   readonly bytes: number;
 
-  /** @throws OverlayError when its length is not a whole number of sectors */
+  /** @throws OverlayError when it is not there, or its length is not a whole number of sectors */
   constructor(path: string) {
     this.path = path;
+    if (!existsSync(path)) throw new OverlayError(`${path}: the image that a disk was made from is not there any more`);
     this.fd = openSync(path, 'r');
     this.bytes = fstatSync(this.fd).size;
     if (this.bytes === 0 || this.bytes % SECTOR_BYTES !== 0 || this.bytes > DISK_BYTES_MAX) {

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { OVERLAYS } from './node-config.ts';
 
 export interface StateDirectory {
   readonly path: string;
@@ -30,7 +31,7 @@ export function stateDirectory(path: string): StateDirectory {
   return {
     path: root,
     config: join(root, 'node.json'),
-    disks: join(root, 'disks'),
+    disks: join(root, OVERLAYS),
     acts: join(root, 'acts.jsonl'),
     log: join(root, 'node.log'),
     console: (side) => join(root, `console-${side}.log`),

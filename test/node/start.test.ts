@@ -1,9 +1,19 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { connectNode, findNode, type RemoteNode } from '../../src/node/index.ts';
+import { readNodeConfig } from '../../src/node/node-config.ts';
 
 const MIB = 1024 * 1024;
 let folder: string;
@@ -65,6 +75,31 @@ describe('who only looks at a node', () => {
     await (await connect()).shutDown();
     expect(await findNode(stateDir)).toBeUndefined();
     expect(existsSync(join(stateDir, 'node.json.lock'))).toBe(false);
+  });
+});
+
+describe('a node that hangs', () => {
+  it('is not off', async () => {
+    await connect();
+    const address = join(stateDir, 'address');
+    const socket = readFileSync(address, 'utf8');
+    renameSync(socket, `${socket}.aside`);
+    await expect(findNode(stateDir)).rejects.toThrow(
+      `the node in ${stateDir} does not answer: process ${pidOf()} hangs`,
+    );
+    renameSync(`${socket}.aside`, socket);
+  });
+});
+
+describe('a folder that was moved', () => {
+  it('is the same node, with the same disks', async () => {
+    await (await connect()).shutDown();
+    const moved = join(folder, 'moved');
+    renameSync(stateDir, moved);
+    const { disks } = readNodeConfig(join(moved, 'node.json'))!;
+    expect(disks['system']!.overlay).toBe(join(moved, 'disks/system.overlay'));
+    stateDir = moved;
+    expect(await bootIdOf(await connect())).toBe('boot-2');
   });
 });
 
