@@ -1,7 +1,7 @@
 /** What an effect of the statechart asks of the node. */
 
 import { ExpressionFailure } from '../expression/scope.ts';
-import type { Json } from '../node-port.ts';
+import type { ActRequest, Json } from '../node-port.ts';
 import { type Plan, type PlannedArgs, type PlannedCall, type PlannedStep, runIdOf } from '../plan/plan.ts';
 import type { Evaluator } from '../statechart/evaluator.ts';
 import type { EffectInput, RunContext } from '../statechart/run-context.ts';
@@ -202,4 +202,33 @@ export function stepOutputs(
     Object.keys(kind.outputs).flatMap((name) => (given[name] === undefined ? [] : [[name, given[name]]])),
   );
   return { ...declared, ...evaluator.outputs(step, declared, context) };
+}
+
+/** The table's types tie arguments to names; what crosses the port is JSON. */
+export const toActRequest = (
+  { primitive, args }: NodeCall,
+  key: string,
+  deadlineNs: number | null,
+): Omit<ActRequest, 'epoch'> => ({
+  primitive,
+  args: args as unknown as ActRequest['args'],
+  key,
+  ...(deadlineNs === null ? {} : { deadlineNs }),
+});
+
+/** Whichever comes first, the timeout of the effect or that of the phase of its step. */
+export function deadlineNs(
+  effect: EffectInput,
+  { plan, steps }: Pick<RequestContext, 'plan' | 'steps'>,
+  context: RunContext,
+  nowNs: number,
+  timeoutMs: number,
+): number {
+  const ownNs = nowNs + timeoutMs * 1e6;
+  if (effect.kind !== 'step') return ownNs;
+  const { phase } = steps[effect.index]!;
+  const planned = plan.phases.find(({ id }) => id === phase);
+  const open = context.phases.findLast(({ id }) => id === phase);
+  if (planned?.timeoutMs == null || !open) return ownNs;
+  return Math.min(ownNs, open.roundNs + planned.timeoutMs * 1e6);
 }

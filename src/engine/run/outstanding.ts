@@ -47,6 +47,13 @@ export class Outstanding {
     return copy;
   }
 
+  /** The one that is due first; of several the one set first. */
+  get firstTimer(): Timer | undefined {
+    let first: Timer | undefined;
+    for (const timer of this.timers.values()) if (!first || timer.dueNs < first.dueNs) first = timer;
+    return first;
+  }
+
   get isEmpty(): boolean {
     return this.effects.size === 0 && this.timers.size === 0;
   }

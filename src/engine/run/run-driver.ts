@@ -12,76 +12,30 @@
  */
 import { initialTransition, type SnapshotFrom, transition } from 'xstate';
 import { ExpressionFailure } from '../expression/scope.ts';
-import type { IntentRecord, JournalRecord, PhaseRecord, TimerRecord } from '../generated/journal.ts';
+import type { JournalRecord, PhaseRecord, TimerRecord } from '../generated/journal.ts';
 import { JournalError } from '../journal/journal-error.ts';
 import { LockLost } from '../journal/node-lock.ts';
 import type { NewRecord } from '../journal/record-line.ts';
-import type { ActOutcome, ActRequest, Json, NodePort } from '../node-port.ts';
+import type { ActOutcome, ActRequest } from '../node-port.ts';
 import type { PlannedStep } from '../plan/plan.ts';
 import { secretShown } from '../plan/planned-value.ts';
 import type { RunChart } from '../statechart/compile-chart.ts';
-import type { CompiledPlan } from '../statechart/compiled-plan.ts';
-import type { Evaluator } from '../statechart/evaluator.ts';
-import type { DoneStep, EffectError, EffectInput, EffectOutput, RunContext } from '../statechart/run-context.ts';
-import type { GateAnswer } from '../statechart/waiting.ts';
-import type { NodeCall, StepArgs } from '../steps/step-kind.ts';
+import type { DoneStep, EffectInput, RunContext } from '../statechart/run-context.ts';
+import type { StepArgs } from '../steps/step-kind.ts';
 import { stepKind } from '../steps/table.ts';
 import { budgetLookNs, exceededBudgets, openBudgets } from './budgets.ts';
-import { type EffectRequest, effectRequest, type RequestContext, stepOutputs } from './effect-request.ts';
+import type { DriverOptions, DriverState, OpenIntent } from './driver-options.ts';
+import { deadlineNs, type EffectRequest, effectRequest, type RequestContext, toActRequest } from './effect-request.ts';
 import { evaluateStep, notBegun } from './evaluate-step.ts';
+import { done, endOfAct, failed, type Happening } from './happening.ts';
 import { type Announcement, Outstanding, type Timer } from './outstanding.ts';
 import { ProgressTeller, phaseEdge } from './progress-teller.ts';
-import type { ProgressListener, RunProgress } from './run-progress.ts';
-
-/** Where records go. In the dry run nowhere. */
-export interface RecordSink {
-  append(record: NewRecord): Promise<void>;
-}
-
-export interface DriverOptions {
-  readonly compiled: CompiledPlan;
-  readonly port: NodePort;
-  readonly sink: RecordSink;
-  /** Wall clock in milliseconds, for people who read the journal. */
-  readonly wallNow: () => number;
-  readonly keyPrefix: string;
-  readonly epoch: number;
-  readonly bootId: string;
-  readonly beginNs: number;
-  readonly facts: { readonly [name: string]: Json };
-  readonly onProgress: ProgressListener;
-  /** In a dry run nothing is known that an assertion could judge: it is taken to hold. */
-  readonly assumesAssertions?: boolean;
-  /** Windows are taken to be open and gates to be approved: in a dry run nobody can be asked. */
-  readonly admits?: boolean;
-  /** What was said at the gates of the run so far, in order. */
-  readonly answers?: () => readonly GateAnswer[];
-  /** Values of the playbook's secrets. They go to the node and nowhere else. */
-  readonly secrets?: { readonly [name: string]: string } | undefined;
-  /** Stops the run before its next effect. */
-  readonly signal?: AbortSignal | undefined;
-  /** Takes the run back before its next effect, as long as it can be taken back. */
-  readonly rollBack?: AbortSignal | undefined;
-  /** Goes on from here in place of from the beginning. */
-  readonly from?: DriverState;
-}
-
-/** All that a driver knows. A driver that goes on from it leaves it as it is. */
-export interface DriverState {
-  readonly snapshot: SnapshotFrom<RunChart>;
-  readonly outstanding: Outstanding;
-  /** Intents whose event has not come, by effect. */
-  readonly openIntents: ReadonlyMap<string, OpenIntent>;
-  readonly bootId: string;
-}
+import type { RunProgress } from './run-progress.ts';
 
 type Note = Omit<TimerRecord, 'seq' | 'crc' | 'wallMs'> | Omit<PhaseRecord, 'seq' | 'crc' | 'wallMs'>;
 
 /** `waiting`: for people or for a time of day; context.waiting says for what. */
 export type DriveEnd = 'finished' | 'paused' | 'waiting' | 'interrupted';
-
-/** What a later process needs to know of an effect that had begun. */
-export type OpenIntent = Pick<IntentRecord, 'key' | 'deadlineNs' | 'atNs'>;
 
 /** An effect that this process has handed to the node. */
 interface Begun {
@@ -91,17 +45,9 @@ interface Begun {
   readonly request: Omit<ActRequest, 'epoch'>;
 }
 
-/** An event as the chart and the journal have it. */
-interface Happening {
-  readonly type: string;
-  readonly atNs: number;
-  readonly [field: string]: unknown;
-}
-
 export class RunDriver {
   readonly #options: DriverOptions;
   readonly #steps: readonly PlannedStep[];
-  readonly #evaluator: Evaluator;
   readonly #chart: RunChart;
   readonly #outstanding: Outstanding;
   readonly #openIntents: Map<string, OpenIntent>;
@@ -118,7 +64,6 @@ export class RunDriver {
     this.#options = options;
     this.#steps = compiled.steps;
     this.#teller = new ProgressTeller(compiled.steps, options.onProgress);
-    this.#evaluator = compiled.evaluator;
     this.#chart = compiled.chart;
     this.#bootId = from?.bootId ?? options.bootId;
     this.#openIntents = new Map(from?.openIntents);
@@ -201,7 +146,7 @@ export class RunDriver {
       const event = await this.#begin();
       if (event) return event;
     }
-    const timer = firstDue(this.#outstanding.timers);
+    const timer = this.#outstanding.firstTimer;
     if (this.#begun.size > 0) return this.#firstEnd(timer);
     if (timer) return this.#wait(timer);
     if (this.#snapshot.hasTag('waiting')) return this.#admission();
@@ -332,14 +277,14 @@ export class RunDriver {
       if (error instanceof ExpressionFailure) return failed(effectId, notBegun(error.message, nowNs));
       throw error;
     }
-    const deadlineNs = this.#deadlineNs(effect, nowNs, request.timeoutMs);
+    const untilNs = deadlineNs(effect, this.#options.compiled, this.context, nowNs, request.timeoutMs);
     const intent = {
       type: 'intent',
       effect: effectId,
       key: request.key,
       primitive: request.call.primitive,
       args: shown.call.args as unknown as { [name: string]: unknown },
-      deadlineNs,
+      deadlineNs: untilNs,
       atNs: nowNs,
       wallMs: this.#options.wallNow(),
     } as const;
@@ -348,7 +293,7 @@ export class RunDriver {
     this.#begun.set(effectId, {
       effect,
       args: shown.args,
-      request: toActRequest(request.call, request.key, deadlineNs),
+      request: toActRequest(request.call, request.key, untilNs),
     });
     return undefined;
   }
@@ -413,22 +358,8 @@ export class RunDriver {
     return answer ? { type: 'gate.answer', atNs, ...answer } : 'waiting';
   }
 
-  #outcome(effectId: string, { effect, args }: Begun, outcome: ActOutcome): Happening {
-    const { startNs, endNs } = outcome;
-    if (!outcome.ok) {
-      const { code, message, retryable } = outcome.error;
-      return failed(effectId, { startNs, endNs, args, code, message, retryable, left: 'perhaps', result: null });
-    }
-    const { result } = outcome;
-    if (effect.kind !== 'step') return done(effectId, { startNs, endNs, args, result, outputs: {} });
-    try {
-      const outputs = stepOutputs(this.#evaluator, this.#steps[effect.index]!, result, this.context);
-      return done(effectId, { startNs, endNs, args, result, outputs });
-    } catch (error) {
-      if (!(error instanceof ExpressionFailure)) throw error;
-      const problem = { code: 'expression', message: error.message, retryable: false, left: 'all' as const, result };
-      return failed(effectId, { startNs, endNs, args, ...problem });
-    }
+  #outcome(effectId: string, begun: Begun, outcome: ActOutcome): Happening {
+    return endOfAct(effectId, begun, outcome, this.#options.compiled, this.context);
   }
 
   #evaluate(effectId: string, step: PlannedStep, nowNs: number): Happening {
@@ -482,17 +413,6 @@ export class RunDriver {
     return value;
   };
 
-  /** Whichever comes first, the timeout of the step or that of its phase. */
-  #deadlineNs(effect: EffectInput, nowNs: number, timeoutMs: number): number {
-    const deadlineNs = nowNs + timeoutMs * 1e6;
-    if (effect.kind !== 'step') return deadlineNs;
-    const { phase } = this.#steps[effect.index]!;
-    const planned = this.#options.compiled.plan.phases.find(({ id }) => id === phase);
-    const open = this.context.phases.findLast(({ id }) => id === phase);
-    if (planned?.timeoutMs == null || !open) return deadlineNs;
-    return Math.min(deadlineNs, open.roundNs + planned.timeoutMs * 1e6);
-  }
-
   async #write(record: NewRecord): Promise<void> {
     await this.#options.sink.append(record);
   }
@@ -518,36 +438,3 @@ export class RunDriver {
 }
 
 const positionOf = (effect: EffectInput): number => ('index' in effect ? effect.index : 0);
-
-/** The timer that is due first; of several the one set first. */
-function firstDue(timers: ReadonlyMap<string, Timer>): Timer | undefined {
-  let first: Timer | undefined;
-  for (const timer of timers.values()) if (!first || timer.dueNs < first.dueNs) first = timer;
-  return first;
-}
-
-/** The table's types tie arguments to names; what crosses the port is JSON. */
-const toActRequest = (
-  { primitive, args }: NodeCall,
-  key: string,
-  deadlineNs: number | null,
-): Omit<ActRequest, 'epoch'> => ({
-  primitive,
-  args: args as unknown as ActRequest['args'],
-  key,
-  ...(deadlineNs === null ? {} : { deadlineNs }),
-});
-
-const done = (actorId: string, output: EffectOutput): Happening => ({
-  type: `xstate.done.actor.${actorId}`,
-  actorId,
-  output,
-  atNs: output.endNs,
-});
-
-const failed = (actorId: string, error: EffectError): Happening => ({
-  type: `xstate.error.actor.${actorId}`,
-  actorId,
-  error,
-  atNs: error.endNs,
-});

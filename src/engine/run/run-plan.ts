@@ -19,8 +19,9 @@ import { compilePlan } from '../statechart/compiled-plan.ts';
 import type { Waiting } from '../statechart/run-context.ts';
 import type { GateAnswer } from '../statechart/waiting.ts';
 import { assembleReport } from './assemble-report.ts';
+import type { RecordSink } from './driver-options.ts';
 import { redactingPort, type Secrets } from './redact.ts';
-import { type RecordSink, RunDriver } from './run-driver.ts';
+import { RunDriver } from './run-driver.ts';
 import type { ProgressListener } from './run-progress.ts';
 
 export interface RunOptions {

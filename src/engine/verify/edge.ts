@@ -2,7 +2,7 @@
 import type { Outcome } from '../exit-codes.ts';
 import type { Fate } from '../model/fate.ts';
 import type { ModelNode } from '../model/model-node.ts';
-import type { DriverState } from '../run/run-driver.ts';
+import type { DriverState } from '../run/driver-options.ts';
 import type { EffectInput } from '../statechart/run-context.ts';
 import type { Choice } from './choices.ts';
 

@@ -8,8 +8,9 @@ import { ModelNode, type ModelTiming, type RunningAct } from '../model/model-nod
 import type { ModelHardware } from '../model/model-state.ts';
 import type { ActRequest } from '../node-port.ts';
 import type { PlannedPhase } from '../plan/plan.ts';
+import type { DriverOptions, DriverState, OpenIntent } from '../run/driver-options.ts';
 import { priorTiming } from '../run/dry-run.ts';
-import { type DriverOptions, type DriverState, type OpenIntent, RunDriver } from '../run/run-driver.ts';
+import { RunDriver } from '../run/run-driver.ts';
 import type { CompiledPlan } from '../statechart/compiled-plan.ts';
 import type { EffectInput, Waiting } from '../statechart/run-context.ts';
 import type { Choices } from './choices.ts';
