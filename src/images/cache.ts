@@ -5,7 +5,7 @@
  *     images/<key>/image.ext4     a disk, beside it image.json
  *     tmp/<pid>-<n>/              of a build that runs; of one that was killed until the next build
  */
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { ImageError } from './image-error.ts';
@@ -36,12 +36,22 @@ const imageFolder = (cacheDir: string, key: string): string => join(cacheDir, 'i
 
 export const imagePath = (cacheDir: string, key: string): string => join(imageFolder(cacheDir, key), 'image.ext4');
 
-/** The image with that key if it is in the cache. */
+/** The image with that key if it is in the cache, whole: what a loss of power cut short is not. */
 export function cachedImage(cacheDir: string, key: string): CachedImage | undefined {
-  const manifest = join(imageFolder(cacheDir, key), 'image.json');
   const path = imagePath(cacheDir, key);
-  if (!existsSync(manifest) || !existsSync(path)) return undefined;
-  return { ...(JSON.parse(readFileSync(manifest, 'utf8')) as ImageManifest), path };
+  const manifest = readManifest(join(imageFolder(cacheDir, key), 'image.json'));
+  if (manifest === undefined || statSync(path, { throwIfNoEntry: false })?.size !== manifest.bytes) return undefined;
+  return { ...manifest, path };
+}
+
+function readManifest(path: string): ImageManifest | undefined {
+  if (!existsSync(path)) return undefined;
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as ImageManifest;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }
 
 export function listImages(cacheDir: string = defaultCacheDir()): CachedImage[] {

@@ -46,7 +46,7 @@ describe('mvctl image', () => {
     mkdirSync(folder, { recursive: true });
     const manifest = { name: 'sample/system', key: 'k1', sha256: 'ab'.repeat(32), bytes: 3 << 20, label: 'system' };
     writeFileSync(join(folder, 'image.json'), JSON.stringify(manifest));
-    writeFileSync(join(folder, 'image.ext4'), '');
+    writeFileSync(join(folder, 'image.ext4'), new Uint8Array(manifest.bytes));
     const table = await mvctlImage('list', '--cache', cache);
     expect(table.stdout).toBe(`sample/system  abababababab      3 MiB  ${folder}/image.ext4\n`);
     const json = await mvctlImage('list', '--cache', cache, '--output', 'json');
