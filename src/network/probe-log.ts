@@ -2,7 +2,8 @@
  * What became of every slot of a prober, in the order of the slots. Kept in columns (about 30 bytes a slot), saved as
  * JSON lines: a line that describes the probe, then one line a slot.
  *
- * Invariant: `atNs` grows from record to record.
+ * Invariant: `atNs` grows from record to record. A log that is full forgets its older half: whoever waits for a day and
+ * goes on probing has to go on.
  */
 
 /** `unreachable`: nobody has the address. `bad-content`: not HTTP, cut short, or the wrong body. */
@@ -25,6 +26,7 @@ export interface ProbeSchedule {
   readonly deadlineNs: number;
 }
 
+/** 23 hours of a probe every 5 ms. */
 const SLOTS_MAX = 16 * 1024 * 1024;
 const SERVERS_MAX = 256;
 const INITIAL_SLOTS = 1024;
@@ -43,8 +45,11 @@ export class ProbeLog {
   readonly #servers: string[] = [];
   #length = 0;
 
-  constructor(schedule: ProbeSchedule) {
+  readonly #slotsMax: number;
+
+  constructor(schedule: ProbeSchedule, slotsMax = SLOTS_MAX) {
     this.schedule = schedule;
+    this.#slotsMax = slotsMax;
   }
 
   get length(): number {
@@ -78,8 +83,8 @@ export class ProbeLog {
   }
 
   append(record: ProbeRecord): void {
+    if (this.#length >= this.#slotsMax) this.#forgetHalf();
     const index = this.#length;
-    if (index >= SLOTS_MAX) throw new RangeError(`a probe log holds ${SLOTS_MAX} slots`);
     if (index > 0 && record.atNs <= this.#atNs[index - 1]!) {
       throw new RangeError(`slot at ${record.atNs} ns after slot at ${this.#atNs[index - 1]} ns`);
     }
@@ -96,6 +101,14 @@ export class ProbeLog {
     if (known >= 0) return known;
     if (this.#servers.length >= SERVERS_MAX) return this.#serverIndex(this.#servers[0]!);
     return this.#servers.push(name) - 1;
+  }
+
+  #forgetHalf(): void {
+    const from = this.#length >>> 1;
+    for (const column of [this.#atNs, this.#latencyNs, this.#outcome, this.#server]) {
+      column.copyWithin(0, from, this.#length);
+    }
+    this.#length -= from;
   }
 
   #grow(): void {

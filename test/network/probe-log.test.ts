@@ -145,6 +145,20 @@ describe('a probe log', () => {
     expect(() => ProbeLog.restore(text)).toThrow(ProbeLogFormatError);
   });
 
+  test('that is full forgets its older half and goes on', () => {
+    const log = new ProbeLog({ intervalNs: MS, deadlineNs: MS }, 4);
+    for (let slot = 1; slot <= 7; slot++) {
+      log.append({ atNs: slot * MS, outcome: 'ok', latencyNs: slot, servedBy: `${slot}` });
+    }
+    expect([...log.records()].map(({ atNs, latencyNs, servedBy }) => [atNs / MS, latencyNs, servedBy])).toEqual([
+      [5, 5, '5'],
+      [6, 6, '6'],
+      [7, 7, '7'],
+    ]);
+    expect(log.indexAt(6 * MS)).toBe(1);
+    expect(measureProbe(log, 0, 8 * MS)).toMatchObject({ requests: 3 });
+  });
+
   test('takes slots in their order only', () => {
     const log = logOf(1, 1);
     expect(() => log.append({ atNs: 13 * MS, outcome: 'ok', latencyNs: 1, servedBy: '' })).toThrow(RangeError);

@@ -26,13 +26,20 @@ export interface LoadMeasurement {
   readonly latencyMs: LatencyMs | null;
 }
 
+/** 11 hours of a hundred requests a second. */
 const RECORDS_MAX = 4 * 1024 * 1024;
 
+/** One that is full forgets its older half: a load goes on for as long as its run waits. */
 export class LoadLog {
   readonly #records: LoadRecord[] = [];
+  readonly #recordsMax: number;
+
+  constructor(recordsMax = RECORDS_MAX) {
+    this.#recordsMax = recordsMax;
+  }
 
   append(record: LoadRecord): void {
-    if (this.#records.length >= RECORDS_MAX) throw new RangeError(`the log of a load holds ${RECORDS_MAX} requests`);
+    if (this.#records.length >= this.#recordsMax) this.#records.splice(0, this.#records.length >>> 1);
     this.#records.push(record);
   }
 
