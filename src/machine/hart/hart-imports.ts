@@ -41,9 +41,6 @@ export interface HartModule {
   walk(address: bigint, access: number, tlbClass: number): number;
   fillFetch(address: bigint): number;
   fillData(address: bigint, access: number): number;
-  /** As in `Translation`; for the code of regions. */
-  readonly refill: unknown;
-  readonly refillRange: unknown;
 }
 
 export interface ImportedFunctions {

@@ -94,8 +94,6 @@ class InterpretedHart implements Hart, HartHooks, CodePageListener {
     const exports = new WebAssembly.Instance(module, { env }).exports as unknown as HartModule;
     this.#translator?.addHart({
       regions,
-      refill: exports.refill,
-      refillRange: exports.refillRange,
       decodeRecord: (record) => this.#fetch.decodeRecord(record),
     });
     return exports;

@@ -62,8 +62,6 @@ export const STATE = {
   mstatus: 0x288,
   privilege: 0x28c,
   interruptsPending: 0x290,
-  /** i32: why the last fill found nothing: cause of the exception, 0 when it is for the control plane. */
-  fillCause: 0x294,
   /** i32: a region was left at an instruction that the interpreter must execute itself. */
   stepNext: 0x298,
   /**

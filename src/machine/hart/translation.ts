@@ -58,12 +58,6 @@ export interface Translation {
    */
   readonly fillData: Callable<'i32'>;
   /**
-   * (virtual address, bytes, ACCESS) → linear address when the TLB has it now; 0: nothing happened that does not happen
-   * again when the interpreter executes the access. Puts nothing out of the TLB.
-   */
-  readonly refill: Callable<'i32'>;
-  // `refillRange` is for regions only: see defineRefillRange.
-  /**
    * (virtual address) → records of its page, or the record in state `checkedRecord` when the page has a PMP boundary;
    * 0: trapped.
    */
@@ -78,12 +72,9 @@ export function defineTranslation(
 ): Translation {
   const pmpOfPage = definePmpOfPage(module, state);
   const walk = defineWalk(module, state, ram, pmpOfPage, imports.pmpAllowsEntry);
-  const tryFill = defineTryFill(module, state, ram, walk, pmpOfPage);
-  const fillData = defineFillData(module, state, imports, tryFill);
-  const refill = defineRefill(module, state, tryFill);
-  defineRefillRange(module, state, refill);
+  const fillData = defineFillData(module, state, ram, imports, walk, pmpOfPage);
   const fillFetch = defineFillFetch(module, state, ram, imports, walk, pmpOfPage);
-  return { walk, fillData, refill, fillFetch };
+  return { walk, fillData, fillFetch };
 }
 
 /** Appends to a fill log what it does not have. */
@@ -106,89 +97,6 @@ function logged(
 const DATA_LOG = { count: TLB_CONTEXT.dataLogCount, log: TLB_CONTEXT.dataLog, flag: DATA_ENTRY.logged } as const;
 const FETCH_LOG = { count: TLB_CONTEXT.fetchLogCount, log: TLB_CONTEXT.fetchLog, flag: FETCH_ENTRY.logged } as const;
 
-function defineFillData(
-  module: ModuleBuilder,
-  state: StateAccess,
-  imports: TranslationImports,
-  tryFill: Callable<'i32'>,
-): Callable<'i32'> {
-  const f = module.function(['i64', 'i32'], 'i32', 'fillData');
-  const address = f.parameter(0, 'i64');
-  const access = f.parameter(1, 'i32');
-  const linear = f.local('i32');
-  const cause = state.load32('fillCause');
-  f.define(
-    when(linear.tee(callFor(tryFill, address.get, access.get)), returns(linear.get)),
-    when(cause, call(imports.fault, cause, address.get)),
-    returns(i32.const(0)),
-  );
-  return f;
-}
-
-/** (virtual address, bytes, ACCESS), see `Translation`. */
-function defineRefill(module: ModuleBuilder, state: StateAccess, tryFill: Callable<'i32'>): Callable<'i32'> {
-  const f = module.function(['i64', 'i32', 'i32'], 'i32', 'refill');
-  const address = f.parameter(0, 'i64');
-  const bytes = f.parameter(1, 'i32');
-  const access = f.parameter(2, 'i32');
-  const index = f.local('i32');
-  const loadTag = f.local('i64');
-  const linear = f.local('i32');
-  const refuse = returns(i32.const(0));
-  f.define(
-    when(
-      i32.gt_u(i32.and(i32.wrap(address.get), i32.const(PAGE_BYTES - 1)), i32.sub(i32.const(PAGE_BYTES), bytes.get)),
-      refuse,
-    ),
-    index.set(indexOf(address.get)),
-    loadTag.set(
-      i64.load(i32.add(state.load32('dataBank'), i32.shl(index.get, i32.const(DATA_ENTRY_SHIFT))), DATA_ENTRY.loadTag),
-    ),
-    when(
-      i32.and(i64.ne(loadTag.get, invalid(index.get)), i64.ne(loadTag.get, i64.and(address.get, i64.const(PAGE_MASK)))),
-      refuse,
-    ),
-    linear.set(callFor(tryFill, address.get, access.get)),
-    when(i32.and(access.get, i32.ne(state.load32('codeRecords'), i32.const(0))), refuse),
-    returns(linear.get),
-  );
-  return f;
-}
-
-/**
- * (lowest address, bytes from there, how far from there the first access is, its bytes and ACCESS, whether any access
- * stores) → linear address of the lowest byte when the TLB allows all of the range now, else 0. Does what `refill` does
- * for the first access.
- */
-function defineRefillRange(module: ModuleBuilder, state: StateAccess, refill: Callable<'i32'>): void {
-  const f = module.function(['i64', 'i32', 'i32', 'i32', 'i32', 'i32'], 'i32', 'refillRange');
-  const low = f.parameter(0, 'i64');
-  const range = f.parameter(1, 'i32');
-  const first = f.parameter(2, 'i32');
-  const bytes = f.parameter(3, 'i32');
-  const access = f.parameter(4, 'i32');
-  const hasStore = f.parameter(5, 'i32');
-  const entry = f.local('i32');
-  const offset = f.local('i64');
-  const firstAddress = f.local('i64');
-  const entryOf = (address: Expr<'i64'>): Expr<'i32'> =>
-    i32.add(state.load32('dataBank'), i32.shl(indexOf(address), i32.const(DATA_ENTRY_SHIFT)));
-  const tagOf = (stores: Expr<'i32'>): Expr<'i64'> =>
-    choose(stores, i64.load(entry.get, DATA_ENTRY.storeTag), i64.load(entry.get, DATA_ENTRY.loadTag));
-  const refuse = returns(i32.const(0));
-  f.define(
-    firstAddress.set(i64.add(low.get, i64.extend_u(first.get))),
-    entry.set(entryOf(firstAddress.get)),
-    // The first access finds its page: then it must not look for it again.
-    when(i64.lt_u(i64.sub(firstAddress.get, tagOf(access.get)), i64.const(PAGE_BYTES)), refuse),
-    when(i32.eqz(callFor(refill, firstAddress.get, bytes.get, access.get)), refuse),
-    entry.set(entryOf(low.get)),
-    offset.set(i64.sub(low.get, tagOf(hasStore.get))),
-    when(i64.gt_u(offset.get, i64.extend_u(i32.sub(i32.const(PAGE_BYTES), range.get))), refuse),
-    returns(i32.add(i32.wrap(offset.get), i32.load(entry.get, DATA_ENTRY.memory))),
-  );
-}
-
 const indexOf = (address: Expr<'i64'>): Expr<'i32'> =>
   i32.and(i32.wrap(i64.shr_u(address, i64.const(PAGE_SHIFT))), i32.const(TLB_ENTRIES - 1));
 
@@ -196,15 +104,15 @@ const indexOf = (address: Expr<'i64'>): Expr<'i32'> =>
 const classOf = (bank: Expr<'i32'>, banks: Expr<'i32'>, bankBytes: number): Expr<'i32'> =>
   i32.div_u(i32.sub(bank, banks), i32.const(bankBytes));
 
-/** As `fillData`, but leaves the cause of an exception in state `fillCause`. */
-function defineTryFill(
+function defineFillData(
   module: ModuleBuilder,
   state: StateAccess,
   ram: GuestRam,
+  imports: TranslationImports,
   walk: Callable<'i32'>,
   pmpOfPage: Callable<'i32'>,
 ): Callable<'i32'> {
-  const f = module.function(['i64', 'i32'], 'i32');
+  const f = module.function(['i64', 'i32'], 'i32', 'fillData');
   const address = f.parameter(0, 'i64');
   const access = f.parameter(1, 'i32');
   const context = f.local('i32');
@@ -217,7 +125,7 @@ function defineTryFill(
   const records = f.local('i32');
   const entry = f.local('i32');
   const virtualPage = i64.and(address.get, i64.const(PAGE_MASK));
-  const fault = (cause: Expr<'i32'>): Stmt => seq(state.store32('fillCause', cause), returns(i32.const(0)));
+  const fault = (cause: Expr<'i32'>): Stmt => seq(call(imports.fault, cause, address.get), returns(i32.const(0)));
   const physical = state.load64('walkAddress');
   const index = indexOf(address.get);
 
@@ -227,7 +135,6 @@ function defineTryFill(
     tlbClass.set(classOf(bank.get, i32.add(context.get, i32.const(TLB_CONTEXT.dataBanks)), DATA_BANK_BYTES)),
     state.store64('accessAddress', address.get),
     state.store32('codeRecords', i32.const(0)),
-    state.store32('fillCause', i32.const(0)),
     code.set(callFor(walk, address.get, access.get, tlbClass.get)),
     when(code.get, fault(code.get)),
     page.set(i64.and(physical, i64.const(PAGE_MASK))),

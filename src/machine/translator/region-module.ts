@@ -39,9 +39,11 @@ import {
   type Local,
   loop,
   nothing,
+  returnCallIndirect,
   returns,
   type Stmt,
   seq,
+  type TableType,
   unreachable,
   type ValueType,
   when,
@@ -87,10 +89,9 @@ export function generateRegion(code: RegionCode): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder({ pagesMin: 1 });
   const region = module.importGlobal('region', 'i32');
   const records = code.pages.map((_, page) => module.importGlobal(recordsImport(page), 'i32'));
-  const refill = module.importFunction('refill', ['i64', 'i32', 'i32'], 'i32');
-  const refillRange = module.importFunction('refillRange', ['i64', 'i32', 'i32', 'i32', 'i32', 'i32'], 'i32');
+  const regions = module.importTable('regions', ENTRY.regionsMax, REGION_PARAMETERS, 'i32');
   const f = module.function(REGION_PARAMETERS, 'i32', REGION_EXPORT);
-  new RegionWriter(code, f, { region, records }, { refill, refillRange }).write();
+  new RegionWriter(code, f, { region, records }, regions).write();
   return module.build();
 }
 
@@ -113,6 +114,7 @@ interface RegionConstants {
 class RegionWriter {
   readonly #code: RegionCode;
   readonly #constants: RegionConstants;
+  readonly #regions: TableType<'i32'>;
   readonly #f: ModuleFunction<'i32'>;
   readonly #frame: RegionFrame;
   readonly #state: StateAccess;
@@ -139,14 +141,10 @@ class RegionWriter {
   /** As `#side`, by node of an outermost loop's head: for what is in the loop. */
   readonly #loopSides = new Map<number, Label>();
 
-  constructor(
-    code: RegionCode,
-    f: ModuleFunction<'i32'>,
-    constants: RegionConstants,
-    imports: Pick<RegionFrame, 'refill' | 'refillRange'>,
-  ) {
+  constructor(code: RegionCode, f: ModuleFunction<'i32'>, constants: RegionConstants, regions: TableType<'i32'>) {
     this.#code = code;
     this.#constants = constants;
+    this.#regions = regions;
     this.#f = f;
     this.#label = f.parameter(0, 'i32');
     this.#base = f.parameter(1, 'i64');
@@ -162,7 +160,6 @@ class RegionWriter {
       base: this.#base,
       dataBank: this.#dataBank,
       target: this.#target,
-      ...imports,
       register: (x) => this.#localOf(this.#registers, x, 'i64'),
       float: (x) => this.#localOf(this.#floats, x, 'f64'),
       storeRegister: (x) => i64.store(this.#area.get, this.#frame.register(x).get, STATE.x + 8 * x),
@@ -252,25 +249,16 @@ class RegionWriter {
     );
   }
 
-  /** Leaves the region unless the address in `target` is one of its entries. */
+  /** Goes on in the region whose entry the address in `target` is, this one or another; leaves when it is none. */
   #lookUpTarget(): Stmt {
     const { scratch } = this.#frame;
     const entry = scratch('i32', 0);
     const offset = scratch('i64', 0);
     const word = scratch('i32', 1);
     const target = this.#target.get;
-    const isMine = i32.eq(
-      i32.and(
-        word.tee(
-          i32.load(
-            i32.add(i32.load(entry.get, FETCH_ENTRY.records), i32.shl(i32.wrap(offset.get), i32.const(1))),
-            PAGE_FOOTER.entries,
-          ),
-        ),
-        i32.const((ENTRY.regionsMax - 1) << ENTRY.regionShift),
-      ),
-      this.#constants.region,
-    );
+    const region = scratch('i32', 2);
+    const page = i64.sub(target, offset.get);
+    const index = i32.shr_u(word.get, i32.const(ENTRY.indexShift));
     return seq(
       entry.set(this.#fetchEntry(target)),
       brIf(
@@ -278,9 +266,29 @@ class RegionWriter {
         i64.ge_u(offset.tee(i64.sub(target, i64.load(entry.get, FETCH_ENTRY.tag))), i64.const(PAGE_BYTES)),
         'unlikely',
       ),
-      brIf(this.#left, i32.eqz(isMine)),
-      this.#label.set(i32.shr_u(word.get, i32.const(ENTRY.indexShift))),
-      this.#base.set(i64.sub(target, offset.get)),
+      word.set(
+        i32.load(
+          i32.add(i32.load(entry.get, FETCH_ENTRY.records), i32.shl(i32.wrap(offset.get), i32.const(1))),
+          PAGE_FOOTER.entries,
+        ),
+      ),
+      region.set(i32.and(word.get, i32.const((ENTRY.regionsMax - 1) << ENTRY.regionShift))),
+      when(
+        i32.ne(region.get, this.#constants.region),
+        seq(
+          brIf(this.#left, i32.eqz(region.get)),
+          returnCallIndirect(
+            this.#regions,
+            i32.shr_u(region.get, i32.const(ENTRY.regionShift)),
+            index,
+            page,
+            this.#budget.get,
+            this.#area.get,
+          ),
+        ),
+      ),
+      this.#label.set(index),
+      this.#base.set(page),
     );
   }
 
@@ -368,7 +376,7 @@ class RegionWriter {
   /** Takes an edge. */
   #follow(from: number, page: number, { offset, block: to }: Edge): Stmt {
     const target = i64.add(this.#base.get, i64.const(offset));
-    const leave = seq(this.#target.set(target), this.#storeLoop(from), br(this.#left));
+    const leave = seq(this.#target.set(target), this.#storeLoop(from), br(this.#lookUp));
     if (to === undefined) return leave;
     const node = nodeOf(to);
     const { pages, blocks } = this.#code;

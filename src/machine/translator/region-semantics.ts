@@ -18,9 +18,6 @@ import { BOX } from '../isa/float-width.ts';
 import type { AtomicWidth, LoadOp, Semantics, StoreOp } from '../isa/instruction.ts';
 import type { Operands } from '../isa/operand.ts';
 import {
-  type Callable,
-  callFor,
-  choose,
   drop,
   type Expr,
   f32,
@@ -49,9 +46,6 @@ export interface RegionFrame {
   readonly dataBank: Local<'i32'>;
   /** Target of an indirect jump. */
   readonly target: Local<'i64'>;
-  /** As `Translation.refill` and `refillRange`. */
-  readonly refill: Callable<'i32'>;
-  readonly refillRange: Callable<'i32'>;
   register(x: number): Local<'i64'>;
   float(f: number): Local<'f64'>;
   /** Stores of those locals to hart state. */
@@ -210,25 +204,17 @@ export class RegionSemantics implements Semantics {
     const entry = scratch('i32', 0);
     const range = group.high - group.low;
     const tag = group.hasStore ? DATA_ENTRY.storeTag : DATA_ENTRY.loadTag;
-    const refilled = callFor(
-      this.#frame.refillRange,
-      low.get,
-      i32.const(range),
-      i32.const(offset),
-      i32.const(bytes),
-      i32.const(access),
-      i32.const(group.hasStore ? 1 : 0),
-    );
     const base = valueAfter(
       seq(
         low.set(i64.add(this.rs1, i64.const(group.low))),
         entry.set(this.#entry(low.get)),
         when(
-          i64.lt_u(inPage.tee(i64.sub(low.get, i64.load(entry.get, tag))), i64.const(PAGE_BYTES + 1 - range)),
-          linear.set(i32.add(i32.wrap(inPage.get), i32.load(entry.get, DATA_ENTRY.memory))),
-          when(i32.eqz(linear.tee(refilled)), this.#exits.side, undefined, 'unlikely'),
-          'likely',
+          i64.ge_u(inPage.tee(i64.sub(low.get, i64.load(entry.get, tag))), i64.const(PAGE_BYTES + 1 - range)),
+          this.#exits.side,
+          undefined,
+          'unlikely',
         ),
+        linear.set(i32.add(i32.wrap(inPage.get), i32.load(entry.get, DATA_ENTRY.memory))),
       ),
       linear.get,
     );
@@ -237,28 +223,23 @@ export class RegionSemantics implements Semantics {
 
   /** Linear address of an access; leaves the region when it is not to plain RAM inside one page. */
   #linear(address: Expr<'i64'>, bytes: number, access: number): Expr<'i32'> {
-    const { scratch, refill } = this.#frame;
+    const { scratch } = this.#frame;
     const a = scratch('i64', 0);
     const offset = scratch('i64', 1);
     const entry = scratch('i32', 0);
-    const linear = scratch('i32', 1);
     const tag = access === ACCESS.store ? DATA_ENTRY.storeTag : DATA_ENTRY.loadTag;
     return valueAfter(
-      seq(a.set(address), entry.set(this.#entry(a.get))),
-      choose(
-        i64.lt_u(offset.tee(i64.sub(a.get, i64.load(entry.get, tag))), i64.const(PAGE_BYTES + 1 - bytes)),
-        i32.add(i32.wrap(offset.get), i32.load(entry.get, DATA_ENTRY.memory)),
-        valueAfter(
-          when(
-            i32.eqz(linear.tee(callFor(refill, a.get, i32.const(bytes), i32.const(access)))),
-            this.#exits.side,
-            undefined,
-            'unlikely',
-          ),
-          linear.get,
+      seq(
+        a.set(address),
+        entry.set(this.#entry(a.get)),
+        when(
+          i64.ge_u(offset.tee(i64.sub(a.get, i64.load(entry.get, tag))), i64.const(PAGE_BYTES + 1 - bytes)),
+          this.#exits.side,
+          undefined,
+          'unlikely',
         ),
-        'likely',
       ),
+      i32.add(i32.wrap(offset.get), i32.load(entry.get, DATA_ENTRY.memory)),
     );
   }
 

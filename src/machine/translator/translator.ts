@@ -28,9 +28,6 @@ const TRANSLATED = ownOp('translated');
 export interface TranslatedHart {
   /** Functions of the regions, by index. */
   readonly regions: WebAssembly.Table;
-  /** As `Translation.refill` and `refillRange`. */
-  readonly refill: unknown;
-  readonly refillRange: unknown;
   /** Fills in a record. */
   decodeRecord(record: number): void;
 }
@@ -257,8 +254,7 @@ export class Translator implements TranslationListener {
     const constants: Record<string, WebAssembly.Global> = { region: constant(index << ENTRY.regionShift) };
     for (const [page, { records }] of pages.entries()) constants[recordsImport(page)] = constant(records);
     for (const hart of this.#harts) {
-      const { refill, refillRange } = hart;
-      const env = { memory: this.#memory.wasm, refill, refillRange, ...constants };
+      const env = { memory: this.#memory.wasm, regions: hart.regions, ...constants };
       hart.regions.set(index, new WebAssembly.Instance(module, { env }).exports[REGION_EXPORT]);
     }
     const entries = places.flatMap(({ page, offset }, i) => this.#enterAt(pages[page]!.records, offset, index, i));

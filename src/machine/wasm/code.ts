@@ -464,16 +464,30 @@ export interface TableType<R extends ValueType> {
   readonly result: R;
 }
 
+const emitIndirectCall = (
+  body: FunctionBody,
+  opcode: number,
+  type: TableType<ValueType>,
+  index: Expr<'i32'>,
+  args: readonly Expr<ValueType>[],
+): void => {
+  for (const a of args) a.emit(body);
+  index.emit(body);
+  body.code.byte(opcode);
+  body.code.unsigned(type.typeIndex);
+  body.code.byte(0x00);
+};
+
 /** Calls the function at an index of the imported table. */
 export const callIndirect = <R extends ValueType>(
   type: TableType<R>,
   index: Expr<'i32'>,
   ...args: readonly Expr<ValueType>[]
-): Expr<R> =>
-  expr(type.result, (body) => {
-    for (const a of args) a.emit(body);
-    index.emit(body);
-    body.code.byte(0x11);
-    body.code.unsigned(type.typeIndex);
-    body.code.byte(0x00);
-  });
+): Expr<R> => expr(type.result, (body) => emitIndirectCall(body, 0x11, type, index, args));
+
+/** Returns what the function at an index of the imported table returns; it takes the place of the caller on the stack. */
+export const returnCallIndirect = (
+  type: TableType<ValueType>,
+  index: Expr<'i32'>,
+  ...args: readonly Expr<ValueType>[]
+): Stmt => stmt((body) => emitIndirectCall(body, 0x13, type, index, args));
