@@ -133,8 +133,9 @@ export type TlbClass = (typeof TLB_CLASS)[keyof typeof TLB_CLASS];
 export const TLB_CLASSES = 4;
 
 /**
- * Entry of a data bank: page addresses loads and stores may use, where the page is in linear memory, and i32 whether the
- * fill log has the entry.
+ * Entry of a data bank: addresses of the byte before the page that loads and stores may use, where that byte is in linear
+ * memory, and i32 whether the fill log has the entry. With the byte before, `tag - address` tells by one comparison whether
+ * an access lies in the page; V8 loads the subtrahend of `address - tag` twice.
  */
 export const DATA_ENTRY = { loadTag: 0, storeTag: 8, memory: 16, logged: 20 } as const;
 export const DATA_ENTRY_SHIFT = 5;
@@ -187,7 +188,7 @@ export const AREA = {
   bytes: TLB_CONTEXTS_OFFSET + TLB_CONTEXTS * TLB_CONTEXT.bytes,
 } as const;
 
-/** A tag no access can match: an address of that page has another index. */
+/** A tag no access can match: an address of that page has another index. Of a data bank: the byte before that page. */
 export const invalidTag = (index: number): number => ((index ^ 1) << PAGE_SHIFT) >>> 0;
 
 // ------------------------------------------------------------------------------------------------ predecoded code

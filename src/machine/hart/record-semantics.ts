@@ -194,7 +194,7 @@ export class RecordSemantics implements Semantics {
   #lookup(address: Expr<'i64'>, tag: number, bytes: number) {
     const { dataBank, scratch } = this.#engine;
     const a = scratch('i64', 0);
-    const offset = scratch('i64', 1_000);
+    const before = scratch('i64', 1_000);
     const entry = scratch('i32', 0);
     const index = i32.and(
       i32.shr_u(i32.wrap(a.tee(address)), i32.const(PAGE_SHIFT - DATA_ENTRY_SHIFT)),
@@ -202,9 +202,9 @@ export class RecordSemantics implements Semantics {
     );
     const check = valueAfter(
       entry.set(i32.add(index, dataBank.get)),
-      i64.lt_u(offset.tee(i64.sub(a.get, i64.load(entry.get, tag))), i64.const(PAGE_BYTES + 1 - bytes)),
+      i64.ge_u(before.tee(i64.sub(i64.load(entry.get, tag), a.get)), i64.const(bytes - 1 - PAGE_BYTES)),
     );
-    const linear = i32.add(i32.wrap(offset.get), i32.load(entry.get, DATA_ENTRY.memory));
+    const linear = i32.sub(i32.load(entry.get, DATA_ENTRY.memory), i32.wrap(before.get));
     return { check, linear };
   }
 

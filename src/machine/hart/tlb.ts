@@ -122,13 +122,14 @@ export class Tlb {
     }
     const words = this.#words;
     const low = page << PAGE_SHIFT;
+    const before = (low - 1) | 0;
     const index = page & (TLB_ENTRIES - 1);
     let data = context.at + TLB_CONTEXT.dataBanks + (index << DATA_ENTRY_SHIFT);
     let fetch = context.at + TLB_CONTEXT.fetchBanks + (index << FETCH_ENTRY_SHIFT);
     for (let tlbClass = 0; tlbClass < TLB_CLASSES; tlbClass++) {
       const loads = words[(data + DATA_ENTRY.loadTag) >> 2];
       const stores = words[(data + DATA_ENTRY.storeTag) >> 2];
-      if (loads === low || stores === low) this.#invalidateData(context.at, data);
+      if (loads === before || stores === before) this.#invalidateData(context.at, data);
       if (words[(fetch + FETCH_ENTRY.tag) >> 2] === low) this.#invalidateFetch(context.at, fetch);
       data += DATA_BANK_BYTES;
       fetch += FETCH_BANK_BYTES;
@@ -181,8 +182,8 @@ export class Tlb {
       const log = (at + TLB_CONTEXT.dataLog) >> 2;
       for (let i = 0; i < filled; i++) {
         const entry = words[log + i] ?? 0;
-        if (words[(entry + DATA_ENTRY.memory) >> 2] !== (page | 0)) continue;
-        words[(entry + DATA_ENTRY.storeTag) >> 2] = invalidTag(dataIndex(at, entry));
+        if (words[(entry + DATA_ENTRY.memory) >> 2] !== ((page - 1) | 0)) continue;
+        words[(entry + DATA_ENTRY.storeTag) >> 2] = invalidTag(dataIndex(at, entry)) - 1;
         words[(entry + DATA_ENTRY.storeTag + 4) >> 2] = 0;
       }
     }
@@ -190,7 +191,7 @@ export class Tlb {
 
   #invalidateData(context: number, entry: number): void {
     const words = this.#words;
-    const tag = invalidTag(dataIndex(context, entry));
+    const tag = invalidTag(dataIndex(context, entry)) - 1;
     words[(entry + DATA_ENTRY.loadTag) >> 2] = tag;
     words[(entry + DATA_ENTRY.loadTag + 4) >> 2] = 0;
     words[(entry + DATA_ENTRY.storeTag) >> 2] = tag;

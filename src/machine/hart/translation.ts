@@ -124,7 +124,7 @@ function defineFillData(
   const linearPage = f.local('i32');
   const records = f.local('i32');
   const entry = f.local('i32');
-  const virtualPage = i64.and(address.get, i64.const(PAGE_MASK));
+  const beforePage = i64.sub(i64.and(address.get, i64.const(PAGE_MASK)), i64.const(1));
   const fault = (cause: Expr<'i32'>): Stmt => seq(call(imports.fault, cause, address.get), returns(i32.const(0)));
   const physical = state.load64('walkAddress');
   const index = indexOf(address.get);
@@ -154,7 +154,7 @@ function defineFillData(
     // A page that two virtual pages share an entry for loses the other one's rights.
     i64.store(
       entry.get,
-      choose(i32.and(allowed.get, i32.const(PERMISSION.load)), virtualPage, invalid(index)),
+      choose(i32.and(allowed.get, i32.const(PERMISSION.load)), beforePage, invalid(index)),
       DATA_ENTRY.loadTag,
     ),
     i64.store(
@@ -165,12 +165,12 @@ function defineFillData(
           i32.eq(i32.and(allowed.get, i32.const(LOAD_AND_STORE)), i32.const(LOAD_AND_STORE)),
           i32.eqz(records.get),
         ),
-        virtualPage,
+        beforePage,
         invalid(index),
       ),
       DATA_ENTRY.storeTag,
     ),
-    i32.store(entry.get, linearPage.get, DATA_ENTRY.memory),
+    i32.store(entry.get, i32.sub(linearPage.get, i32.const(1)), DATA_ENTRY.memory),
     logged(context.get, DATA_LOG, entry.get),
     returns(i32.or(linearPage.get, i32.and(i32.wrap(address.get), i32.const(PAGE_BYTES - 1)))),
   );
@@ -184,9 +184,9 @@ const recordsOf = (ram: GuestRam, page: Expr<'i64'>): Expr<'i32'> =>
     ram.pageRecordsOffset,
   );
 
-/** As `invalidTag`. */
+/** As `invalidTag`, of a data bank. */
 const invalid = (index: Expr<'i32'>): Expr<'i64'> =>
-  i64.shl(i64.extend_u(i32.xor(index, i32.const(1))), i64.const(PAGE_SHIFT));
+  i64.sub(i64.shl(i64.extend_u(i32.xor(index, i32.const(1))), i64.const(PAGE_SHIFT)), i64.const(1));
 
 function defineFillFetch(
   module: ModuleBuilder,

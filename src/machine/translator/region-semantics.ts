@@ -200,7 +200,7 @@ export class RegionSemantics implements Semantics {
     const offset = this.#operands.imm - group.low;
     if (!isFirst) return { base: linear.get, offset };
     const low = scratch('i64', 0);
-    const inPage = scratch('i64', 1);
+    const before = scratch('i64', 1);
     const entry = scratch('i32', 0);
     const range = group.high - group.low;
     const tag = group.hasStore ? DATA_ENTRY.storeTag : DATA_ENTRY.loadTag;
@@ -209,12 +209,12 @@ export class RegionSemantics implements Semantics {
         low.set(i64.add(this.rs1, i64.const(group.low))),
         entry.set(this.#entry(low.get)),
         when(
-          i64.ge_u(inPage.tee(i64.sub(low.get, i64.load(entry.get, tag))), i64.const(PAGE_BYTES + 1 - range)),
+          i64.lt_u(before.tee(i64.sub(i64.load(entry.get, tag), low.get)), i64.const(range - 1 - PAGE_BYTES)),
           this.#exits.side,
           undefined,
           'unlikely',
         ),
-        linear.set(i32.add(i32.wrap(inPage.get), i32.load(entry.get, DATA_ENTRY.memory))),
+        linear.set(i32.sub(i32.load(entry.get, DATA_ENTRY.memory), i32.wrap(before.get))),
       ),
       linear.get,
     );
@@ -225,7 +225,7 @@ export class RegionSemantics implements Semantics {
   #linear(address: Expr<'i64'>, bytes: number, access: number): Expr<'i32'> {
     const { scratch } = this.#frame;
     const a = scratch('i64', 0);
-    const offset = scratch('i64', 1);
+    const before = scratch('i64', 1);
     const entry = scratch('i32', 0);
     const tag = access === ACCESS.store ? DATA_ENTRY.storeTag : DATA_ENTRY.loadTag;
     return valueAfter(
@@ -233,13 +233,13 @@ export class RegionSemantics implements Semantics {
         a.set(address),
         entry.set(this.#entry(a.get)),
         when(
-          i64.ge_u(offset.tee(i64.sub(a.get, i64.load(entry.get, tag))), i64.const(PAGE_BYTES + 1 - bytes)),
+          i64.lt_u(before.tee(i64.sub(i64.load(entry.get, tag), a.get)), i64.const(bytes - 1 - PAGE_BYTES)),
           this.#exits.side,
           undefined,
           'unlikely',
         ),
       ),
-      i32.add(i32.wrap(offset.get), i32.load(entry.get, DATA_ENTRY.memory)),
+      i32.sub(i32.load(entry.get, DATA_ENTRY.memory), i32.wrap(before.get)),
     );
   }
 
