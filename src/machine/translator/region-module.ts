@@ -2,10 +2,10 @@
  * The WebAssembly function of a region: (entry, address of the entry's page, budget, area) → budget left. State pc says where
  * it was left, state `stepNext` that the interpreter must execute the instruction there itself.
  *
- *   block left                    a jump out: the address is in `target`
+ *   block left                    a jump to what is no entry of any region
  *     block side                  an instruction that is not for the region: its place and what the block counted too much
  *       loop dispatch
- *         block lookUp            an indirect jump: is it to an entry of this region?
+ *         block lookUp            a jump to the address in `target`: is it to an entry of this region, or of another one?
  *           the tree of basic blocks
  *
  * Counting: a block takes its instructions off the budget at its start. A checkpoint is a block at whose start the budget
