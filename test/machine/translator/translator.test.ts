@@ -46,7 +46,38 @@ const PATCHES_ITSELF = `
     j loop
 `;
 
+/** Calls a function in the page behind, directly and through a register. */
+const CALLS_ANOTHER_PAGE = `
+    la t0, elsewhere
+  loop:
+    jal ra, elsewhere
+    addi a1, a1, 1
+    jalr ra, 0(t0)
+    j loop
+${'    nop\n'.repeat(1024)}
+  elsewhere:
+    addi a0, a0, 3
+    ret
+`;
+
 describe('translated code', () => {
+  test.each(['hot', 'all'] as const)(
+    'goes from page to page as the interpreter does, and ends exactly (%s)',
+    (translate) => {
+      const [translated, interpreted] = [translate, 'off' as const].map((how) => hartAt(CALLS_ANOTHER_PAGE, how).hart);
+      for (const instructions of [1, HOT_INSTRUCTIONS, ...Array.from({ length: 100 }, (_, i) => 1 + i)]) {
+        const [a, b] = [translated!, interpreted!].map((hart) => [
+          hart.run(instructions),
+          hart.retired,
+          hart.pc,
+          hart.state.x(A0),
+          hart.state.x(A1),
+        ]);
+        expect(a).toEqual(b);
+      }
+    },
+  );
+
   test.each(['hot', 'all', 'off'] as const)(
     'ends after exactly as many instructions as asked for (%s)',
     (translate) => {

@@ -14,6 +14,7 @@ import {
   i64,
   Label,
   loop,
+  returnCallIndirect,
   returns,
   select,
   seq,
@@ -115,6 +116,27 @@ describe('a built module', () => {
       factorial: (x: number) => number;
     };
     expect([exports.sum(0), exports.sum(10), exports.factorial(10)]).toEqual([0, 110, 3628800]);
+  });
+
+  test('goes on in a function of the imported table, a million times over without more stack', () => {
+    const module = new ModuleBuilder({ pagesMin: 1 });
+    const functions = module.importTable('functions', 2, ['i32'], 'i32');
+    const [even, odd] = ['even', 'odd'].map((name) => module.function(['i32'], 'i32', name));
+    for (const [f, other, atZero] of [
+      [even, 1, 1],
+      [odd, 0, 0],
+    ] as const) {
+      const n = f!.parameter(0, 'i32');
+      f!.define(
+        when(i32.eqz(n.get), returns(i32.const(atZero))),
+        returnCallIndirect(functions, i32.const(other), i32.sub(n.get, i32.const(1))),
+      );
+    }
+    const table = new WebAssembly.Table({ element: 'anyfunc', initial: 2 });
+    const exports = instantiate(module, { functions: table }) as Record<'even' | 'odd', (n: number) => number>;
+    table.set(0, exports.even);
+    table.set(1, exports.odd);
+    expect([exports.even(1_000_000), exports.even(999_999)]).toEqual([1, 0]);
   });
 
   test('evaluates both sides of a select and one of a choice', () => {
