@@ -47,7 +47,7 @@ async function approve(phase: string, flags: ApproveFlags, io: CliIo): Promise<v
   // A clock that was set back makes no answer one from before it was asked for.
   const wallMs = Math.max(io.wallNow(), sinceMs);
   addAnswer(open.run.journalPath, { gate: phase, by, decision, comment, wallMs });
-  const said = readAnswers(open.run.journalPath).filter((answer) => answer.gate === phase);
+  const said = readAnswers(open.run.journalPath).filter((one) => one.gate === phase && one.wallMs >= sinceMs);
   const agreed = new Set(said.filter((answer) => answer.decision === 'approve').map((answer) => answer.by));
   io.stdout.write(
     reject || agreed.size >= required

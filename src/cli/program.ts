@@ -5,7 +5,7 @@ import { CommandError } from './command-error.ts';
 import type { CliIo } from './io.ts';
 import { packageVersion } from './package-version.ts';
 import { shellWord } from './shell-word.ts';
-import type { StateDirFlag } from './state-dir-option.ts';
+import { expectFolder, type StateDirFlag } from './state-dir-option.ts';
 import type { Verb, Wiring } from './verb.ts';
 
 /** Runs one command line. Of the verbs only the one that is asked for is loaded. */
@@ -39,8 +39,11 @@ export async function runProgram(
   }
   let at = '';
   program.hook('preAction', (_, command) => {
-    if (command.getOptionValueSource('stateDir') !== 'cli') return;
-    at = ` --state-dir ${shellWord(command.opts<StateDirFlag>().stateDir)}`;
+    const { stateDir } = command.opts<Partial<StateDirFlag>>();
+    if (stateDir === undefined) return;
+    // The default, too.
+    expectFolder(stateDir);
+    if (command.getOptionValueSource('stateDir') === 'cli') at = ` --state-dir ${shellWord(stateDir)}`;
   });
   try {
     await program.parseAsync(words, { from: 'user' });

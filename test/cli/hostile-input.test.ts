@@ -37,6 +37,7 @@ async function mvctl(...argv: readonly string[]): Promise<Ran> {
   return ran;
 }
 
+const MAIN = join(import.meta.dirname, '../../src/cli/main.ts');
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'mvctl-hostile-'));
@@ -211,7 +212,6 @@ describe('an output', () => {
 });
 
 describe.skipIf(!existsSync('/dev/full'))('a terminal or a log that takes nothing', () => {
-  const MAIN = join(import.meta.dirname, '../../src/cli/main.ts');
   const run = (what: 'stdout' | 'stderr', ...argv: readonly string[]) => {
     const full = openSync('/dev/full', 'w');
     try {
@@ -273,6 +273,11 @@ describe('a file that mvctl writes anew', () => {
   });
 });
 
+/** mvctl as another user, where that one may read it. */
+const asNobody = (...argv: readonly string[]) =>
+  spawnSync(process.execPath, [MAIN, ...argv], { uid: 65_534, gid: 65_534, encoding: 'utf8' });
+const hasNobody = process.getuid?.() === 0 && asNobody('--version').status === 0;
+
 describe('a state directory', () => {
   it('that is not there is not made by who has nothing to keep', async () => {
     const stateDir = join(folder, 'node');
@@ -298,6 +303,22 @@ describe('a state directory', () => {
       exitCode: 2,
       err: `mvctl: --state-dir: cannot make ${inFile}: a part of its path is no folder\n`,
     });
+  });
+
+  it.skipIf(!hasNobody)('that may not be looked into is not taken for an empty one', () => {
+    const stateDir = join(folder, 'private/node');
+    mkdirSync(join(stateDir, 'runs'), { recursive: true });
+    chmodSync(folder, 0o755);
+    for (const [closed, verbs] of [
+      [stateDir, ['runs ls', 'lock ls', 'resume', 'node down']],
+      [dirname(stateDir), ['lock ls']],
+    ] as const) {
+      chmodSync(closed, 0o700);
+      for (const verb of verbs) {
+        const { status, stderr } = asNobody(...verb.split(' '), '--state-dir', stateDir);
+        expect([status, stderr], verb).toEqual([2, `mvctl: --state-dir: cannot look into ${stateDir}: you may not\n`]);
+      }
+    }
   });
 
   it('that is a file is the wrong command line', async () => {

@@ -2,7 +2,16 @@
  * What people said at the gates of a run: JSON lines beside its journal. They are written by `mvctl approve`, whenever and
  * by whomever; an engine that comes by takes them into the journal, which has one writer.
  */
-import { closeSync, existsSync, fdatasyncSync, fstatSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fdatasyncSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { GateAnswer } from '../statechart/waiting.ts';
 import { JournalError } from './journal-error.ts';
@@ -27,7 +36,7 @@ export function addAnswer(journalPath: string, answer: GateAnswer): void {
   try {
     const fd = openSync(path, 'a+', 0o600);
     try {
-      writeSync(fd, `${endsInLine(fd) ? '' : '\n'}${JSON.stringify(answer)}\n`);
+      writeFileSync(fd, `${endsInLine(fd) ? '' : '\n'}${JSON.stringify(answer)}\n`);
       fdatasyncSync(fd);
     } finally {
       closeSync(fd);
