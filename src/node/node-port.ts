@@ -14,6 +14,7 @@ import type {
 import type { Side } from '../machine/index.ts';
 import { AccountLog } from './account-log.ts';
 import { ActRecord } from './act-record.ts';
+import { ConsoleLines } from './console-lines.ts';
 import type { EmulatedNode } from './emulated-node.ts';
 import { NodeOffError } from './executive.ts';
 import { NodeError } from './node-error.ts';
@@ -37,6 +38,7 @@ export class LocalNode implements ServedNode {
   readonly #accounts: AccountLog;
   readonly #owners: OwnershipLog;
   readonly #listeners = new Set<(line: string) => void>();
+  readonly #lines = { A: new ConsoleLines(), B: new ConsoleLines() };
   readonly #consoles = new Set<(side: Side, bytes: Uint8Array) => void>();
   #epoch = 0;
 
@@ -157,18 +159,17 @@ export class LocalNode implements ServedNode {
     return () => this.#listeners.delete(listener);
   }
 
-  progress(line: string): void {
-    for (const listener of this.#listeners) listener(line);
-  }
-
   onConsole(listener: (side: Side, bytes: Uint8Array) => void): () => void {
     this.#consoles.add(listener);
     return () => this.#consoles.delete(listener);
   }
 
-  /** Called with what a UART sends. */
+  /** Called with what a UART sends: bytes for a console, its lines as the progress of what goes on. */
   console(side: Side, bytes: Uint8Array): void {
     for (const listener of this.#consoles) listener(side, bytes);
+    for (const line of this.#lines[side].take(bytes)) {
+      for (const listener of this.#listeners) listener(`${this.#node.guests.findName(side) ?? side}: ${line}`);
+    }
   }
 
   consoleInput(text: string): void {
