@@ -1,5 +1,5 @@
 /** `mvctl simulate`: what a run would take, and what would become of it if something failed; on a model of the node. */
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { EXIT } from '../engine/exit-codes.ts';
 import type { Plan } from '../engine/index.ts';
@@ -86,11 +86,11 @@ function instant(text: string): number {
 
 async function run(playbook: string, flags: SimulateFlags, io: CliIo): Promise<void> {
   for (const folder of flags.history ?? []) {
-    if (existsSync(folder)) continue;
+    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) continue;
     throw new CommandError(EXIT.usage.code, `--history: there is no folder ${folder}`);
   }
   const plan = await loadPlan(playbook, flags.var ?? {}, io);
-  if (flags.fail) return showFailures(plan, flags.fail, io);
+  if (flags.fail) return showFailures(plan, flags.fail, flags.output, io);
   const { pastRuns } = await import('../engine/simulate/history.ts');
   const history = pastRuns([flags.stateDir, ...(flags.history ?? [])]);
   if (flags.backtest) return scorePredictor(plan, history, flags, io);
@@ -126,7 +126,12 @@ async function scorePredictor(plan: Plan, history: readonly PastRun[], flags: Si
 }
 
 /** One run, told step by step. */
-async function showFailures(plan: Plan, failures: readonly Failure[], io: CliIo): Promise<void> {
+async function showFailures(
+  plan: Plan,
+  failures: readonly Failure[],
+  output: SimulateFlags['output'],
+  io: CliIo,
+): Promise<void> {
   const { stepsOf } = await import('../engine/plan/plan.ts');
   const { didYouMean } = await import('../engine/diagnostics/suggest.ts');
   const ids = stepsOf(plan).map(({ id }) => id);
@@ -149,8 +154,13 @@ async function showFailures(plan: Plan, failures: readonly Failure[], io: CliIo)
     },
     assumesAssertions: true,
     admits: true,
-    onProgress: runLines({ stderr: io.stdout }),
+    onProgress: runLines({ stderr: output === 'json' ? io.stderr : io.stdout }),
   });
+  if (output === 'json') {
+    const told = { playbook: plan.name, outcome, crashes, node: describeNode(node.state) };
+    io.stdout.write(`${JSON.stringify(told, null, 2)}\n`);
+    return;
+  }
   const resumed = crashes > 0 ? ` (mvctl died ${crashes === 1 ? 'once' : `${crashes} times`} and was resumed)` : '';
   io.stdout.write(`${plan.name} ${outcome}${resumed}\nthe node: ${describeNode(node.state)}\n`);
 }
