@@ -20,8 +20,8 @@ interface ApplyFlags {
   readonly dryRun?: boolean;
   readonly resume?: boolean;
   readonly output?: readonly OutputTarget[];
-  readonly clock: 'virtual' | 'realtime';
-  readonly seed: number;
+  readonly clock?: 'virtual' | 'realtime';
+  readonly seed?: number;
   readonly var?: Values;
   readonly disk?: Values;
   readonly stateDir: string;
@@ -64,8 +64,8 @@ export function applyCommand(io: CliIo, open: OpenNode = openNode): Command {
       ]),
     )
     .addOption(outputOption())
-    .addOption(new Option('--clock <clock>', 'clock of a new node').choices(['virtual', 'realtime']).default('virtual'))
-    .option('--seed <number>', 'moves every random choice of a new node', wholeNumber('--seed'), 1)
+    .addOption(new Option('--clock <clock>', 'clock of a new node, else virtual').choices(['virtual', 'realtime']))
+    .option('--seed <number>', 'moves every random choice of a new node, else 1', wholeNumber('--seed'))
     .option('--var <name=value>', 'value of a variable; repeatable', nameValue)
     .option('--disk <name=image>', 'another image for a disk of a new node; repeatable', nameValue)
     .addOption(stateDirOption())

@@ -36,7 +36,7 @@ export function nodeCommand(io: CliIo): Command {
     .command('up')
     .description('boot a node in real time, print the URL of its service and attach its console')
     .option('--state-dir <folder>', 'where the node is kept', expectFolder, DEFAULT_STATE_DIR)
-    .addOption(new Option('--harts <count>', 'harts of a new node').choices(['1', '2', '3', '4']).default('1'))
+    .addOption(new Option('--harts <count>', 'harts of a new node, else 1').choices(['1', '2', '3', '4']))
     .option('--no-console', 'leave the console alone')
     .addHelpText('after', UP_HELP)
     .action((options: UpOptions) => up(io, options));
@@ -64,14 +64,14 @@ export function nodeCommand(io: CliIo): Command {
 
 interface UpOptions {
   readonly stateDir: string;
-  readonly harts: string;
+  readonly harts?: string;
   readonly console: boolean;
 }
 
 async function up(io: CliIo, options: UpOptions): Promise<void> {
   // A node that exists keeps what it was made of.
   const exists = existsSync(join(options.stateDir, 'node.json'));
-  const harts = exists ? null : Number(options.harts);
+  const harts = exists || options.harts === undefined ? null : Number(options.harts);
   const made = { image: 'web-server', bankBytes: null, harts, disks: [] };
   const node = await openNode({ stateDir: options.stateDir, clock: 'realtime', seed: 1, node: made }, io);
   try {
@@ -90,6 +90,11 @@ async function serve(node: RemoteNode, options: UpOptions, io: CliIo): Promise<v
       EXIT.usage.code,
       `${options.stateDir} holds a node of the ${status.clock} clock, expected realtime`,
     );
+  }
+  const { harts } = status.facts;
+  if (options.harts !== undefined && String(harts) !== options.harts) {
+    const message = `--harts: expected ${options.harts}, found ${harts} in the node of ${options.stateDir}`;
+    throw new CommandError(EXIT.usage.code, message);
   }
   // Beside whoever runs a playbook on it: booting a node that is on does nothing.
   const { RunStore } = await import('../engine/journal/run-store.ts');

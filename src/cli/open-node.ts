@@ -12,9 +12,9 @@ import { makeFolder } from './state-dir-option.ts';
 
 export interface OpenNodeOptions {
   readonly stateDir: string;
-  /** Of a new node. */
-  readonly clock?: 'virtual' | 'realtime';
-  readonly seed?: number;
+  /** Of a new node; one that exists has to have them, where they are given. */
+  readonly clock?: 'virtual' | 'realtime' | undefined;
+  readonly seed?: number | undefined;
   /** Absent: the node must exist, as for a resume. */
   readonly node?: PlannedNode;
   /** Replaces the image of a disk, by the disk's name. */
@@ -41,12 +41,22 @@ export async function openNode(options: OpenNodeOptions, io: CliIo): Promise<Rem
   const spec = { bankMib, harts, clock, seed, systemImage: system, images: disks, attached };
   const port = await connectNode({ stateDir, spec });
   const wantedBankMib = node.bankBytes === null ? null : bankMib;
-  const wanted = { stateDir, bankMib: wantedBankMib, harts: node.harts, disks };
+  const wanted = {
+    stateDir,
+    clock: options.clock,
+    seed: options.seed,
+    bankMib: wantedBankMib,
+    harts: node.harts,
+    disks,
+  };
   return exists ? { ...port, prepare: () => prepare(port, wanted) } : port;
 }
 
 interface Wanted {
   readonly stateDir: string;
+  /** Undefined: not asked for. */
+  readonly clock: string | undefined;
+  readonly seed: number | undefined;
   /** Null: the playbook leaves it to the node. */
   readonly bankMib: number | null;
   readonly harts: number | null;
@@ -54,8 +64,15 @@ interface Wanted {
 }
 
 /** A node that exists keeps its memory and its OS; disks that a playbook brings along are put in. */
-async function prepare(port: RemoteNode, { stateDir, bankMib, harts, disks }: Wanted): Promise<void> {
-  const { facts } = await port.status();
+async function prepare(port: RemoteNode, { stateDir, clock, seed, bankMib, harts, disks }: Wanted): Promise<void> {
+  const { facts, clock: present } = await port.status();
+  for (const [option, wanted, found] of [
+    ['--clock', clock, present],
+    ['--seed', seed, facts['seed']],
+  ] as const) {
+    if (wanted === undefined || wanted === found) continue;
+    throw new CommandError(EXIT.usage.code, `${option}: expected ${wanted}, found ${found} in the node of ${stateDir}`);
+  }
   if (bankMib !== null && facts['bankMib'] !== bankMib) {
     throw new CommandError(
       EXIT.usage.code,

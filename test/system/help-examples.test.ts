@@ -67,4 +67,17 @@ describe('every example of mvctl image and mvctl node', () => {
       if (line.startsWith('mvctl node up')) expect(printed).toMatch(/serves at http:\/\/127\.0\.0\.1:\d+/);
     }
   });
+
+  it('is refused for a node that is made of something else', async () => {
+    const live = '--state-dir .mvctl/live';
+    const playbook = join(ROOT, 'playbooks/online-os-restart.yaml');
+    for (const [line, says] of [
+      [`mvctl node up --no-console --harts 2 ${live}`, '--harts: expected 2, found 1'],
+      [`mvctl apply ${playbook} --clock virtual ${live}`, '--clock: expected virtual, found realtime'],
+      [`mvctl apply ${playbook} --seed 7 ${live}`, '--seed: expected 7, found 1'],
+    ] as const) {
+      const { exitCode, printed } = await run(line);
+      expect([exitCode, printed], line).toEqual([2, `mvctl: ${says} in the node of .mvctl/live\n`]);
+    }
+  });
 });
