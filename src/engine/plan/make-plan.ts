@@ -17,6 +17,7 @@ import { DURATION_HINTS, parseDuration } from '../values/duration.ts';
 import { canonicalJson, deepFreeze } from '../values/json.ts';
 import { KnownValues } from './known-values.ts';
 import {
+  hiddenStepId,
   PLAYBOOK_SCOPE,
   type Plan,
   type PlanContent,
@@ -246,10 +247,16 @@ class Planner {
   }
 
   /** A step of the planner's own. */
-  #hidden(at: PhasePlan, index: number, id: string, needs: readonly number[], pointer: Pointer): PlannedStep {
+  #hidden(
+    at: PhasePlan,
+    index: number,
+    id: Parameters<typeof hiddenStepId>[1],
+    needs: readonly number[],
+    pointer: Pointer,
+  ): PlannedStep {
     return {
       index,
-      id: `${at.phase.id}:${id}`,
+      id: hiddenStepId(at.phase.id, id),
       name: '',
       scope: PLAYBOOK_SCOPE,
       namedIn: null,

@@ -187,6 +187,9 @@ export interface Plan extends PlanContent {
 export const ROLLBACK_PHASE = 'rollback';
 export const RECOVERY_PHASE = 'recovery';
 
+/** Id of a step that the planner makes: no written one has a hyphen in it, and `begin` and `end` are refused. */
+export const hiddenStepId = (phase: string, what: 'begin' | 'end' | `verify-${number}`): string => `${phase}:${what}`;
+
 /**
  * Name of a run: the same plan has the same name, so that two runs of it give the same report. Keys at the node get
  * the run's number beside it (RunStore), because a node keeps the keys of all its runs.

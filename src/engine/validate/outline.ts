@@ -75,6 +75,18 @@ function isNeededBy(steps: readonly OutlinedStep[], step: OutlinedStep, other: O
   return false;
 }
 
+/** What follows a failure of the step where the playbook says so, and where that stands: with the step, or with its phase. */
+export function failurePolicy({ step, phase, pointer }: OutlinedStep): {
+  readonly policy: PlainStep['onFailure'];
+  readonly pointer: Pointer;
+} {
+  const isOwn = step.onFailure !== undefined || phase.onFailure === undefined;
+  return {
+    policy: step.onFailure ?? phase.onFailure,
+    pointer: [...(isOwn ? pointer : pointer.slice(0, 2)), 'onFailure'],
+  };
+}
+
 /** An argument as the playbook gives it, or the default of its kind. */
 export const givenArg = ({ step, kind }: Pick<OutlinedStep, 'step' | 'kind'>, name: string): unknown =>
   step.with?.[name] ?? kind.args[name]?.default;

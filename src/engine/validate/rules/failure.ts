@@ -4,7 +4,7 @@ import { COMMIT } from '../../steps/node.ts';
 import { goesWithItsVm } from '../../steps/step-kind.ts';
 import { CHECKS } from '../../steps/table.ts';
 import { parseDuration } from '../../values/duration.ts';
-import { givenArg, type Outline, type OutlinedStep } from '../outline.ts';
+import { failurePolicy, givenArg, type Outline, type OutlinedStep } from '../outline.ts';
 
 export function checkFailureHandling({ steps }: Outline): readonly Finding[] {
   const hasCommit = steps.some(({ step }) => step.uses === COMMIT);
@@ -37,17 +37,19 @@ function checkUndo(outlined: OutlinedStep): readonly Finding[] {
   return [{ code: 'MV0401', message, hint, pointer: [...pointer, 'uses'] }];
 }
 
-function checkOnFailure({ step, pointer, isAfterCommit }: OutlinedStep, hasCommit: boolean): readonly Finding[] {
-  const at = { pointer: [...pointer, 'onFailure'] };
-  if (step.onFailure === 'rollback' && isAfterCommit) {
+function checkOnFailure(outlined: OutlinedStep, hasCommit: boolean): readonly Finding[] {
+  const { step, isAfterCommit } = outlined;
+  const { policy, pointer } = failurePolicy(outlined);
+  const at = { pointer };
+  if (policy === 'rollback' && isAfterCommit) {
     const message = 'expected pause, continue or abort: nothing can be rolled back after the commit';
     return [{ code: 'MV0403', message, hint: 'the default after the commit is pause', ...at }];
   }
-  if (step.onFailure === 'abort' && !isAfterCommit && hasCommit) {
+  if (policy === 'abort' && !isAfterCommit && hasCommit) {
     const message = 'expected rollback, pause or continue: an abort before the commit would leave everything as it is';
     return [{ code: 'MV0408', message, hint: 'the default before the commit is rollback', ...at }];
   }
-  if (step.onFailure === 'continue' && step.uses === COMMIT) {
+  if (policy === 'continue' && step.uses === COMMIT) {
     return [{ code: 'MV0333', message: 'a commit that failed cannot be passed over', ...at }];
   }
   return [];
@@ -95,11 +97,13 @@ function checkRetry(outlined: OutlinedStep): readonly Finding[] {
   return findings;
 }
 
-function checkPassedOver({ step, kind, pointer }: OutlinedStep): readonly Finding[] {
-  if (step.onFailure !== 'continue' || !CHECKS.has(kind.name)) return [];
+function checkPassedOver(outlined: OutlinedStep): readonly Finding[] {
+  const { kind } = outlined;
+  const { policy, pointer } = failurePolicy(outlined);
+  if (policy !== 'continue' || !CHECKS.has(kind.name)) return [];
   const message = `with \`onFailure: continue\` the ${kind.name} checks nothing`;
   const hint = 'remove it, or the step';
-  return [{ code: 'MV0410', message, hint, pointer: [...pointer, 'onFailure'] }];
+  return [{ code: 'MV0410', message, hint, pointer }];
 }
 
 function checkExpected({ step, pointer }: OutlinedStep): readonly Finding[] {

@@ -3,7 +3,7 @@ import type { Finding } from '../../diagnostics/diagnostic.ts';
 import { GUEST_NAMES } from '../../primitives.ts';
 import type { Requirement } from '../../steps/step-kind.ts';
 import { NodeFacts } from '../node-facts.ts';
-import { givenArg, type Outline, type OutlinedStep } from '../outline.ts';
+import { failurePolicy, givenArg, type Outline, type OutlinedStep } from '../outline.ts';
 
 export function checkOrder({ playbook, steps }: Outline): readonly Finding[] {
   const facts = new NodeFacts((playbook.node?.disks ?? []).map(({ name }) => name));
@@ -56,7 +56,8 @@ function filler(outlined: OutlinedStep, facts: NodeFacts): (text: string) => str
 }
 
 /** A failure must not leave the node virtualized: neither before the commit nor where it is passed over. */
-function checkStaysVirtualized({ step, kind, pointer, isAfterCommit }: OutlinedStep): readonly Finding[] {
+function checkStaysVirtualized(outlined: OutlinedStep): readonly Finding[] {
+  const { step, kind, pointer, isAfterCommit } = outlined;
   const effect = kind.effects.find(({ fact }) => fact === 'virtualized');
   if (effect?.becomes === true && step.undo === 'none' && !isAfterCommit) {
     const message = 'with `undo: none` a failure before the commit leaves the node virtualized';
@@ -64,9 +65,10 @@ function checkStaysVirtualized({ step, kind, pointer, isAfterCommit }: OutlinedS
       { code: 'MV0320', message, hint: 'remove it: the default undo devirtualizes', pointer: [...pointer, 'undo'] },
     ];
   }
-  if (effect?.becomes === false && step.onFailure === 'continue') {
+  const failure = failurePolicy(outlined);
+  if (effect?.becomes === false && failure.policy === 'continue') {
     const message = 'with `onFailure: continue` a failure leaves the node virtualized';
-    return [{ code: 'MV0320', message, hint: 'write pause, or nothing', pointer: [...pointer, 'onFailure'] }];
+    return [{ code: 'MV0320', message, hint: 'write pause, or nothing', pointer: failure.pointer }];
   }
   return [];
 }

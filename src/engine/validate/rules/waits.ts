@@ -34,6 +34,11 @@ function checkGate(gate: Phase['gate'], phase: Pointer, isAfterCommit: boolean):
     findings.push({ code: 'MV0341', message, hint: 'name more, or ask fewer', pointer: [...pointer, 'required'] });
   }
   if (isAfterCommit && gate.onFailure === 'rollback') findings.push(pastCommit([...pointer, 'onFailure']));
+  if (!isAfterCommit && gate.onFailure === 'abort') {
+    const message = 'expected rollback or pause: an abort before the commit would leave everything as it is';
+    const hint = 'the default before the commit is rollback';
+    findings.push({ code: 'MV0408', message, hint, pointer: [...pointer, 'onFailure'] });
+  }
   return findings;
 }
 
