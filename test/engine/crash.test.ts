@@ -12,6 +12,7 @@ import {
   UnfinishedRun,
 } from '../../src/engine/index.ts';
 import { JournalWriter } from '../../src/engine/journal/journal-writer.ts';
+import { runHistory } from '../../src/engine/journal/run-history.ts';
 import {
   modelFor,
   ONLINE,
@@ -157,6 +158,32 @@ describe('a node that lost its power', { timeout: 300_000 }, () => {
     }
     expect(rolledBack).toBeGreaterThan(50);
     expect(failedSafe).toBeGreaterThan(10);
+  });
+
+  it('and does not boot any more, or does not answer, leaves what the run made, and the report says so', async () => {
+    using folders = new TestFolders();
+    for (const broken of ['node.boot', 'service.check'] as const) {
+      let isLost = false;
+      const model = modelFor(online, ({ primitive }) =>
+        isLost && primitive === broken ? { fails: 'refused' } : undefined,
+      );
+      const crashed = await runUntilCrash(online, model, 60, folders);
+      if ('end' in crashed) throw new Error('the run has fewer records');
+      model.losePower();
+      isLost = true;
+      const end = await resumeRun(options(model, crashed.left));
+      const report = reportOf(end);
+      expect(report.run.outcome).toBe('failed-dirty');
+      expect(report.leftOver).toContain('cloneDisk');
+      expect(report.phases.at(-1)).toMatchObject({ id: 'recovery', outcome: 'failed' });
+      const { records } = readJournal(end.journalPath);
+      const { nodeMs, entries } = runHistory(
+        { number: 1, runId: report.run.id, journalPath: end.journalPath },
+        records,
+      );
+      expect(nodeMs).toBeGreaterThan(report.run.nodeMs / 2);
+      for (const { atMs } of entries) expect(atMs).toBeGreaterThanOrEqual(0);
+    }
   });
 });
 

@@ -196,6 +196,26 @@ ${run('one')}${run('two')}`;
     expect(report.phases.map(({ id }) => id)).toEqual(['before', 'work', 'commit']);
     expect((await runOn(plan, failing('two'))).report.undone.at(-1)).toBe('kept');
   });
+
+  it('of a phase knows nothing of what the steps of an earlier round found out', async () => {
+    const isThere = 'doneIf: { uses: guest.run, with: { guest: old, argv: [is-there] } }';
+    const plan = planText(
+      'p.yaml',
+      playbook(`  - id: work
+    retry: { attempts: 2 }
+    steps:
+${run('one', `, ${isThere}`)}${run('two', ", when: 'has(steps.one.stdout)'")}${run('three')}`),
+    );
+    let rounds = 0;
+    const { report } = await runOn(plan, (request) => {
+      if (isUndo(request)) return undefined;
+      if (stepOf(request) === 'three') rounds += 1;
+      if (request.key.includes('/done-if/')) return rounds === 0 ? { fails: 'exit-code' } : undefined;
+      return stepOf(request) === 'three' && rounds === 1 ? { fails: 'refused' } : undefined;
+    });
+    expect(report.run.outcome).toBe('succeeded');
+    expect(report.phases[0]!.steps.map(({ outcome }) => outcome)).toEqual(['done-already', 'skipped', 'done']);
+  });
 });
 
 describe('a step that asks whether it is done', () => {

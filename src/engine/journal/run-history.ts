@@ -53,19 +53,46 @@ export function runHistory({ number, runId }: StoredRun, records: readonly Journ
     startedAt: new Date(begin.wallMs).toISOString(),
     endedAt: isOver ? new Date(last.wallMs).toISOString() : null,
     takenOver: records.filter(({ type }) => type === 'attach').length,
-    nodeMs: (last.atNs - begin.atNs) / MS,
-    entries: entriesOf(records, begin.atNs),
+    nodeMs: nodeNsOf(records) / MS,
+    entries: entriesOf(records),
   };
 }
 
-function entriesOf(records: readonly JournalRecord[], beginNs: number): readonly HistoryEntry[] {
+/** A boot of the node, as far as the run saw it. */
+interface Boot {
+  readonly bootId: string;
+  /** From where its times count: the begin of the run, or after a loss of power that of the node. */
+  readonly beginNs: number;
+}
+
+/** The boot that each record is of. */
+function bootsOf(records: readonly JournalRecord[]): readonly Boot[] {
+  let boot: Boot = { bootId: '', beginNs: 0 };
+  return records.map((record) => {
+    const { bootId } = (record.type === 'event' ? record.event : record) as { readonly bootId?: string };
+    if (record.type === 'begin') boot = { bootId: record.bootId, beginNs: record.atNs };
+    else if (bootId !== undefined && bootId !== boot.bootId) boot = { bootId, beginNs: 0 };
+    return boot;
+  });
+}
+
+function nodeNsOf(records: readonly JournalRecord[]): number {
+  const boots = bootsOf(records);
+  return records.reduce(
+    (sum, { atNs }, index) => (boots[index + 1] === boots[index] ? sum : sum + atNs - boots[index]!.beginNs),
+    0,
+  );
+}
+
+function entriesOf(records: readonly JournalRecord[]): readonly HistoryEntry[] {
   const entries: HistoryEntry[] = [];
+  const boots = bootsOf(records);
   /** Intents without an event yet: effect to the place of its entry. */
   const open = new Map<string, number>();
-  for (const record of records) {
+  for (const [index, record] of records.entries()) {
     const add = (entry: Pick<HistoryEntry, 'kind' | 'what'> & Partial<HistoryEntry>): number =>
       entries.push({
-        atMs: (record.atNs - beginNs) / MS,
+        atMs: (record.atNs - boots[index]!.beginNs) / MS,
         at: new Date(record.wallMs).toISOString(),
         outcome: null,
         failure: null,

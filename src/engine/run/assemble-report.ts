@@ -153,7 +153,9 @@ function phaseOutcome(
   outcome: Outcome,
 ): ReportPhase['outcome'] {
   if (!ledger) return 'not-reached';
-  if (id === ROLLBACK_PHASE) return outcome === 'failed-dirty' ? 'failed' : 'succeeded';
+  // What goes back is followed by what goes back further, or by the end.
+  if (id === ROLLBACK_PHASE || id === RECOVERY_PHASE)
+    return outcome === 'failed-dirty' && ledger === context.phases.at(-1) ? 'failed' : 'succeeded';
   if (context.failure?.phase !== id) return 'succeeded';
   return outcome === 'paused' ? 'paused' : 'failed';
 }

@@ -77,7 +77,7 @@ export function compileChart(plan: Plan, evaluator: Evaluator) {
       },
       ...phaseStates(plan, titles),
       [ROLLBACK_PHASE]: rollbackState(titles),
-      [RECOVERY_PHASE]: recoveryState(),
+      [RECOVERY_PHASE]: recoveryState(titles),
       'failed-safe': {
         entry: { type: 'decide', params: { outcome: 'failed-safe' } },
         always: { target: 'ending' },
@@ -172,7 +172,14 @@ function againState(phase: PlannedPhase, titles: readonly string[]): StateConfig
         always: [{ guard: { type: 'hasMoreToUndoIn', params: { phase } }, target: 'undoing' }, { target: 'resting' }],
       },
       ...undoingStates(titles),
-      resting: { after: { phaseDelay: { target: `#run.${phaseKey(phase)}`, actions: ['noteTime', 'forgetRound'] } } },
+      resting: {
+        after: {
+          phaseDelay: {
+            target: `#run.${phaseKey(phase)}`,
+            actions: ['noteTime', { type: 'forgetRound', params: { phase } }],
+          },
+        },
+      },
     },
   };
 }
@@ -243,7 +250,16 @@ function poweringOnState(): StateConfig {
   };
 }
 
-function recoveryState(): StateConfig {
+function recoveryState(titles: readonly string[]): StateConfig {
+  const failed = {
+    target: '#run.ending',
+    actions: [
+      'noteTime' as const,
+      'failRecovery' as const,
+      { type: 'giveUpUndo' as const, params: { titles } },
+      { type: 'decide' as const, params: { outcome: 'failed-dirty' as const } },
+    ],
+  };
   return {
     entry: [
       { type: 'openPhase', params: { phase: RECOVERY_PHASE } },
@@ -259,10 +275,7 @@ function recoveryState(): StateConfig {
           src: 'effect',
           input: ({ context }) => ({ kind: 'boot', attempt: context.attempts + 1 }),
           onDone: { target: 'checking', actions: ['noteTime', 'beginEffect'] },
-          onError: {
-            target: '#run.ending',
-            actions: ['noteTime', 'failRecovery', { type: 'decide', params: { outcome: 'failed-dirty' } }],
-          },
+          onError: failed,
         },
       },
       checking: {
@@ -274,10 +287,7 @@ function recoveryState(): StateConfig {
             { guard: 'isCommitted', target: '#run.failed-safe', actions: 'noteTime' },
             { target: `#run.${ROLLBACK_PHASE}`, actions: 'noteTime' },
           ],
-          onError: [
-            { guard: 'canRetryRecovery', target: 'backoff', actions: 'countAttempt' },
-            { target: '#run.ending', actions: ['noteTime', { type: 'decide', params: { outcome: 'failed-dirty' } }] },
-          ],
+          onError: [{ guard: 'canRetryRecovery', target: 'backoff', actions: 'countAttempt' }, failed],
         },
       },
       backoff: { after: { recoveryDelay: { target: 'checking', actions: 'noteTime' } } },

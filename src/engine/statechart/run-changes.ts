@@ -1,6 +1,6 @@
 /** What the ends of effects change in what a run remembers. Pure. */
 import { ExpressionFailure } from '../expression/scope.ts';
-import type { PlannedStep } from '../plan/plan.ts';
+import type { PlannedPhase, PlannedStep } from '../plan/plan.ts';
 import type { StepArgs } from '../steps/step-kind.ts';
 import { stepKind } from '../steps/table.ts';
 import { attemptsNow, retryDelayMs, triesOf } from './retrying.ts';
@@ -107,6 +107,15 @@ export function failUntried(context: RunContext, step: PlannedStep, code: string
   return {
     failure: withoutFailureOf(context, step) ?? failureOf(step, { code, message }, triesOf(context, step).attempts),
     steps: { ...steps, [step.index]: { outcome: 'failed', attempts: 0, startNs: nowNs, endNs: nowNs } },
+  };
+}
+
+/** The phase was taken back and is run again: what its steps had found out is of a round that never was. */
+export function forgetRound({ outputs }: RunContext, { steps }: PlannedPhase): Changes {
+  const taken = new Set(steps.map(({ id }) => id));
+  return {
+    failure: null,
+    outputs: Object.fromEntries(Object.entries(outputs).filter(([id]) => !taken.has(id))),
   };
 }
 

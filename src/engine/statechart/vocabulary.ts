@@ -23,6 +23,7 @@ import {
   failUntried,
   finishAsking,
   finishStep,
+  forgetRound,
   losePower,
   openPhase,
   requestFailure,
@@ -242,7 +243,7 @@ export function vocabulary(evaluator: Evaluator) {
       giveUpUndo: assign(({ context }, { titles }: { readonly titles: readonly string[] }) => ({
         leftOver: context.done.map(({ index }) => titles[index]!).reverse(),
       })),
-      forgetRound: assign({ failure: null }),
+      forgetRound: assign(({ context }, { phase }: PhaseParams) => forgetRound(context, phase)),
 
       beginWaiting: assign((_, { kind, phase }: { readonly kind: Waiting['kind']; readonly phase: string }) => ({
         waiting: beginWaiting(kind, phase),
