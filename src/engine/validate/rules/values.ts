@@ -13,7 +13,7 @@ const MEMORY_BLOCK_BYTES = parseBytes('128MiB')!;
 
 export function checkValues(outline: Outline): readonly Finding[] {
   return [
-    ...durations(outline).flatMap(({ text, pointer }) => checkDuration(text, pointer)),
+    ...durations(outline).flatMap(checkDuration),
     ...checkMemory(outline.playbook),
     ...checkDefaults(outline.playbook),
   ];
@@ -22,13 +22,20 @@ export function checkValues(outline: Outline): readonly Finding[] {
 interface Located {
   readonly text: unknown;
   readonly pointer: Pointer;
+  /** Something is done once in each, or has this time: none of it would be no end of times, or none. */
+  readonly isPositive?: boolean;
 }
 
 function durations({ playbook, steps, calls }: Outline): readonly Located[] {
   const found: Located[] = [
     { text: playbook.node?.hang, pointer: ['node', 'hang'] },
-    { text: playbook.service?.interval, pointer: ['service', 'interval'] },
-    { text: playbook.service?.deadline, pointer: ['service', 'deadline'] },
+    { text: playbook.service?.interval, pointer: ['service', 'interval'], isPositive: true },
+    { text: playbook.service?.deadline, pointer: ['service', 'deadline'], isPositive: true },
+    {
+      text: playbook.service?.load?.keepAlive?.interval,
+      pointer: ['service', 'load', 'keepAlive', 'interval'],
+      isPositive: true,
+    },
     { text: playbook.budget?.downtime, pointer: ['budget', 'downtime'] },
     { text: playbook.window?.cutoff, pointer: ['window', 'cutoff'] },
     ...playbook.phases.flatMap((phase, index) =>
@@ -50,10 +57,14 @@ function durations({ playbook, steps, calls }: Outline): readonly Located[] {
   return found.filter(({ text }) => text !== undefined);
 }
 
-function checkDuration(text: unknown, pointer: Pointer): readonly Finding[] {
+function checkDuration({ text, pointer, isPositive = false }: Located): readonly Finding[] {
   if (typeof text === 'string' && hasExpression(text)) return [];
   const problem = parseDuration(text);
-  if (typeof problem === 'number') return [];
+  if (typeof problem === 'number') {
+    if (!isPositive || problem > 0) return [];
+    const message = `${pointer.at(-1)}: expected at least 1ms, found ${JSON.stringify(text)}`;
+    return [{ code: 'MV0105', message, pointer }];
+  }
   const message = `${pointer.at(-1)}: expected a duration, found ${JSON.stringify(text)}`;
   return [{ code: 'MV0115', message, hint: DURATION_HINTS[problem], pointer }];
 }
