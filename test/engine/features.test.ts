@@ -277,6 +277,38 @@ describe('a loop', () => {
   });
 });
 
+describe('a loop over entries of several types', () => {
+  const looped = (items: string, condition: string): Plan =>
+    planText(
+      'p.yaml',
+      playbook(`  - id: work
+    steps:
+      - { id: each, forEach: ${items}, uses: guest.run, with: { guest: old, argv: [do, '\${{ string(each.index) }}'] }, undo: none, when: '${condition}' }`),
+    );
+
+  it('compares each of them as the list was checked', async () => {
+    expect((await runOn(looped('[1, x, 2.5]', 'each.item == "x"'))).commands).toEqual(['do 1']);
+    expect((await runOn(looped('[1, 2.5]', 'each.item * 2.0 > 3.0'))).commands).toEqual(['do 1']);
+  });
+});
+
+describe('names that every object of JavaScript has', () => {
+  it('are names of variables and steps like others', async () => {
+    for (const name of ['constructor', 'toString', 'valueOf']) {
+      const phases = `  - id: work
+    steps:
+      - { id: ${name}, uses: guest.run, with: { guest: old, argv: [do, '\${{ vars.${name} }}'] }, undo: none, when: vars.${name} != "" }
+      - { id: next, uses: guest.run, with: { guest: old, argv: [next] }, undo: none, when: has(steps.${name}.stdout) }`;
+      const vars = `vars: { ${name}: { type: string, default: x } }`;
+      const { commands } = await runOn(planText('p.yaml', playbook(phases, vars)));
+      expect(commands).toEqual(['do x', 'next']);
+      const none = await runOn(planText('p.yaml', playbook(phases, vars), { [name]: '' }));
+      expect(none.commands).toEqual([]);
+      expect(none.report.run.outcome).toBe('succeeded');
+    }
+  });
+});
+
 describe('a fragment', () => {
   const fragment = `
 apiVersion: mvctl/v1

@@ -76,8 +76,9 @@ export function typeOfJson(value: Json): ValueType {
   }
 }
 
-/** The type of all values together. */
+/** The type of all values together: numbers of which some are no whole ones are doubles. */
 export function typeOfAll(values: readonly Json[]): ValueType {
   const [first, ...others] = values.map(typeOfJson);
-  return first !== undefined && others.every((type) => type === first) ? first : 'json';
+  if (first !== undefined && others.every((type) => type === first)) return first;
+  return values.length > 0 && values.every((value) => typeof value === 'number') ? 'double' : 'json';
 }

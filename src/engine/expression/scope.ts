@@ -164,8 +164,11 @@ export class Scope {
       params: convert(params, values.params),
       each: each && values.each ? { item: toCel(values.each.item, each), index: BigInt(values.each.index) } : {},
       facts: toCel(values.facts, 'json'),
-      steps: Object.fromEntries(
-        Object.entries(steps).map(([id, fields]) => [id, convert(fields, values.steps[id] ?? {})]),
+      steps: new Map(
+        Object.entries(steps).map(([id, fields]) => [
+          id,
+          convert(fields, Object.hasOwn(values.steps, id) ? values.steps[id]! : {}),
+        ]),
       ),
       run: values.run,
       phase: values.phase,
@@ -240,10 +243,10 @@ const schemaOf = (fields: Fields): Record<string, string> =>
   Object.fromEntries(Object.entries(fields).map(([name, type]) => [name, celTypeOf(type)]));
 
 /** Only what is there: a key that is absent is an error where it is used, never a silent null. */
-const convert = (fields: Fields, values: { readonly [name: string]: Json }): Record<string, unknown> =>
-  Object.fromEntries(
+const convert = (fields: Fields, values: { readonly [name: string]: Json }): ReadonlyMap<string, unknown> =>
+  new Map(
     Object.entries(fields)
-      .filter(([name]) => values[name] !== undefined)
+      .filter(([name]) => Object.hasOwn(values, name) && values[name] !== undefined)
       .map(([name, type]) => [name, toCel(values[name], type)]),
   );
 

@@ -1,10 +1,11 @@
 /** What is known of expressions before the run: those over variables, parameters that were given as values, and rounds. */
 import type { ExpandedScope, Round } from '../expand/expanded.ts';
 import { parameterType } from '../expand/parameters.ts';
+import { typeOfJson } from '../expression/cel-value.ts';
 import { ExpressionFailure, NOTHING_DECLARED, Scope } from '../expression/scope.ts';
 import type { Json } from '../node-port.ts';
 import { valueTypeOf } from '../values/variable.ts';
-import type { PlanContent, PlannedScope } from './plan.ts';
+import type { PlanContent, PlannedRound, PlannedScope } from './plan.ts';
 import { type EvaluateNow, planValue } from './planned-value.ts';
 
 /** Where an expression stands. */
@@ -12,6 +13,13 @@ interface Standpoint {
   readonly scope: ExpandedScope;
   readonly round: Round | null;
 }
+
+export const plannedRound = (round: Round | null): PlannedRound | null =>
+  round && {
+    item: round.item,
+    index: round.index,
+    ...(round.type === typeOfJson(round.item) ? {} : { type: round.type }),
+  };
 
 const KNOWN_CONTEXTS: ReadonlySet<string> = new Set(['vars', 'params', 'each']);
 
@@ -48,7 +56,7 @@ export class KnownValues {
         { type: parameterType(parameter), value: planValue(scope.args[name], evaluate) },
       ]),
     );
-    const each = round && { item: round.item, index: round.index };
+    const each = plannedRound(round);
     const planned = { parent, params, each, when };
     this.#planned.set(scope.id, planned);
     return planned;

@@ -15,7 +15,7 @@ import { type Outline, type OutlinedStep, outlineOf } from '../validate/outline.
 import { parseBytes } from '../values/bytes.ts';
 import { DURATION_HINTS, parseDuration } from '../values/duration.ts';
 import { canonicalJson, deepFreeze } from '../values/json.ts';
-import { KnownValues } from './known-values.ts';
+import { KnownValues, plannedRound } from './known-values.ts';
 import {
   hiddenStepId,
   PLAYBOOK_SCOPE,
@@ -133,8 +133,8 @@ class Planner {
         protocol: service?.protocol ?? DEFAULT_SERVICE.protocol,
         port: service?.port ?? DEFAULT_SERVICE.port,
         path: this.#text(service?.path ?? DEFAULT_SERVICE.path, ['service', 'path']),
-        intervalMs: this.#settings.durationMs(service?.interval ?? DEFAULT_SERVICE.interval, ['service', 'interval']),
-        deadlineMs: this.#settings.durationMs(service?.deadline ?? DEFAULT_SERVICE.deadline, ['service', 'deadline']),
+        intervalMs: this.#positiveMs(service?.interval ?? DEFAULT_SERVICE.interval, ['service', 'interval']),
+        deadlineMs: this.#positiveMs(service?.deadline ?? DEFAULT_SERVICE.deadline, ['service', 'deadline']),
         expectStatus: service?.expect?.status ?? DEFAULT_SERVICE.status,
         expectContains: this.#text(service?.expect?.contains ?? DEFAULT_SERVICE.contains, [
           'service',
@@ -158,7 +158,7 @@ class Planner {
       requestsPerSecond,
       keepAlive: {
         connections: keepAlive?.connections ?? 0,
-        intervalMs: keepAlive ? this.#settings.durationMs(keepAlive.interval, at) : 1_000,
+        intervalMs: keepAlive ? this.#positiveMs(keepAlive.interval, at) : 1_000,
       },
       downloads: {
         connections: downloads?.connections ?? 0,
@@ -232,7 +232,7 @@ class Planner {
       doneIf: step.doneIf ? this.#call(step.doneIf, expanded, [...pointer, 'doneIf']) : null,
       // What a phase begins with comes before all that needs nothing of it.
       needs: needs.length > 0 ? needs.map((need) => planned.get(need)!) : beginOf(steps),
-      each: expanded.round && { item: expanded.round.item, index: expanded.round.index },
+      each: plannedRound(expanded.round),
       timeoutMs: timeout === undefined ? defaultTimeoutMs(kind) : settings.durationMs(timeout, [...pointer, 'timeout']),
       expectedMs: expected === undefined ? null : settings.durationMs(expected, [...pointer, 'expected']),
       retry: retry ? planRetry(retry, settings, [...pointer, 'retry']) : NO_RETRY,
@@ -383,6 +383,15 @@ class Planner {
     if (typeof ms === 'number') return ms;
     this.#complain('MV0115', `expected a duration, found ${JSON.stringify(value)}`, pointer, DURATION_HINTS[ms]);
     return 0;
+  }
+
+  /** For what is done once in each, or has this time. */
+  #positiveMs(text: string, pointer: Pointer): number {
+    const problems = this.#problems.length;
+    const ms = this.#settings.durationMs(text, pointer);
+    if (ms === 0 && this.#problems.length === problems)
+      this.#complain('MV0105', 'expected at least 1ms, found none', pointer);
+    return ms;
   }
 
   #text(text: string, pointer: Pointer): string {

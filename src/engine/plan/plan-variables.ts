@@ -25,7 +25,7 @@ export function planVariables(
   }
   const vars: { [name: string]: PlanContent['vars'][string] } = {};
   for (const [name, { type, default: fallback }] of rows) {
-    const text = given[name];
+    const text = Object.hasOwn(given, name) ? given[name] : undefined;
     const value = text === undefined ? fallback : readVariableText(type, text);
     if (value === undefined) {
       complain(`${name} has no value and no default`, `give it with --var ${name}=…`);

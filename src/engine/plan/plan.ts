@@ -47,6 +47,13 @@ export interface PlannedRetry {
   readonly on: readonly string[] | null;
 }
 
+export interface PlannedRound {
+  readonly item: Json;
+  readonly index: number;
+  /** That of all entries of the loop, where this one alone would be taken for another. */
+  readonly type?: ValueType;
+}
+
 export interface PlannedStep {
   /** Position among all steps, criteria included. */
   readonly index: number;
@@ -69,7 +76,7 @@ export interface PlannedStep {
   /** Indices of the steps of its phase that have to be over before it starts. */
   readonly needs: readonly number[];
   /** Entry of the loop it is a round of. */
-  readonly each: { readonly item: Json; readonly index: number } | null;
+  readonly each: PlannedRound | null;
   readonly timeoutMs: number;
   /** What the author reckons with; null: what the step table says. */
   readonly expectedMs: number | null;

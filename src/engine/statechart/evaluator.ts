@@ -100,7 +100,7 @@ export class Evaluator {
       facts: context.facts,
       steps: Object.fromEntries(
         this.#named(at).flatMap(({ name, id }) => {
-          const outputs = context.outputs[id];
+          const outputs = Object.hasOwn(context.outputs, id) ? context.outputs[id] : undefined;
           return outputs === undefined ? [] : [[name, outputs] as const];
         }),
       ),
@@ -137,7 +137,7 @@ export class Evaluator {
       contexts: contextsAt(field, { inFragment: parent !== null, inLoop: at.each !== null }),
       vars: this.#vars,
       params: Object.fromEntries(Object.entries(params).map(([name, { type }]) => [name, type])),
-      each: at.each ? typeOfJson(at.each.item) : null,
+      each: at.each && (at.each.type ?? typeOfJson(at.each.item)),
       steps: Object.fromEntries(
         this.#named(at).map(({ name, uses, outputs }) => [name, outputTypes(stepKind(uses), Object.keys(outputs))]),
       ),
