@@ -174,10 +174,10 @@ export class EmulatedNode {
   /** By the act of this key. */
   commitTo(side: Side, key: string): void {
     const disk = this.guests.of(side).systemDisk;
-    this.firmware.side = side;
     const committed = { key, atNs: this.machine.now() };
     const systemDisk = { ...this.#config.systemDisk, [side]: disk };
     this.#save({ bootSide: side, committed, systemDisk, microvisor: this.microvisor.release.name });
+    this.firmware.side = side;
   }
 
   /** The last commit, also one of an earlier boot. */
@@ -186,8 +186,9 @@ export class EmulatedNode {
   }
 
   #save(change: Partial<NodeConfig>): void {
-    this.#config = { ...this.#config, ...change, disks: this.disks.config() };
-    writeNodeConfig(this.#state.config, this.#config);
+    const config = { ...this.#config, ...change, disks: this.disks.config() };
+    writeNodeConfig(this.#state.config, config);
+    this.#config = config;
   }
 
   // ------------------------------------------------------------------------------------------------- Microvisor

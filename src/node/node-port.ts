@@ -15,6 +15,7 @@ import type { Side } from '../machine/index.ts';
 import { AccountLog } from './account-log.ts';
 import { ActRecord } from './act-record.ts';
 import { ConsoleLines } from './console-lines.ts';
+import { OverlayError } from './disk-store.ts';
 import type { EmulatedNode } from './emulated-node.ts';
 import { NodeOffError } from './executive.ts';
 import { NodeError } from './node-error.ts';
@@ -195,5 +196,8 @@ const never = new Promise<never>(() => {});
 function asNodeError(error: unknown): NodeError {
   if (error instanceof NodeError) return error;
   if (error instanceof NodeOffError) return new NodeError('guest-not-running', error.message);
+  if (error instanceof OverlayError) return new NodeError('no-such-disk', error.message);
+  // Of a system call: the disk of this computer is full, or a file of the node is gone.
+  if (error instanceof Error && 'errno' in error) return new NodeError('refused', `below the node: ${error.message}`);
   throw error;
 }
