@@ -3,10 +3,9 @@ import { EXIT } from '../engine/exit-codes.ts';
 
 export interface CliIo {
   readonly stdout: { write(text: string): unknown };
+  /** `isTTY`: a line of it can be written over. */
   readonly stderr: { write(text: string): unknown; readonly isTTY?: boolean; readonly columns?: number };
   readonly isColor: boolean;
-  /** A line of standard error can be written over. */
-  readonly isLive?: boolean;
   /** Aborted when nobody reads standard output any more: a reason to stop for what would go on for ever. */
   readonly unread?: AbortSignal;
   wallNow(): number;
@@ -26,9 +25,14 @@ export function processIo(): CliIo {
   stderr.on('error', () => {});
   return {
     stdout,
-    stderr,
+    stderr: {
+      write: (text) => stderr.write(text),
+      isTTY: stderr.isTTY === true && !isDumb,
+      get columns() {
+        return stderr.columns;
+      },
+    },
     isColor: stdout.isTTY === true && !env['NO_COLOR'] && !isDumb,
-    isLive: stderr.isTTY === true && !isDumb,
     unread: unread.signal,
     wallNow: () => Date.now(),
     setExitCode: (code) => {

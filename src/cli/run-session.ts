@@ -28,7 +28,7 @@ export async function runSession(session: RunSession, io: CliIo): Promise<void> 
   const telemetry = await telemetryOf(process.env);
   const port = await session.openNode();
   let end: RunEnd;
-  using tree: RunTree | undefined = io.isLive === true ? runTree(io) : undefined;
+  using tree: RunTree | undefined = io.stderr.isTTY === true ? runTree(io) : undefined;
   using signals = runSignals(io, (exitCode) => process.exit(exitCode));
   let redact: (line: string) => string = (line) => line;
   const unsubscribe = port.onProgress((line) => tree?.nodeSays(redact(line)));

@@ -2,10 +2,11 @@
  * The process a node lives in. Started with the node's state directory; it serves the node on the directory's socket
  * until it is told to shut down. Ending it in any other way is a loss of power.
  */
-import { appendFileSync, writeFileSync, writeSync } from 'node:fs';
+import { writeFileSync, writeSync } from 'node:fs';
 import { defaultCacheDir } from '../images/index.ts';
 import type { KnownCode, Translate } from '../machine/index.ts';
 import { Forwarder } from '../network/index.ts';
+import { BoundedLog } from './bounded-log.ts';
 import { EmulatedNode } from './emulated-node.ts';
 import { FileLock, FileLockedError } from './file-lock.ts';
 import { NETWORK } from './guest.ts';
@@ -28,6 +29,7 @@ async function main(path: string): Promise<void> {
   writeNodeConfig(state.config, config);
 
   const translate = translateSetting(process.env['MVCTL_TRANSLATE']);
+  const consoles = { A: new BoundedLog(state.console('A')), B: new BoundedLog(state.console('B')) };
   const node = new EmulatedNode({
     config,
     state,
@@ -35,7 +37,7 @@ async function main(path: string): Promise<void> {
     knownCode: translate === 'off' ? undefined : keepKnownCode(config.clock),
     clock: config.clock === 'virtual' ? { kind: 'virtual' } : { kind: 'realtime', nowNs: wallClockNs() },
     onConsole: (side, bytes) => {
-      keep(state.console(side), bytes);
+      consoles[side].append(bytes);
       port?.console(side, bytes);
     },
   });
@@ -62,15 +64,6 @@ async function main(path: string): Promise<void> {
   }
   writeSync(1, `${READY_LINE}\n`);
   logDeath(state);
-}
-
-/** Where there is no room for a log, it has a gap: that is no reason to lose the node. */
-function keep(path: string, what: string | Uint8Array): void {
-  try {
-    appendFileSync(path, what);
-  } catch {
-    // Told nowhere: what is told goes to the same disk.
-  }
 }
 
 /** Two processes would be two nodes with the same disks. */
@@ -110,7 +103,7 @@ function translateSetting(text: string | undefined): Translate | undefined {
 
 function logDeath(state: StateDirectory): void {
   process.on('uncaughtException', (error) => {
-    keep(state.log, `${error.stack ?? String(error)}\n`);
+    new BoundedLog(state.log).append(`${error.stack ?? String(error)}\n`);
     process.exit(1);
   });
   process.stderr.on('error', () => {});
