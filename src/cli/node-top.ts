@@ -1,5 +1,6 @@
 /** `mvctl node top`: what each guest uses, between one look and the next. */
 import type { NodeTop } from '../node/index.ts';
+import { columns } from './columns.ts';
 
 const NS_PER_MS = 1e6;
 const NS_PER_S = 1e9;
@@ -40,20 +41,10 @@ export function topLines(now: NodeTop, before?: NodeTop): string[] {
         .join(', '),
     ];
   });
-  return [head, ...aligned([['side', 'guest', 'ran', 'waited', 'idle', 'monitor', 'switches', 'exits'], ...rows])];
+  return [head, ...columns([['side', 'guest', 'ran', 'waited', 'idle', 'monitor', 'switches', 'exits'], ...rows])];
 }
 
 const sumOf = (counts: { readonly [cause: string]: number }): number =>
   Object.values(counts).reduce((sum, count) => sum + count, 0);
 
 const perSecond = (count: number, ns: number): string => (ns === 0 ? '0' : ((count * NS_PER_S) / ns).toFixed(1));
-
-function aligned(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
-}

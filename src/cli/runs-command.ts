@@ -5,6 +5,7 @@ import type { HistoryEntry, RunHistory } from '../engine/journal/run-history.ts'
 import type { StoredRun } from '../engine/journal/run-store.ts';
 import { printable } from '../engine/report/printable.ts';
 import { formatMs } from '../engine/values/duration.ts';
+import { columns } from './columns.ts';
 import { CommandError } from './command-error.ts';
 import { findRun } from './find-run.ts';
 import type { CliIo } from './io.ts';
@@ -129,16 +130,4 @@ function entryRow({ atMs, kind, what, outcome, failure }: HistoryEntry): readonl
   ];
 }
 
-/** Columns two spaces apart; the last one as long as it is. */
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows
-    .map(
-      (row) =>
-        `${row
-          .map((cell, column) => cell.padEnd(widths[column]!))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
-}
+const table = (rows: readonly (readonly string[])[]): string => `${columns(rows).join('\n')}\n`;

@@ -53,7 +53,7 @@ export function renderPlan(plan: Plan, { color, simulation, steps }: RenderPlanO
     colors.dim(
       pastRuns === 0
         ? 'expected from priors: no earlier run on this node'
-        : `expected from ${pastRuns} earlier runs on this node`,
+        : `expected from ${pastRuns} earlier ${pastRuns === 1 ? 'run' : 'runs'} on this node`,
     ),
   );
   return `${lines.join('\n')}\n`;

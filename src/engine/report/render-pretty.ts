@@ -3,6 +3,7 @@
 import type { Report, ReportGuestOs, ReportPhase, ReportStep } from '../generated/report.ts';
 import { budgetWords } from '../values/budget-words.ts';
 import { formatMs } from '../values/duration.ts';
+import { figureTable } from './figure-table.ts';
 import { accountLines } from './guest-accounts.ts';
 import { LOAD_WORDS } from './load-words.ts';
 import { OUTCOME_COLOR, OUTCOME_WORDS } from './outcome-words.ts';
@@ -72,18 +73,13 @@ function outputLines({ outputs }: Report): string[] {
 const COLUMNS = ['phase', 'took', 'down', 'longest gap', 'failed', 'p99'] as const;
 
 function phaseTable({ phases }: Report, colors: Paint): string[] {
-  const rows = phases.map((phase) => ({ phase, cells: phaseCells(phase) }));
-  const widths = COLUMNS.map((title, column) =>
-    Math.max(title.length, ...rows.map(({ cells }) => cells[column]!.length)),
+  const [head, ...lines] = figureTable(
+    [COLUMNS, ...phases.map(phaseCells)].map(([what, ...figures]) => [`${what}  `, ...figures]),
   );
-  const line = (cells: readonly string[]): string =>
-    cells
-      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]! + 2) : cell.padStart(widths[column]! + 2)))
-      .join('');
   return [
-    colors.dim(`  ${line(COLUMNS)}`),
-    ...rows.flatMap(({ phase, cells }) => [
-      `${mark(phase.outcome, colors)} ${line(cells)}`,
+    colors.dim(`  ${head}`),
+    ...phases.flatMap((phase, index) => [
+      `${mark(phase.outcome, colors)} ${lines[index]}`,
       ...phase.steps
         .filter(isTelling)
         .map((step) => colors.dim(`    ${step.outcome}: ${step.id} (${step.attempts} attempts)`)),
@@ -190,14 +186,10 @@ function predictionLines(report: Report, colors: Paint): string[] {
     row.down + star(row.isDownInBand),
   ]);
   if (rows.length === 0) return [];
-  const widths = PREDICTION_COLUMNS.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column]!.length)),
-  );
-  const line = (cells: readonly string[]): string =>
-    cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]! + 2))).join('');
+  const [head = '', ...lines] = figureTable([PREDICTION_COLUMNS, ...rows]);
   return [
-    colors.dim(line(PREDICTION_COLUMNS).trimEnd()),
-    ...rows.map((row) => line(row).trimEnd()),
+    colors.dim(head),
+    ...lines,
     colors.dim(`${predictionSource(report)}; * outside of it, as one in five should be`),
   ];
 }
@@ -211,12 +203,9 @@ function comparison({ service, baseline, improvement, run }: Report, colors: Pai
     ['failed requests', `${service.failed}/${service.requests}`, `${baseline.failed}/${baseline.requests}`],
     ['took', formatMs(run.nodeMs), formatMs(baseline.nodeMs)],
   ];
-  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]!.length)));
   const factor = `${improvement.factor}`;
   return [
-    ...rows.map((row) =>
-      row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]! + 3))).join(''),
-    ),
+    ...figureTable(rows, 3),
     improvement.isLowerBound
       ? colors.strong(
           `more than ${factor} times less downtime: none was seen at a resolution of ${formatMs(service.resolutionMs)}`,

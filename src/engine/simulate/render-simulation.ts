@@ -1,4 +1,5 @@
 /** Predictions and their scores for a terminal. */
+import { figureTable } from '../report/figure-table.ts';
 import { paint } from '../report/paint.ts';
 import { formatMs } from '../values/duration.ts';
 import type { Backtest, SplitScore, Splits } from './backtest.ts';
@@ -70,15 +71,8 @@ function basisLines({ pastRuns, steps }: Simulation): readonly string[] {
   return [from, `steps: ${told.join(', ')}`];
 }
 
-function table(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]! + 2) : cell.padStart(widths[column]! + 2)))
-      .join('')
-      .trimEnd(),
-  );
-}
+const table = (rows: readonly (readonly string[])[]): readonly string[] =>
+  figureTable(rows.map(([what = '', ...figures]) => [`${what}  `, ...figures]));
 
 export function renderBacktest({ playbook, trained, scores, expected }: Backtest, { color }: RenderOptions): string {
   const colors = paint(color);
