@@ -116,6 +116,54 @@ describe.skipIf(!hasTool('mkfs.ext4') || !hasTool('debugfs'))(
       expect(() => finish(after.open('/old'))).toThrow('no such file');
     });
 
+    describe('on a disk whose owner means harm', () => {
+      const striped = new Uint8Array(256 * KIB);
+      for (let block = 0; block < 256; block += 2) striped.fill(block + 1, block * KIB, (block + 1) * KIB);
+      const tree = (mebibytes = 16): TornTree =>
+        tornTree(makeExt4({ files: { striped } }, { options: ['-b', '1024'], mebibytes }));
+
+      it('refuses a tree of extents that comes back to where it was', () => {
+        const { image, view, root, leafBlock } = tree();
+        view.setUint16(root + 2, 4, true);
+        for (let entry = 0; entry < 4; entry++) view.setUint32(root + 12 + 12 * entry + 4, leafBlock, true);
+        expect(() => finish(mount(image).fileSystem.readText('/striped'))).toThrow('a damaged extent tree');
+      });
+
+      it('refuses an extent of no blocks', () => {
+        const { image, view, leafBlock } = tree();
+        view.setUint16(leafBlock * KIB + 12 + 4, 0, true);
+        expect(() => finish(mount(image).fileSystem.readText('/striped'))).toThrow('a damaged extent tree');
+      });
+
+      it('gives up a directory that has no end', () => {
+        const { image, view, rootDirectory } = tree(48);
+        const block = view.getUint32(rootDirectory + 12 + 8, true);
+        view.setUint16(rootDirectory + 2, 4, true);
+        for (let entry = 0; entry < 4; entry++) {
+          const at = rootDirectory + 12 + 12 * entry;
+          view.setUint32(at, 32_768 * entry, true);
+          view.setUint16(at + 4, 32_768, true);
+          view.setUint32(at + 8, block, true);
+        }
+        expect(() => finish(mount(image).fileSystem.open('/none'))).toThrow('it does not end');
+      });
+
+      it('refuses paths and symlinks longer than Linux takes', () => {
+        const { fileSystem } = mount(makeExt4(contents, { mebibytes: 24 }));
+        expect(() => finish(fileSystem.open('/boot/..'.repeat(600)))).toThrow('a path of 4800 characters');
+      });
+
+      it.each([
+        ['inodes that lie in two blocks', 0x58, 200],
+        ['inodes larger than a block', 0x58, 2048],
+        ['group descriptors that lie in two blocks', 0xfe, 96],
+      ])('refuses %s', (_, offset, bytes) => {
+        const image = makeExt4({}, { options: ['-b', '1024'] });
+        new DataView(image.buffer).setUint16(1024 + offset, bytes, true);
+        expect(() => mount(image)).toThrow('damaged ext4 superblock');
+      });
+    });
+
     it.each([
       ['zeros', () => new Uint8Array(1 << 20), 'no ext4 file system: magic 0x0'],
       ['an unknown incompatible feature', () => withFeature(makeExt4({}), 0x8000_0000), 'features 0x80000000'],
@@ -124,6 +172,29 @@ describe.skipIf(!hasTool('mkfs.ext4') || !hasTool('debugfs'))(
     });
   },
 );
+
+interface TornTree {
+  readonly image: Uint8Array;
+  readonly view: DataView;
+  /** Where the root of a tree of two levels is, and the block of its first leaf. */
+  readonly root: number;
+  readonly leafBlock: number;
+  /** Where the tree of the root directory is. */
+  readonly rootDirectory: number;
+}
+
+/** The one file of two levels in an image of 1 KiB blocks: its root, in an inode, has depth 1. */
+function tornTree(image: Uint8Array): TornTree {
+  const view = new DataView(image.buffer);
+  const isRootOf = (depth: number) => (at: number) =>
+    view.getUint16(at, true) === 0xf30a && view.getUint16(at + 4, true) === 4 && view.getUint16(at + 6, true) === depth;
+  const places = Array.from({ length: image.length / 4 - 4 }, (_, index) => 4 * index);
+  const root = places.find(isRootOf(1));
+  // Inode 2 is the first in the table that has a tree; before it the superblock has a copy of the journal's.
+  const rootDirectory = places.find((at) => at >= 2048 && isRootOf(0)(at));
+  if (root === undefined || rootDirectory === undefined) throw new Error('no tree of two levels in the image');
+  return { image, view, root, leafBlock: view.getUint32(root + 12 + 4, true), rootDirectory };
+}
 
 const indexOfText = (bytes: Uint8Array, text: string): number =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf(text);

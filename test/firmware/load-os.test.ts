@@ -151,6 +151,15 @@ describe.skipIf(!hasTool('mkfs.ext4'))('loading an OS from the disk of its side'
     expect(setup.uart.text).toContain(reason);
   });
 
+  it('tries so many entries, and says of each as much as a person reads, of a disk that lists thousands', () => {
+    const name = 'x'.repeat(10_000);
+    const conf = Array.from({ length: 5000 }, (_, index) => `label ${index}${name.slice(0, 500)}\nlinux /${name}\n`);
+    const setup = board('A', makeExt4({ files: { 'boot/extlinux/extlinux.conf': conf.join('').slice(0, 4_000_000) } }));
+    expect(() => boot(setup, osOf('A'))).toThrow('no boot entry loads');
+    expect(setup.uart.text.split('\r\n')).toHaveLength(33);
+    expect(setup.uart.text.length).toBeLessThan(32 * 500);
+  });
+
   it.each<[string, (setup: Board) => void, Uint8Array, string]>([
     [
       'no disk',

@@ -18,3 +18,9 @@ export class BootError extends Error {
     this.code = code;
   }
 }
+
+const SHOWN_CHARS_MAX = 200;
+
+/** What a disk says, for a message: as much of it as a person reads. */
+export const shown = (text: string): string =>
+  text.length <= SHOWN_CHARS_MAX ? text : `${text.slice(0, SHOWN_CHARS_MAX)}...`;

@@ -27,6 +27,9 @@ interface Draft {
   append: string;
 }
 
+/** Entries that are tried: u-boot-menu writes two for each kernel. */
+const ENTRIES_MAX = 32;
+
 /** Entries without a kernel are dropped. */
 export function parseExtlinux(text: string): BootMenu {
   const menu: { defaultLabel?: string; fallbackLabel?: string } = {};
@@ -67,11 +70,11 @@ export function parseExtlinux(text: string): BootMenu {
 
 /**
  * The entries in the order in which they are tried: the default (or the first), the fallback, then the others as
- * they stand. An entry that does not load gives way to the next. Throws a BootError when there is none at all.
+ * they stand, up to ENTRIES_MAX. An entry that does not load gives way to the next. Throws a BootError when there is none at all.
  */
 export function bootOrder(menu: BootMenu): BootEntry[] {
   const named = (label: string | undefined): BootEntry[] => menu.entries.filter((entry) => entry.label === label);
   const order = [...new Set([...named(menu.defaultLabel), ...named(menu.fallbackLabel), ...menu.entries])];
   if (order.length === 0) throw new BootError('boot-entry', 'extlinux.conf has no entry with a kernel');
-  return order;
+  return order.slice(0, ENTRIES_MAX);
 }

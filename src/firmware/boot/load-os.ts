@@ -11,7 +11,7 @@ import {
 import { consoleLine } from '../console.ts';
 import { type Ext4File, Ext4FileSystem } from '../ext4/file-system.ts';
 import type { Waiting } from '../waiting.ts';
-import { BootError } from './boot-error.ts';
+import { BootError, shown } from './boot-error.ts';
 import { withChosen } from './chosen.ts';
 import { type BootEntry, bootOrder, parseExtlinux } from './extlinux.ts';
 import { IMAGE_HEADER_BYTES, parseKernelImage } from './kernel-image.ts';
@@ -71,8 +71,9 @@ export function* loadOs(hart: MachineModeHart, os: OsToLoad, rom: BoardRom): Wai
         return yield* loadEntry(hart, os, rom, fileSystem, entry);
       } catch (error) {
         if (!(error instanceof BootError)) throw error;
-        failures.push(`${entry.label}: ${error.message}`);
-        consoleLine(hart, os.side, `firmware: cannot boot ${entry.label}: ${error.message}`);
+        const failure = `${shown(entry.label)}: ${shown(error.message)}`;
+        failures.push(failure);
+        consoleLine(hart, os.side, `firmware: cannot boot ${failure}`);
       }
     }
     throw new BootError('boot-entry', `no boot entry loads: ${failures.join('; ')}`);
@@ -107,7 +108,7 @@ function* loadEntry(
 
   const [service, memory] = [os.service ? 1 : 0, os.takesUp ? 1 : 0];
   const bootargs = `${entry.append} mv.side=${os.side} mv.service=${service} mv.memory=${memory}`.trim();
-  consoleLine(hart, os.side, `firmware: side ${os.side} boots ${entry.label}: ${entry.linux}`);
+  consoleLine(hart, os.side, `firmware: side ${os.side} boots ${shown(entry.label)}: ${shown(entry.linux)}`);
   yield* loadFile(hart, kernel, place.kernel);
   if (initrd !== undefined) yield* loadFile(hart, initrd, place.initrd);
   const tree = withChosen(rom.deviceTree(os.side, os.memory), os.side, {

@@ -17,6 +17,10 @@ const SYMLINKS_MAX = 40;
 const WHOLE_FILE_BYTES_MAX = 4 << 20;
 /** Metadata blocks kept: a boot reads few of them, many times. */
 const CACHED_BLOCKS_MAX = 1024;
+/** Looks at metadata blocks, kept or not: a boot takes some hundred. Directories and trees may say that there is no end. */
+const BLOCK_LOOKS_MAX = 65_536;
+/** As Linux's PATH_MAX, for paths and for what a symlink holds. */
+const PATH_BYTES_MAX = 4096;
 const GROUP_INODE_TABLE = { low: 0x08, high: 0x28 } as const;
 const DESCRIPTOR_BYTES_64 = 64;
 const FAST_SYMLINK_BYTES_MAX = 59;
@@ -50,6 +54,7 @@ export class Ext4FileSystem {
   #logged: ReadonlyMap<number, LoggedBlock> = new Map();
   #log: readonly Extent[] = [];
   readonly #cache = new Map<number, Uint8Array>();
+  #looks = 0;
 
   private constructor(disk: Disk, superblock: Superblock) {
     this.#disk = disk;
@@ -70,6 +75,7 @@ export class Ext4FileSystem {
 
   /** Opens a regular file by absolute path, symlinks followed. Throws a BootError 'no-such-file'. */
   *open(path: string): Waiting<Ext4File> {
+    if (path.length > PATH_BYTES_MAX) throw new BootError('no-such-file', `a path of ${path.length} characters`);
     const inode = yield* this.#resolve(path);
     if (inode === undefined || inode.type !== 'file') {
       throw new BootError('no-such-file', `${path}: ${inode === undefined ? 'no such file' : `a ${inode.type}`}`);
@@ -130,6 +136,9 @@ export class Ext4FileSystem {
   }
 
   *#readLink(inode: Inode): Waiting<string> {
+    if (inode.bytes > PATH_BYTES_MAX) {
+      throw new BootError('file-system', `inode ${inode.number} is a symlink of ${inode.bytes} bytes`);
+    }
     const isFast = !inode.hasExtents && inode.bytes <= FAST_SYMLINK_BYTES_MAX;
     return text.decode(isFast ? inode.blockArea.subarray(0, inode.bytes) : yield* this.#readHead(inode, inode.bytes));
   }
@@ -207,24 +216,35 @@ export class Ext4FileSystem {
 
   /** data=journal logs file contents too. */
   *#loadLogged(pieces: readonly DiskPiece[], target: LoadTarget): Waiting<void> {
-    for (const block of this.#logged.keys()) {
-      const offset = block * this.blockBytes;
-      const piece = pieces.find(
-        (candidate) => offset >= candidate.offset && offset < candidate.offset + candidate.bytes,
-      );
-      if (piece !== undefined) target.write(piece.address + (offset - piece.offset), yield* this.#block(block));
+    if (this.#logged.size === 0) return;
+    for (const { offset, address, bytes } of pieces) {
+      const first = offset / this.blockBytes;
+      for (let block = 0; block < bytes / this.blockBytes; block++) {
+        if (!this.#logged.has(first + block)) continue;
+        target.write(address + block * this.blockBytes, yield* this.#newest(first + block));
+      }
     }
   }
 
-  /** The newest contents of a block: from the log if they are there. */
+  /** A block of metadata, or of a small file. */
   *#block(block: number): Waiting<Uint8Array> {
+    this.#looks += 1;
+    if (this.#looks > BLOCK_LOOKS_MAX) {
+      throw new BootError('file-system', `more than ${BLOCK_LOOKS_MAX} blocks were looked at: it does not end`);
+    }
     const cached = this.#cache.get(block);
     if (cached !== undefined) return cached;
+    const contents = yield* this.#newest(block);
+    if (this.#cache.size >= CACHED_BLOCKS_MAX) this.#cache.clear();
+    this.#cache.set(block, contents);
+    return contents;
+  }
+
+  /** From the log if the block is there. */
+  *#newest(block: number): Waiting<Uint8Array> {
     const logged = this.#logged.get(block);
     const contents = yield* this.#rawBlock(logged === undefined ? block : diskBlockOf(this.#log, logged.logBlock));
     if (logged?.escaped === true) viewOf(contents).setUint32(0, JBD2_MAGIC);
-    if (this.#cache.size >= CACHED_BLOCKS_MAX) this.#cache.clear();
-    this.#cache.set(block, contents);
     return contents;
   }
 

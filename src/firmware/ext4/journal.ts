@@ -14,6 +14,8 @@ const INCOMPAT_KNOWN = Object.values(INCOMPAT).reduce((all, feature) => all | fe
 const TAG = { escaped: 1, sameUuid: 2, last: 8 } as const;
 const UUID_BYTES = 16;
 const CHECKSUM_TAIL_BYTES = 4;
+/** Blocks that a log writes or revokes: as many as a log of a gigabyte has, four times. */
+const LOGGED_BLOCKS_MAX = 1 << 20;
 
 /** Where in the log the newest contents of a block are. `escaped`: its first four bytes are JBD2_MAGIC. */
 export interface LoggedBlock {
@@ -65,6 +67,7 @@ function* committedTransactions(log: Log, start: number, sequence: number): Wait
   const advance = (block: number): number => (block + 1 >= log.end ? log.first : block + 1);
   let current: Transaction = { sequence, writes: new Map(), revoked: [] };
   let at = start;
+  let logged = 0;
   for (let visited = 0; visited < log.end; visited++) {
     const block = yield* log.readBlock(at);
     const view = viewOf(block);
@@ -76,14 +79,20 @@ function* committedTransactions(log: Log, start: number, sequence: number): Wait
         current.writes.set(tag.block, { logBlock: at, escaped: tag.escaped });
         at = advance(at);
         visited += 1;
+        logged += 1;
       }
     } else if (type === BLOCK_TYPE.revoke) {
-      current.revoked.push(...parseRevoked(view, log.incompat));
+      const revoked = parseRevoked(view, log.incompat);
+      current.revoked.push(...revoked);
+      logged += revoked.length;
     } else if (type === BLOCK_TYPE.commit) {
       committed.push(current);
       current = { sequence: (current.sequence + 1) >>> 0, writes: new Map(), revoked: [] };
     } else {
       break;
+    }
+    if (logged > LOGGED_BLOCKS_MAX) {
+      throw new BootError('file-system', `the journal logs more than ${LOGGED_BLOCKS_MAX} blocks`);
     }
   }
   return committed;

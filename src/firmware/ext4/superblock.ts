@@ -21,6 +21,11 @@ const INCOMPAT = {
 const INCOMPAT_KNOWN = Object.values(INCOMPAT).reduce((all, feature) => all | feature, 0);
 
 const DESCRIPTOR_BYTES_32 = 32;
+const INODE_BYTES_MIN = 128;
+
+/** Inodes and group descriptors are powers of two: none lies in two blocks. */
+const isRecord = (bytes: number, bytesMin: number, blockBytes: number): boolean =>
+  bytes >= bytesMin && bytes <= blockBytes && (bytes & (bytes - 1)) === 0;
 
 export interface Superblock {
   readonly blockBytes: number;
@@ -57,8 +62,8 @@ export function parseSuperblock(bytes: Uint8Array): Superblock {
   if (
     blockBytes > BLOCK_BYTES_MAX ||
     inodesPerGroup === 0 ||
-    inodeBytes < 128 ||
-    descriptorBytes < DESCRIPTOR_BYTES_32
+    !isRecord(inodeBytes, INODE_BYTES_MIN, blockBytes) ||
+    !isRecord(descriptorBytes, DESCRIPTOR_BYTES_32, blockBytes)
   ) {
     throw new BootError('file-system', 'damaged ext4 superblock');
   }
