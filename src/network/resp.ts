@@ -14,8 +14,12 @@ export class RespFormatError extends Error {
 }
 
 const LINE_BYTES_MAX = 1024;
-const BULK_BYTES_MAX = 1024 * 1024;
+const BULK_BYTES_MAX = 128 * 1024;
 const ITEMS_MAX = 65_536;
+/** Of a whole reply: 256 records that are read back are a tenth of it. */
+const REPLY_BYTES_MAX = 256 * 1024;
+/** Arrays in arrays; no command that is sent here is answered with more than one. */
+const DEPTH_MAX = 8;
 const CR = 0x0d;
 const LF = 0x0a;
 
@@ -35,7 +39,11 @@ export class RespReader {
     input.set(this.#input);
     input.set(bytes, this.#input.length);
     this.#input = input;
-    return readReply(input, 0)?.reply;
+    const reply = readReply(input, 0, 0)?.reply;
+    if (reply === undefined && input.length > REPLY_BYTES_MAX) {
+      throw new RespFormatError(`a reply is longer than ${REPLY_BYTES_MAX} bytes`);
+    }
+    return reply;
   }
 }
 
@@ -45,7 +53,7 @@ interface Read {
 }
 
 /** Undefined: not all of it has arrived. */
-function readReply(input: Uint8Array, start: number): Read | undefined {
+function readReply(input: Uint8Array, start: number, depth: number): Read | undefined {
   const line = readLine(input, start);
   if (line === undefined) return undefined;
   const [kind, text] = [line.text.slice(0, 1), line.text.slice(1)];
@@ -59,7 +67,7 @@ function readReply(input: Uint8Array, start: number): Read | undefined {
     case '$':
       return readBulk(input, line.end, integer(text, BULK_BYTES_MAX));
     case '*':
-      return readArray(input, line.end, integer(text, ITEMS_MAX));
+      return readArray(input, line.end, integer(text, ITEMS_MAX), depth + 1);
     default:
       throw new RespFormatError(`expected a reply, found '${line.text.slice(0, 32)}'`);
   }
@@ -73,12 +81,13 @@ function readBulk(input: Uint8Array, start: number, bytes: number): Read | undef
   return { reply: { type: 'bulk', text: new TextDecoder().decode(input.subarray(start, end - 2)) }, end };
 }
 
-function readArray(input: Uint8Array, start: number, count: number): Read | undefined {
+function readArray(input: Uint8Array, start: number, count: number, depth: number): Read | undefined {
+  if (depth > DEPTH_MAX) throw new RespFormatError(`more than ${DEPTH_MAX} arrays in one another`);
   if (count < 0) return { reply: { type: 'null' }, end: start };
   const items: RespReply[] = [];
   let end = start;
   while (items.length < count) {
-    const item = readReply(input, end);
+    const item = readReply(input, end, depth);
     if (item === undefined) return undefined;
     items.push(item.reply);
     end = item.end;

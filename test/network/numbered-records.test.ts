@@ -4,7 +4,7 @@ import { ClientStack } from '../../src/network/client-stack.ts';
 import { EthernetSwitch } from '../../src/network/ethernet-switch.ts';
 import { NumberedRecords } from '../../src/network/numbered-records.ts';
 import { Prober } from '../../src/network/prober.ts';
-import { RespReader, type RespReply, respCommand } from '../../src/network/resp.ts';
+import { RespFormatError, RespReader, type RespReply, respCommand } from '../../src/network/resp.ts';
 import { CLIENT_IP, CLIENT_MAC, PEER_IP } from './hand-peer.ts';
 import { HandServer } from './hand-server.ts';
 import { VirtualClock } from './virtual-clock.ts';
@@ -140,6 +140,16 @@ describe('the protocol of a store', () => {
 
   test('a command is an array of bulk strings', () => {
     expect(Buffer.from(respCommand(['SET', 'k', 'ü'])).toString()).toBe('*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2\r\nü\r\n');
+  });
+
+  test.each([
+    ['arrays in arrays without end', '*1\r\n'.repeat(20_000)],
+    ['a reply without end', `*65536\r\n${'+word\r\n'.repeat(60_000)}`],
+  ])('a store that sends %s is refused', (_what, text) => {
+    const reader = new RespReader();
+    expect(() => {
+      for (let from = 0; from < text.length; from += 20_000) reader.push(Buffer.from(text.slice(from, from + 20_000)));
+    }).toThrow(RespFormatError);
   });
 
   test.each(['HTTP/1.1 200 OK\r\n', '$x\r\n', '$99999999\r\n', '*3000000\r\n', '+OK\n', 'a'.repeat(2000)])(
