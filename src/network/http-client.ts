@@ -106,7 +106,7 @@ class HttpExchange {
       const response = read();
       if (response === undefined) return;
       this.#finish({ ok: true, response, latencyNs: this.#latencyNs() });
-      connection.end();
+      connection.leave();
     } catch (error) {
       if (!(error instanceof HttpFormatError)) throw error;
       this.#fail('malformed', error.message);
@@ -118,7 +118,7 @@ class HttpExchange {
     if (this.#reader.started) this.#read(connection, () => this.#reader.end());
     else {
       this.#fail('reset', 'the connection ended before an answer');
-      connection.end();
+      connection.leave();
     }
   }
 

@@ -4,7 +4,8 @@
  * Invariants:
  * 1. Local ports are handed out in turn, so that one comes back only after all others; initial sequence numbers grow
  *    slowly enough that a port's next use starts after its last ([RFC 9293] 3.4.1): 28,232 ports x 64,000 < 2^31.
- * 2. At most `TIME_WAIT_MAX` connections linger; the oldest makes room.
+ * 2. At most `LINGERING_MAX` connections linger (in TIME_WAIT, or left by their users before the peer has ended); the oldest
+ *    makes room.
  */
 import type { NetworkClock } from './clock.ts';
 import { decodeIpv4Quote, ETHERNET_TCP_MSS, type Ipv4Address, type Ipv4Packet } from './ipv4.ts';
@@ -15,7 +16,7 @@ import { decodeTcp, encodeTcp, segmentLength, seqAdd, TCP_FLAG, type TcpSegment 
 const FIRST_PORT = 32_768;
 const PORTS = 28_232;
 const INITIAL_SEQUENCE_STEP = 64_000;
-const TIME_WAIT_MAX = 1024;
+const LINGERING_MAX = 1024;
 
 export interface TcpClientOptions {
   readonly clock: NetworkClock;
@@ -38,7 +39,7 @@ export class TcpClient implements TcpWire {
   readonly mss = ETHERNET_TCP_MSS;
   readonly #options: TcpClientOptions;
   readonly #connections = new Map<number, TcpConnection>();
-  readonly #timeWait = new Set<TcpConnection>();
+  readonly #lingering = new Set<TcpConnection>();
   #nextPort: number;
   #nextInitialSequence: number;
 
@@ -128,14 +129,14 @@ export class TcpClient implements TcpWire {
     this.#options.suspect(remote.address);
   }
 
-  timeWait(connection: TcpConnection): void {
-    this.#timeWait.add(connection);
-    const [oldest] = this.#timeWait;
-    if (this.#timeWait.size > TIME_WAIT_MAX) oldest?.expire();
+  linger(connection: TcpConnection): void {
+    this.#lingering.add(connection);
+    const [oldest] = this.#lingering;
+    if (this.#lingering.size > LINGERING_MAX) oldest?.expire();
   }
 
   release(connection: TcpConnection): void {
-    this.#timeWait.delete(connection);
+    this.#lingering.delete(connection);
     if (this.#connections.get(connection.localPort) === connection) this.#connections.delete(connection.localPort);
   }
 }

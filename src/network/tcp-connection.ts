@@ -52,8 +52,8 @@ export interface TcpWire {
   transmit(remote: TcpEndpoint, segment: TcpSegment): void;
   /** Segments get no answer: the address may have moved. */
   suspect(remote: TcpEndpoint): void;
-  /** The connection is in TIME_WAIT. */
-  timeWait(connection: TcpConnection): void;
+  /** Nobody waits for the connection any more, which is not gone yet: it `expire`s when too many linger. */
+  linger(connection: TcpConnection): void;
   /** The connection is gone, its port is free. */
   release(connection: TcpConnection): void;
 }
@@ -85,6 +85,8 @@ export class TcpConnection {
   #paused = false;
   /** Our half was ended. */
   #ended = false;
+  /** Its user wants nothing more of it. */
+  #left = false;
   #endDelivered = false;
   #closeDelivered = false;
   #ackDue: 'none' | 'delayed' | 'now' = 'none';
@@ -127,6 +129,14 @@ export class TcpConnection {
     else if (this.#state !== 'SYN_SENT') return;
     this.#ended = true;
     this.#sender.finish();
+  }
+
+  /** As `end`, by a user who wants nothing more of the peer, which may take its time, or not end at all. */
+  leave(): void {
+    this.end();
+    if (this.#state === 'CLOSED') return;
+    this.#left = true;
+    this.#wire.linger(this);
   }
 
   /** Drops everything and resets the peer. */
@@ -274,7 +284,7 @@ export class TcpConnection {
     const entered = this.#state !== 'TIME_WAIT';
     this.#state = 'TIME_WAIT';
     this.#linger(TIME_WAIT_NS, () => this.expire());
-    if (entered) this.#wire.timeWait(this);
+    if (entered) this.#wire.linger(this);
   }
 
   #linger(ns: number, event: () => void): void {
@@ -282,9 +292,10 @@ export class TcpConnection {
     this.#cancelLinger = this.#wire.clock.at(this.#wire.clock.now() + ns, event);
   }
 
-  /** Ends TIME_WAIT. */
+  /** Ends a connection that lingers. */
   expire(): void {
     if (this.#state === 'TIME_WAIT') this.#close('closed');
+    else if (this.#left) this.abort();
   }
 
   #deliver(): void {

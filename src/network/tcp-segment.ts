@@ -93,7 +93,8 @@ function readMssOption(options: Uint8Array): number | undefined {
     const bytes = options[offset + 1] ?? 0;
     if (bytes < 2 || offset + bytes > options.length) return undefined;
     if (kind === OPTION.maximumSegmentSize && bytes === MSS_OPTION_BYTES) {
-      return ((options[offset + 2] ?? 0) << 8) | (options[offset + 3] ?? 0);
+      // A peer that takes no byte could not be spoken to: as Linux does, it is taken for one that does not say.
+      return ((options[offset + 2] ?? 0) << 8) | (options[offset + 3] ?? 0) || undefined;
     }
     offset += bytes;
   }

@@ -42,7 +42,7 @@ export function valkeyCommand(stack: ClientStack, request: ValkeyRequest, done: 
         const reply = reader.push(bytes);
         if (reply === undefined) return;
         finish({ ok: true, reply });
-        connection.end();
+        connection.leave();
       } catch (error) {
         if (!(error instanceof RespFormatError)) throw error;
         finish({ ok: false, outcome: 'bad-content' });
@@ -51,7 +51,7 @@ export function valkeyCommand(stack: ClientStack, request: ValkeyRequest, done: 
     },
     onEnd: () => {
       finish({ ok: false, outcome: 'reset' });
-      connection.end();
+      connection.leave();
     },
     onClose: (reason) => finish({ ok: false, outcome: OUTCOME_OF_CLOSE[reason] }),
   });

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Scene } from './hand-peer.ts';
+import { httpGet } from '../../src/network/http-client.ts';
+import { TCP_FLAG } from '../../src/network/tcp-segment.ts';
+import { PEER_IP, Scene } from './hand-peer.ts';
 
 const EVENTS_PENDING_MAX = 16;
 
@@ -20,6 +22,38 @@ describe('whatever a peer sends', () => {
       { numRuns: 2000 },
     );
     expect(scene.clock.pending).toBeLessThan(EVENTS_PENDING_MAX);
+  });
+
+  test('after its answer, or not at all, it cannot keep more than 1024 connections that were left', () => {
+    const scene = new Scene();
+    const { peer, stack, clock } = scene;
+    let resets = 0;
+    peer.onSegment = ({ sourcePort, sequence, payload, flags }) => {
+      if ((flags & TCP_FLAG.rst) !== 0) resets++;
+      const isRequest = payload.length > 0;
+      const isFirst = (flags & TCP_FLAG.syn) !== 0;
+      const answer = Buffer.from(isRequest ? 'HTTP/1.1 204 No Content\r\n\r\n' : '');
+      if (!isRequest && !isFirst && (flags & TCP_FLAG.fin) === 0) return;
+      peer.sendSegment({
+        sourcePort: 80,
+        destinationPort: sourcePort,
+        sequence: isFirst ? 1000 : isRequest ? 1001 : 1001 + 27,
+        acknowledgment: (sequence + payload.length + (isRequest ? 0 : 1)) >>> 0,
+        flags: isFirst ? TCP_FLAG.syn | TCP_FLAG.ack : TCP_FLAG.ack,
+        window: 65_535,
+        payload: answer,
+      });
+    };
+    let answered = 0;
+    for (let request = 0; request < 1100; request++) {
+      const deadlineNs = clock.now() + 1e9;
+      httpGet(stack, { address: PEER_IP, port: 80, path: '/', deadlineNs }, ({ ok }) => {
+        if (ok) answered++;
+      });
+      scene.run(1);
+    }
+    expect(answered).toBe(1100);
+    expect(resets).toBe(1100 - 1024);
   });
 
   test('in a buffer it uses again, a paused reader gets what was in it', () => {

@@ -23,6 +23,13 @@ describe('a connection that opens', () => {
     expect(scene.takeEvents()).toEqual(['open']);
   });
 
+  test('takes a segment size of 0 for none', () => {
+    const scene = Scene.opened(0);
+    scene.connection.write(Buffer.alloc(600, 'x'));
+    scene.run(1);
+    expect(scene.received().map(({ data }) => data.length)).toEqual([536, 64]);
+  });
+
   test('sends what was written before in the segment that opens it', () => {
     const scene = new Scene();
     scene.connect();

@@ -112,7 +112,7 @@ export class DownloadClient {
     download.cancelTick();
     log.append({ kind: 'download', atNs: download.atNs, outcome, latencyNs: stack.clock.now() - download.atNs });
     download.connection.resume();
-    if (outcome === 'ok') download.connection.end();
+    if (outcome === 'ok') download.connection.leave();
     else download.connection.abort();
     if (!this.#stopped) this.start();
   }

@@ -103,7 +103,7 @@ export class KeepAliveClient {
 
   /** Ends the connection in good order. */
   #leave(): void {
-    this.#connection?.end();
+    this.#connection?.leave();
     this.#connection = undefined;
   }
 
