@@ -103,6 +103,13 @@ describe('a load', () => {
     expect(measured).toBeGreaterThan(250);
   });
 
+  test('takes no connection again that the server has ended with an answer without a length', () => {
+    const endless = world({ keepAlive }, () => ({ text: 'HTTP/1.1 200 OK\r\n\r\nfine' }));
+    const { requests, failures } = run(endless, 10 * S).keepAlive;
+    expect(failures).toEqual({});
+    expect(requests).toBeGreaterThan(250);
+  });
+
   test('takes it for a failure when a connection ends under a request, and goes on', () => {
     let requests = 0;
     const breaking = world({ keepAlive }, (request) => (++requests === 10 ? 'reset' : serve(request)));

@@ -91,8 +91,10 @@ export class KeepAliveClient {
     if (connection !== this.#connection) return;
     const request = this.#request;
     if (request === undefined) this.#leave();
-    else if (request.reader.started) this.#take(connection, (reader) => reader.end());
-    else this.#fail('reset');
+    else if (request.reader.started) {
+      this.#take(connection, (reader) => reader.end());
+      if (connection === this.#connection) this.#leave(); // the answer had no length, and its end was this one
+    } else this.#fail('reset');
   }
 
   #onClose(connection: TcpConnection, outcome: ProbeOutcome): void {
