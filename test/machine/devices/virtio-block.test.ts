@@ -244,3 +244,17 @@ describe('virtio-blk', () => {
     expect(bench.transport.save()).toEqual(original.bench.transport.save());
   });
 });
+
+describe('a driver that offers a descriptor again which the device has', () => {
+  it('gets no more taken than the queue is long', () => {
+    plug();
+    queue.writeDescriptor(0, HEADER, 16, 1, 1);
+    queue.writeDescriptor(1, STATUS, 1, 2, 0);
+    for (let offered = 0; offered < 10 * queue.size; offered++) {
+      queue.makeAvailable(0);
+      if ((offered + 1) % queue.size === 0) queue.notify();
+    }
+    expect(bench.transport.brokenReason).toContain('one more is available');
+    expect(device.outside.inFlight()).toBe(0);
+  });
+});

@@ -107,6 +107,10 @@ export class Virtqueue {
       this.#askForNotification();
       return undefined;
     }
+    // A descriptor that the device has is not the driver's to offer again: what is taken would grow without end.
+    const taken = (this.#availIdx - this.#usedIdx) & 0xffff;
+    if (taken >= size)
+      return this.#break(`${taken} chains are taken from a queue of ${size} and one more is available`);
     const head = this.#read16(driver + AVAIL_RING + 2 * (this.#availIdx % size));
     if (head === undefined) return undefined;
     const chain = this.#walk(head);
