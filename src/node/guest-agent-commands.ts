@@ -11,6 +11,7 @@ import {
   asString,
   GuestAgentError,
   optional,
+  seen,
 } from './guest-agent-messages.ts';
 import type { AgentScript } from './guest-agent-session.ts';
 
@@ -234,7 +235,7 @@ export function* setMemoryBlocks(
     const outcome = asObject(name, value);
     const response = MEMORY_BLOCK_RESPONSES.find((known) => known === outcome['response']);
     if (response === undefined) {
-      throw new GuestAgentError('protocol', `${name}: expected a response, found ${String(outcome['response'])}`);
+      throw new GuestAgentError('protocol', `${name}: expected a response, found ${seen(outcome['response'])}`);
     }
     const index = asInteger(name, outcome['phys-index']);
     return { index, response, errorCode: optional(name, outcome['error-code'], asInteger) };

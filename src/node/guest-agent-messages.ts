@@ -39,7 +39,8 @@ export interface AgentLine {
 
 /** Cuts the agent's output into lines. What stands before a sentinel is dropped: it belongs to an earlier talk. */
 export class AgentLineReader {
-  #parts: Uint8Array[] = [];
+  /** The line so far is in its first `#bytes` bytes. An agent may say it a byte at a time. */
+  #line = new Uint8Array(0);
   #bytes = 0;
   #afterSentinel = false;
 
@@ -65,26 +66,47 @@ export class AgentLineReader {
   }
 
   reset(): void {
-    this.#parts = [];
+    this.#line = new Uint8Array(0);
     this.#bytes = 0;
     this.#afterSentinel = false;
   }
 
   #keep(part: Uint8Array): void {
-    this.#bytes += part.length;
-    if (this.#bytes > LINE_BYTES_MAX) {
+    const bytes = this.#bytes + part.length;
+    if (bytes > LINE_BYTES_MAX) {
       throw new GuestAgentError('protocol', `the agent's answer is longer than ${LINE_BYTES_MAX} bytes`);
     }
-    this.#parts.push(part.slice());
+    if (bytes > this.#line.length) {
+      const longer = new Uint8Array(Math.max(bytes, 2 * this.#line.length));
+      longer.set(this.#line.subarray(0, this.#bytes));
+      this.#line = longer;
+    }
+    this.#line.set(part, this.#bytes);
+    this.#bytes = bytes;
   }
 
   #take(): string {
-    const text = Buffer.concat(this.#parts).toString('utf8');
-    this.#parts = [];
+    const text = Buffer.from(this.#line.buffer, 0, this.#bytes).toString('utf8');
+    this.#line = new Uint8Array(0);
     this.#bytes = 0;
     return text;
   }
 }
+
+const SEEN_CHARS_MAX = 120;
+const REASON_CHARS_MAX = 1000;
+
+/** What a guest says in place of something else, for a message: whatever it is, as much of it as a person reads. */
+export function seen(value: unknown): string {
+  try {
+    return String(JSON.stringify(value)).slice(0, SEEN_CHARS_MAX);
+  } catch {
+    return 'something nested too deep';
+  }
+}
+
+const reasonOf = (value: unknown): string =>
+  typeof value === 'string' ? value.slice(0, REASON_CHARS_MAX) : seen(value);
 
 /** @throws GuestAgentError `refused` for an error answer, `protocol` for what is no answer. */
 export function answerOf(command: string, text: string): AgentValue {
@@ -92,14 +114,14 @@ export function answerOf(command: string, text: string): AgentValue {
   if (Object.hasOwn(answer, 'return')) return answer['return'];
   const error = asObject(command, answer['error']);
   const { class: agentClass, desc } = error as { class?: unknown; desc?: unknown };
-  throw new GuestAgentError('refused', `${command}: ${String(desc)}`, String(agentClass));
+  throw new GuestAgentError('refused', `${command}: ${reasonOf(desc)}`, reasonOf(agentClass));
 }
 
 function parseJson(command: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new GuestAgentError('protocol', `${command}: expected JSON, found ${text.slice(0, 120)}`);
+    throw new GuestAgentError('protocol', `${command}: expected JSON, found ${text.slice(0, SEEN_CHARS_MAX)}`);
   }
 }
 
@@ -108,10 +130,7 @@ function parseJson(command: string, text: string): unknown {
 export type AgentObject = Readonly<Record<string, unknown>>;
 
 const wrong = (command: string, expected: string, found: unknown): GuestAgentError =>
-  new GuestAgentError(
-    'protocol',
-    `${command}: expected ${expected}, found ${String(JSON.stringify(found)).slice(0, 120)}`,
-  );
+  new GuestAgentError('protocol', `${command}: expected ${expected}, found ${seen(found)}`);
 
 export function asObject(command: string, value: unknown): AgentObject {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as AgentObject;

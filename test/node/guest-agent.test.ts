@@ -73,6 +73,33 @@ async function outcome<T>(promise: Promise<T>): Promise<T | string> {
 const b64 = (text: string): string => Buffer.from(text).toString('base64');
 
 describe('a guest agent', () => {
+  test.each([
+    [
+      'an error that says nothing a person reads',
+      { error: { class: { toString: 1 }, desc: { toString: 1 } } },
+      'refused',
+    ],
+    ['an error as long as an answer may be', { error: { class: 'x', desc: 'y'.repeat(4_000_000) } }, 'refused'],
+    ['an answer nested without end', { raw: `{"return":${'['.repeat(100_000)}${']'.repeat(100_000)}}\n` }, 'protocol'],
+  ])('that gives %s has its say in a short message', async (_what, reply, code) => {
+    const { agent, clock } = agentThat(() => reply);
+    const version = agent.version({ deadlineNs: 1000 * MS }).catch((error: GuestAgentError) => error);
+    clock.run(1000 * MS);
+    const error = (await version) as GuestAgentError;
+    expect(error.code).toBe(code);
+    expect(error.message.length).toBeLessThan(1100);
+  });
+
+  test('that says its answer a byte at a time takes the memory of the answer', () => {
+    const { port, agent, clock } = agentThat(() => 'silence');
+    void agent.version({ deadlineNs: 1000 * MS }).catch(() => undefined);
+    clock.run(10 * MS);
+    const before = process.memoryUsage().heapUsed;
+    const byte = Uint8Array.of(0x20);
+    for (let said = 0; said < 1_000_000; said++) port.onOutput(byte);
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(100 * 1024 * 1024);
+  });
+
   test('an answer resolves the promise', async () => {
     const { agent, clock } = agentThat(() => ({ return: { 'kernel-release': '6.12.94', id: 'debian' } }));
     const info = agent.osInfo({ deadlineNs: 100 * MS });
