@@ -66,7 +66,7 @@ export class GoldfishRtc implements MmioDevice, Snapshotted {
     switch (offset) {
       case TIME_LOW: {
         const time = this.#timeNs();
-        this.#timeHigh = time >> 32n;
+        this.#timeHigh = (time >> 32n) & LOW_MASK;
         return time & LOW_MASK;
       }
       case TIME_HIGH:

@@ -89,6 +89,12 @@ describe('the real-time clock', () => {
     expect(read64()).toBe(1005n);
   });
 
+  it('begins anew after its last nanosecond, as a register of 64 bits does', () => {
+    write64(0, 2n ** 64n - 1n);
+    bench.advance(5);
+    expect(read64()).toBe(4n);
+  });
+
   it('interrupts at the alarm until it is cleared', () => {
     rtc.write(0x10, 4, 1n);
     write64(8, EPOCH_NS + 1000n);
