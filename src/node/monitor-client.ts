@@ -25,14 +25,7 @@ export class MonitorClient {
 
   /** Lets the node run until M-mode has answered. @throws NodeError `refused` and its relatives; nothing changed then. */
   async request(request: ControlRequest): Promise<ControlAnswer> {
-    const response = await this.#executive.drive(
-      new Promise<ControlResponse>((resolve) => {
-        this.#machine.postMailbox(
-          encodeRequest(request),
-          this.#executive.pausing((bytes: Uint8Array) => resolve(decodeResponse(bytes))),
-        );
-      }),
-    );
+    const response = await this.#ask(request);
     if (response.ok) {
       this.lastStatus = response.status;
       return response;
@@ -47,5 +40,16 @@ export class MonitorClient {
       default:
         throw new NodeError('refused', `${request.op}: ${message} (${code})`);
     }
+  }
+
+  async #ask(request: ControlRequest): Promise<ControlResponse> {
+    const bytes = await this.#executive.drive(
+      new Promise<Uint8Array>((resolve) => {
+        this.#machine.postMailbox(encodeRequest(request), this.#executive.pausing(resolve));
+      }),
+    );
+    // The firmware gives the request back while it boots an OS: the one there was has reset the board.
+    if (bytes.length === 0) throw new NodeError('guest-not-running', `${request.op}: the node is booting its OS`);
+    return decodeResponse(bytes);
   }
 }

@@ -36,6 +36,7 @@ export function serveNode(node: ServedNode, socketPath: string, onShutDown: () =
     socket.on('close', stop);
     socket.on('error', stop);
     receiveLines(socket, (message) => {
+      if (typeof message !== 'object' || message === null) throw new TypeError('a request is an object');
       void answer(node, socket, message as WireRequest).then((ended) => {
         if (ended) onShutDown();
       });
@@ -54,10 +55,9 @@ function notify(socket: Socket, notification: WireReply): void {
   if (socket.writableLength < UNREAD_BYTES_MAX) sendLine(socket, notification);
 }
 
-async function answer(node: ServedNode, socket: Socket, request: WireRequest): Promise<boolean> {
-  const { id, method } = request;
+async function answer(node: ServedNode, socket: Socket, { id, method, params }: WireRequest): Promise<boolean> {
   try {
-    const result = await dispatch(node, method, request.params as never);
+    const result = await dispatch(node, method, params as never);
     sendLine(socket, { id, result: result ?? null });
     return method === 'shutDown';
   } catch (error) {

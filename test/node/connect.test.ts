@@ -1,7 +1,8 @@
 import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { connectToNode } from '../../src/node/client.ts';
 import { connectNode } from '../../src/node/index.ts';
 import { type ServedNode, serveNode } from '../../src/node/server.ts';
@@ -66,6 +67,33 @@ describe('a node that is shut down', () => {
       await node.close();
       expect(happened).toEqual(['the process ended', 'shut down']);
     } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+describe('a node that is spoken to by a stranger', () => {
+  it.each(['null', '5', '"status"', '{}', '{"id":1,"method":"act"}', '{'])('that says %s lives on', async (said) => {
+    const folder = mkdtempSync(join(tmpdir(), 'mvctl-connect-'));
+    const socketPath = join(folder, 'node.sock');
+    const served = {
+      onProgress: () => () => {},
+      onConsole: () => () => {},
+      probe: async () => ({ state: 'unknown' }),
+    };
+    const server = await serveNode(served as unknown as ServedNode, socketPath, () => {});
+    const stranger = connect(socketPath);
+    try {
+      const defects = vi.spyOn(console, 'error').mockImplementation(() => {});
+      stranger.on('error', () => {}).resume();
+      stranger.write(`${said}\n`);
+      const node = await connectToNode(socketPath);
+      expect(await node.probe('key')).toEqual({ state: 'unknown' });
+      await node.close();
+      defects.mockRestore();
+    } finally {
+      stranger.destroy();
+      server.close();
       rmSync(folder, { recursive: true });
     }
   });
