@@ -23,8 +23,10 @@ export class HttpFormatError extends Error {
 
 const CHUNK_LINE_BYTES_MAX = 1024;
 const STATUS_LINE = /^HTTP\/1\.[01] (\d{3})(?: .*)?$/;
-const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*$/;
-const CHUNK_SIZE = /^([0-9a-f]{1,8})[ \t]*(?:;.*)?$/i;
+const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+/** A field that goes on in the next line, [RFC 9112] 5.2: "replace each received obs-fold with one or more SP". */
+const FOLD = /\r?\n[ \t]+(?=[^ \t\r\n])/g;
+const CHUNK_SIZE = /^0*([0-9a-f]{1,8})[ \t]*(?:;.*)?$/i;
 
 interface Head {
   readonly status: number;
@@ -179,7 +181,7 @@ function indexOfBlankLine(bytes: Uint8Array): number | undefined {
 }
 
 function parseHead(text: string): Head {
-  const [statusLine = '', ...lines] = text.split(/\r?\n/);
+  const [statusLine = '', ...lines] = text.replaceAll(FOLD, ' ').split(/\r?\n/);
   const status = STATUS_LINE.exec(statusLine)?.[1];
   if (status === undefined) {
     throw new HttpFormatError(`expected an HTTP/1.1 status line, found '${statusLine.slice(0, 64)}'`);
@@ -187,12 +189,14 @@ function parseHead(text: string): Head {
   const headers = new Map<string, string>();
   for (const line of lines) {
     if (line === '') continue;
-    const [, name, value] = FIELD.exec(line) ?? [];
-    if (name === undefined || value === undefined) {
+    const colon = line.indexOf(':');
+    const name = line.slice(0, Math.max(0, colon)).toLowerCase();
+    const value = line.slice(colon + 1).trim();
+    if (!FIELD_NAME.test(name) || value.includes('\r')) {
       throw new HttpFormatError(`expected a header field, found '${line.slice(0, 64)}'`);
     }
-    const before = headers.get(name.toLowerCase());
-    headers.set(name.toLowerCase(), before === undefined ? value : `${before}, ${value}`);
+    const before = headers.get(name);
+    headers.set(name, before === undefined ? value : `${before}, ${value}`);
   }
   return { status: Number(status), headers };
 }
@@ -205,8 +209,12 @@ function framingOf(head: Head): Framing {
     if (encoding.toLowerCase() === 'chunked') return { kind: 'chunked' };
     throw new HttpFormatError(`expected transfer-encoding 'chunked', found '${encoding}'`);
   }
-  const length = head.headers.get('content-length');
-  if (length === undefined) return { kind: 'until-close' };
-  if (!/^\d{1,15}$/.test(length)) throw new HttpFormatError(`expected a content-length, found '${length}'`);
+  const field = head.headers.get('content-length');
+  if (field === undefined) return { kind: 'until-close' };
+  // 6.3: where "all values in the list are the same", it is that one.
+  const lengths = new Set(field.split(',').map((each) => each.trim()));
+  const [length] = lengths.size === 1 ? lengths : [field];
+  if (length === undefined || !/^\d{1,15}$/.test(length))
+    throw new HttpFormatError(`expected a content-length, found '${field}'`);
   return { kind: 'length', bytes: Number(length) };
 }

@@ -42,6 +42,13 @@ const WHOLE: readonly (readonly [string, string, Read])[] = [
     `${head('Transfer-Encoding: chunked')}A\r\n0123456789\r\n0\r\nX: y\r\n\r\n`,
     { status: 200, body: '0123456789' },
   ],
+  ['a length said twice', `${head('Content-Length: 5', 'Content-Length: 5')}hello`, { status: 200, body: 'hello' }],
+  ['a field over two lines', `${head('X: a,\r\n b', 'Content-Length: 5')}hello`, { status: 200, body: 'hello' }],
+  [
+    'a chunk size with zeros before it',
+    `${head('Transfer-Encoding: chunked')}0000000005\r\nhello\r\n0000000000\r\n\r\n`,
+    { status: 200, body: 'hello' },
+  ],
   ['no content', 'HTTP/1.1 204 No Content\r\n\r\n', { status: 204, body: '' }],
   [
     'an interim response first',
@@ -55,7 +62,8 @@ const WHOLE: readonly (readonly [string, string, Read])[] = [
 const BROKEN: readonly (readonly [string, string, RegExp])[] = [
   ['something else', 'SSH-2.0-OpenSSH_10\r\n\r\n', /status line, found 'SSH-2.0/],
   ['a field without colon', head('Content-Length 5'), /header field/],
-  ['a length that is no number', head('Content-Length: 5, 5'), /content-length, found '5, 5'/],
+  ['a length that is no number', head('Content-Length: five'), /content-length, found 'five'/],
+  ['two lengths', `${head('Content-Length: 5', 'Content-Length: 6')}hello!`, /content-length, found '5, 6'/],
   ['an encoding we did not ask for', head('Transfer-Encoding: gzip, chunked'), /transfer-encoding/],
   ['a chunk size that is none', `${head('Transfer-Encoding: chunked')}xyz\r\n`, /chunk size, found 'xyz'/],
   ['a chunk longer than its size', `${head('Transfer-Encoding: chunked')}2\r\nhello\r\n0\r\n\r\n`, /end of a chunk/],
@@ -91,6 +99,15 @@ describe('an HTTP response', () => {
         expect(read(text, cuts)).toEqual(expected);
       }),
     );
+  });
+
+  test('does not hold up its reader, whatever its fields are padded with', () => {
+    const padding = ' '.repeat(30_000);
+    for (const field of [`X: a${padding}b`, `X: a\r\n${padding}b`]) {
+      const reader = new HttpResponseReader();
+      const early = Buffer.from(head(field).replace('200 OK', '103 Early Hints'));
+      for (let times = 0; times < 50; times++) expect(reader.push(early)).toBeUndefined();
+    }
   });
 
   test('has its fields in lower case, repeated ones joined', () => {
