@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { expandPlaybook } from '../../src/engine/expand/expand-playbook.ts';
 import type { Playbook } from '../../src/engine/generated/playbook.ts';
 import { makePlan, type Plan, parseYaml, validatePlaybook } from '../../src/engine/index.ts';
+import { foresee } from '../../src/engine/plan/foresee.ts';
 import { type PlannedBudget, type PlannedGate, type PlannedPhase, stepsOf } from '../../src/engine/plan/plan.ts';
 import { readTest } from '../../src/engine/playbook-test/read-test.ts';
 import { runTest } from '../../src/engine/playbook-test/run-test.ts';
@@ -15,7 +16,7 @@ import { tellStory } from '../../src/engine/verify/story.ts';
 import { type Verification, verifyPlan } from '../../src/engine/verify/verify-plan.ts';
 import { randomFrom } from '../../tools/fuzz/mutate.ts';
 import { smallPlaybook } from '../../tools/fuzz/small-playbook.ts';
-import { OFFLINE, ONLINE, planOf, TestFolders } from './model-run.ts';
+import { OFFLINE, ONLINE, planOf, planText, TestFolders } from './model-run.ts';
 
 const RESTART = join(import.meta.dirname, '../../playbooks/online-os-restart.yaml');
 const QUICK = join(import.meta.dirname, '../../playbooks/quick-application-upgrade.yaml');
@@ -254,6 +255,42 @@ ${phase}
       - { id: out, uses: microvisor.devirtualize, when: 'steps.before.kernel == "x"' }`),
     );
     expect(violations).toEqual([]);
+  });
+
+  const withFragment = (steps: string, flag: string): Plan => {
+    const fragment = `apiVersion: mvctl/v1
+kind: Fragment
+name: part
+params: { flag: { type: bool } }
+steps:
+${steps}`;
+    const text = playbook(`    steps:
+      - { id: before, uses: guest.facts, with: { guest: old } }
+      - { id: part, include: part.yaml, with: { flag: ${flag} } }`);
+    return planText('p.yaml', text, {}, () => new TextEncoder().encode(fragment));
+  };
+
+  it('knows that what a fragment is given can go either way', async () => {
+    const stops = '  - { id: stop, uses: service.stop, with: { guest: old }, undo: none, when: params.flag }\n';
+    const plan = withFragment(stops, '\'${{ steps.before.kernel == "x" }}\'');
+    expect(errorsOf(await verifyPlan(plan))[0]).toMatchObject({ property: 'service-stays' });
+    expect(foresee(plan, {})[1]).toMatchObject({ prospect: { will: 'depend', until: ['before'] } });
+  });
+
+  it('takes no step for dead that its fragment is told to leave out here', async () => {
+    const looks = '  - { id: look, uses: service.check, when: params.flag }\n';
+    expect(errorsOf(await verifyPlan(withFragment(looks, 'false')))).toEqual([]);
+    const never = '  - { id: look, uses: service.check, when: params.flag && !params.flag }\n';
+    expect(errorsOf(await verifyPlan(withFragment(never, 'false')))[0]).toMatchObject({ property: 'no-dead-step' });
+  });
+
+  it('knows that the same condition is another one in another round', async () => {
+    const text = playbook(`    steps:
+      - { id: before, uses: guest.facts, with: { guest: old } }
+      - { id: stop, forEach: [a, b], uses: guest.run, with: { guest: old, argv: [do] }, undo: none, when: 'steps.before.kernel == each.item' }`);
+    const same = text.replace('== each.item', '== "a"');
+    const [other, alike] = [await verifyText(text), await verifyText(same)];
+    expect(other.states).toBeGreaterThan(alike.states);
   });
 
   it('finds the condition that is missing', async () => {

@@ -2,7 +2,8 @@
 import { ExpressionFailure } from '../expression/scope.ts';
 import type { Json } from '../node-port.ts';
 import { Evaluator } from '../statechart/evaluator.ts';
-import type { Plan, PlannedStep, PlannedValue } from './plan.ts';
+import type { Plan, PlannedStep } from './plan.ts';
+import { type ScopedSource, sourcesBehind, sourcesOf } from './sources-behind.ts';
 
 export type Prospect =
   | { readonly will: 'run' }
@@ -30,7 +31,11 @@ export function foresee(plan: Plan, facts: { readonly [name: string]: Json } | n
           step.uses === 'assert' && argument === 'that'
             ? [String(value.as === 'value' && value.value)]
             : sourcesOf(value);
-        const until = [...new Set(sources.flatMap((source) => waitsFor(source, facts)))];
+        const until = waitsFor(
+          plan,
+          sources.map((source) => ({ source, scope: step.scope })),
+          facts,
+        );
         return until.length > 0 ? [{ argument, until }] : [];
       }),
     })),
@@ -44,8 +49,8 @@ function prospectOf(
   facts: { readonly [name: string]: Json } | null,
 ): Prospect {
   const conditions = conditionsOf(plan, step);
-  const told = conditions.join(' and ');
-  const until = [...new Set(conditions.flatMap((source) => waitsFor(source, facts)))];
+  const told = conditions.map(({ source }) => source).join(' and ');
+  const until = waitsFor(plan, conditions, facts);
   if (until.length > 0) return { will: 'depend', on: told, until: until.filter((name) => name !== BEGIN) };
   try {
     const runs = evaluator.shouldRun(step, { facts: facts ?? {}, outputs: {} });
@@ -58,14 +63,14 @@ function prospectOf(
 }
 
 /** Its own, and those of the fragments that it is part of; the outermost first. */
-function conditionsOf(plan: Plan, step: PlannedStep): readonly string[] {
-  const conditions = step.when === null ? [] : [step.when];
+function conditionsOf(plan: Plan, step: PlannedStep): readonly ScopedSource[] {
+  const conditions = step.when === null ? [] : [{ source: step.when, scope: step.scope }];
   for (
     let scope = plan.scopes[step.scope];
     scope;
     scope = scope.parent === null ? undefined : plan.scopes[scope.parent]
   ) {
-    if (scope.when !== null) conditions.unshift(scope.when);
+    if (scope.when !== null && scope.parent !== null) conditions.unshift({ source: scope.when, scope: scope.parent });
   }
   return conditions;
 }
@@ -73,24 +78,16 @@ function conditionsOf(plan: Plan, step: PlannedStep): readonly string[] {
 /** Stands for the begin of the run, when the node's facts are known. */
 const BEGIN = 'the begin of the run';
 
-/** Steps that an expression names, and the facts of a node that does not exist. */
-function waitsFor(source: string, facts: { readonly [name: string]: Json } | null): readonly string[] {
-  const steps = [...source.matchAll(/\bsteps\.([A-Za-z_]\w*)/g)].map(([, id]) => id!);
-  const needsFacts = facts === null && /\bfacts\s*[.[]/.test(source);
+/** Steps that expressions name, and the facts of a node that does not exist. */
+function waitsFor(
+  plan: Plan,
+  sources: readonly ScopedSource[],
+  facts: { readonly [name: string]: Json } | null,
+): readonly string[] {
+  const texts = sources.flatMap((source) => sourcesBehind(plan, source)).map(({ source }) => source);
+  const steps = texts.flatMap((text) => [...text.matchAll(STEP_NAMED)].map(([, plain, quoted]) => plain ?? quoted!));
+  const needsFacts = facts === null && texts.some((text) => /\bfacts\s*[.[]/.test(text));
   return [...new Set([...steps, ...(needsFacts ? [BEGIN] : [])])];
 }
 
-function sourcesOf(value: PlannedValue): readonly string[] {
-  switch (value.as) {
-    case 'expression':
-      return [value.source];
-    case 'text':
-      return value.parts.flatMap((part) => (typeof part === 'object' && 'source' in part ? [part.source] : []));
-    case 'list':
-      return value.items.flatMap(sourcesOf);
-    case 'map':
-      return Object.values(value.entries).flatMap(sourcesOf);
-    default:
-      return [];
-  }
-}
+const STEP_NAMED = /\bsteps\s*(?:\.\s*([A-Za-z_]\w*)|\[\s*["'](\w+)["']\s*\])/g;

@@ -13,6 +13,7 @@ import {
   stepsOf,
 } from '../plan/plan.ts';
 import { evaluateCondition, resolveArgs, resolveValue, secretShown, type ValueSource } from '../plan/planned-value.ts';
+import { sourcesBehind } from '../plan/sources-behind.ts';
 import { stepKind } from '../steps/table.ts';
 import { outputTypes } from '../validate/playbook-expressions.ts';
 import { valueTypeOf } from '../values/variable.ts';
@@ -58,6 +59,11 @@ export class Evaluator {
     const { parent, each, when } = this.#planned(step);
     if (parent !== null && !this.shouldRun({ ...step, scope: parent, each, when }, context)) return false;
     return step.when === null || this.condition(step.when, step, context);
+  }
+
+  /** The text of a condition of the step, and of what its parameters stand for. */
+  textsBehind(source: string, { scope }: PlannedStep): readonly string[] {
+    return sourcesBehind(this.#plan, { source, scope }).map((behind) => behind.source);
   }
 
   /** Throws ExpressionFailure. */

@@ -208,10 +208,6 @@ function judgeResumption({ states, compiled }: Exploration): readonly Violation[
   );
 }
 
-/** Switched off by values of variables; other values switch it on. */
-const isOff = (plan: Plan, step: PlannedStep): boolean =>
-  (step.when !== null || plan.scopes[step.scope]?.when != null) && couldRun(plan, step);
-
 function judgeDeadSteps({ states, compiled }: Exploration): readonly Violation[] {
   const done = new Set<number>();
   const tried = new Map<number, Edge>();
@@ -223,8 +219,9 @@ function judgeDeadSteps({ states, compiled }: Exploration): readonly Violation[]
       else done.add(edge.effect.index);
     }
   }
+  // What values of variables switch off others switch on.
   return compiled.steps
-    .filter((step) => !done.has(step.index) && (tried.has(step.index) || !isOff(compiled.plan, step)))
+    .filter((step) => !done.has(step.index) && (tried.has(step.index) || !couldRun(compiled.plan, step)))
     .map((step) => {
       const edge = tried.get(step.index);
       const why = edge?.error ? `every time it fails: ${edge.error.message}` : 'no run gets to it';

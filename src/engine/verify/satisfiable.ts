@@ -9,26 +9,42 @@ import { Evaluator } from '../statechart/evaluator.ts';
 
 const COMBINATIONS_MAX = 256;
 
+/** False for a step without a condition: nothing switches it off. */
 export function couldRun(plan: Plan, step: PlannedStep): boolean {
-  const conditions = step.when === null ? [] : [step.when];
-  for (
-    let scope = plan.scopes[step.scope];
-    scope;
-    scope = scope.parent === null ? undefined : plan.scopes[scope.parent]
-  ) {
-    if (scope.when !== null) conditions.push(scope.when);
-  }
+  const scopes = scopesAround(plan, step);
+  const conditions = [step.when, ...scopes.map((id) => plan.scopes[id]!.when)].filter((when) => when !== null);
+  if (conditions.length === 0) return false;
   const text = conditions.join(' ');
-  const names = Object.keys(plan.vars).filter((name) => new RegExp(`\\bvars\\.${name}\\b`).test(text));
-  let combinations: readonly Plan['vars'][] = [plan.vars];
-  for (const name of names) {
-    const { type, value } = plan.vars[name]!;
+  let combinations: readonly Plan[] = [plan];
+  const vary = (value: Json, withValue: (of: Plan, value: Json) => Plan): void => {
     const candidates = [value, ...candidatesFor(value, text)];
     combinations = combinations
-      .flatMap((vars) => candidates.map((candidate) => ({ ...vars, [name]: { type, value: candidate } })))
+      .flatMap((of) => candidates.map((candidate) => withValue(of, candidate)))
       .slice(0, COMBINATIONS_MAX);
+  };
+  for (const [name, { type, value }] of Object.entries(plan.vars)) {
+    if (!new RegExp(`\\bvars\\.${name}\\b`).test(text)) continue;
+    vary(value, (of, other) => ({ ...of, vars: { ...of.vars, [name]: { type, value: other } } }));
   }
-  return combinations.some((vars) => holds({ ...plan, vars }, step));
+  // What a fragment is given here it may be given otherwise elsewhere, or be made of a variable.
+  for (const id of scopes) {
+    for (const [name, { type, value }] of Object.entries(plan.scopes[id]!.params)) {
+      if (value.as !== 'value' || !new RegExp(`\\bparams\\.${name}\\b`).test(text)) continue;
+      vary(value.value, (of, other) => {
+        const scope = of.scopes[id]!;
+        const params = { ...scope.params, [name]: { type, value: { as: 'value', value: other } as const } };
+        return { ...of, scopes: { ...of.scopes, [id]: { ...scope, params } } };
+      });
+    }
+  }
+  return combinations.some((of) => holds(of, step));
+}
+
+/** The scope that the step stands in and those around it. */
+function scopesAround(plan: Plan, { scope }: PlannedStep): readonly string[] {
+  const ids: string[] = [];
+  for (let id: string | null = scope; id !== null; id = plan.scopes[id]!.parent) ids.push(id);
+  return ids;
 }
 
 function candidatesFor(value: Json, text: string): readonly Json[] {

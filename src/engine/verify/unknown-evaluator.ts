@@ -1,6 +1,7 @@
 /**
  * Expressions where a run has not happened: what only variables decide is decided, what a step or the node would have
- * said can be either way. A condition that was taken to hold once holds for the rest of the run.
+ * said can be either way. A condition that was taken to hold once holds for the rest of the run; the same text in another
+ * fragment, or in another round of a loop, is another condition where its names mean something else there.
  */
 import { ExpressionFailure } from '../expression/scope.ts';
 import type { Json } from '../node-port.ts';
@@ -13,19 +14,28 @@ import type { Choices } from './choices.ts';
 const isUnknown = (source: string): boolean =>
   /\b(?:steps|facts|result)\s*[.[]/.test(source.replace(/has\([^()]*\)/g, ''));
 
+const conditionKey = (source: string, { scope, each }: PlannedStep): string =>
+  JSON.stringify([
+    source,
+    /\b(?:steps|params)\b/.test(source) ? scope : null,
+    /\beach\b/.test(source) && each ? each.index : null,
+  ]);
+
 export class UnknownEvaluator extends Evaluator {
-  /** Conditions that were decided on the way here, by their text. */
+  /** Conditions that were decided on the way here, by their text and what it depends on. */
   conditions: Map<string, boolean> = new Map();
   choices: Choices | undefined;
 
   override condition(source: string, step: PlannedStep, context: RunContext): boolean {
-    if (!this.choices || !isUnknown(source)) return super.condition(source, step, context);
+    const texts = this.textsBehind(source, step);
+    if (!this.choices || !texts.some(isUnknown)) return super.condition(source, step, context);
     const isAssertion = source !== step.when;
-    const known = isAssertion ? undefined : this.conditions.get(source);
+    const key = conditionKey(source, step);
+    const known = isAssertion ? undefined : this.conditions.get(key);
     if (known !== undefined) return known;
     const options = ['holds', 'does not hold'] as const;
     const holds = this.choices.choose(isAssertion ? step.id : source, options) === 'holds';
-    if (!isAssertion) this.conditions.set(source, holds);
+    if (!isAssertion) this.conditions.set(key, holds);
     return holds;
   }
 
