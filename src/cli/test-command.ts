@@ -63,7 +63,6 @@ async function testFile(file: string, io: CliIo): Promise<TestedFile> {
   const { FILE_BYTES_MAX, parseYaml } = await import('../engine/parse/parse-yaml.ts');
   const { checkTest, readTest } = await import('../engine/playbook-test/read-test.ts');
   const { runTest } = await import('../engine/playbook-test/run-test.ts');
-  const { stepsOf } = await import('../engine/plan/plan.ts');
   const source = parseYaml(file, readInput(file, FILE_BYTES_MAX));
   const { test: found, diagnostics } = readTest(source);
   await tell(diagnostics, source, io);
@@ -72,10 +71,7 @@ async function testFile(file: string, io: CliIo): Promise<TestedFile> {
   for (const [index, one] of found.tests.entries()) {
     const plan = await loadPlan(playbookOf(file, found), texts({ ...found.vars, ...one.vars }), io);
     if (index === 0) {
-      const findings = checkTest(
-        found,
-        stepsOf(plan).map(({ id }) => id),
-      ).map((finding) => source.locate(finding));
+      const findings = checkTest(found, plan).map((finding) => source.locate(finding));
       await tell(findings, source, io);
       if (findings.length > 0) throw new CommandError(EXIT.invalid.code, `${file}: the test has mistakes`);
     }

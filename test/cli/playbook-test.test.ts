@@ -44,6 +44,21 @@ describe('mvctl test', () => {
     expect({ out, err, exitCode }).toMatchObject({ exitCode: 0, err: '' });
   });
 
+  it('refuses what could never come to pass: a fault where nothing is asked, an assumption about nothing', async () => {
+    const file = write(`  - name: soaking fails
+    vars: { expectedKernel: "2." }
+    mocks: { soaking: { takes: 1h } }
+    faults: [{ at: soaking, what: fails }]
+    assume: { "vars.doesNotExist": true }
+    expect: { outcome: succeeded }
+`);
+    const { err, exitCode } = await mvctl('test', file);
+    expect(exitCode).toBe(1);
+    expect(err).toContain(`${file}:7:14: error MV0104: soaking asks nothing of the node`);
+    expect(err).toContain(`${file}:8:20: error MV0104: soaking asks nothing of the node`);
+    expect(err).toContain(`${file}:9:15: error MV0204: the playbook has no condition, and no assertion,`);
+  });
+
   it('shows the line of an expectation that is not met', async () => {
     const file = write(`  - name: it is down for long
     vars: { expectedKernel: "2." }

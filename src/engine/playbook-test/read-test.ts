@@ -3,7 +3,9 @@ import { type Diagnostic, type Finding, isError, type Pointer, sortDiagnostics }
 import { didYouMean } from '../diagnostics/suggest.ts';
 import type { Expectation, PlaybookTest } from '../generated/playbook-test.ts';
 import type { SourceFile } from '../parse/parse-yaml.ts';
+import { type Plan, stepsOf } from '../plan/plan.ts';
 import { FAILURE_CODES } from '../primitives.ts';
+import { stepKind } from '../steps/table.ts';
 import { checkShape } from '../validate/check-schema.ts';
 import { DURATION_HINTS, parseDuration } from '../values/duration.ts';
 
@@ -20,12 +22,19 @@ export function readTest(source: SourceFile): ReadTest {
   return { test: diagnostics.some(isError) ? undefined : (source.data as PlaybookTest), diagnostics };
 }
 
+const asksNode = (uses: string): boolean => stepKind(uses).does.by === 'node';
+
 /** The engine's own work has names as well. */
 const ENGINE_WORK = ['begin', 'end', 'boot', 'check'];
 
-/** What names something that the playbook does not have, or is no duration. */
-export function checkTest(test: PlaybookTest, stepIds: readonly string[]): readonly Finding[] {
+/** What names something that the playbook does not have, could never come to pass, or is no duration. */
+export function checkTest(test: PlaybookTest, plan: Plan): readonly Finding[] {
   const findings: Finding[] = [];
+  const steps = stepsOf(plan);
+  const stepIds = steps.map(({ id }) => id);
+  const conditions = [...steps, ...Object.values(plan.scopes)].flatMap(({ when }) => when ?? []);
+  const assumable = [...conditions, ...steps.filter(({ uses }) => uses === 'assert').map(({ id }) => id)];
+  const silent = new Set(steps.filter(({ uses, doneIf }) => !asksNode(uses) && !doneIf).map(({ id }) => id));
   const step = (id: string | undefined, pointer: Pointer, also: readonly string[] = [], at?: 'key'): void => {
     const known = [...stepIds, ...also];
     if (id === undefined || known.includes(id)) return;
@@ -41,16 +50,30 @@ export function checkTest(test: PlaybookTest, stepIds: readonly string[]): reado
   const mocks = (given: PlaybookTest['mocks'], pointer: Pointer): void => {
     for (const [id, mock] of Object.entries(given ?? {})) {
       step(id, [...pointer, id], [], 'key');
+      loud(id, [...pointer, id], 'key');
       duration(mock?.takes, [...pointer, id, 'takes']);
       duration(mock?.downtime, [...pointer, id, 'downtime']);
     }
   };
+  const loud = (id: string, pointer: Pointer, at?: 'key'): void => {
+    if (!silent.has(id)) return;
+    const message = `${id} asks nothing of the node, so that nothing can befall it there`;
+    const hint = 'to have an assertion fail, assume that it does not hold';
+    findings.push({ code: 'MV0104', message, hint, pointer, ...(at ? { at } : {}) });
+  };
   mocks(test.mocks, ['mocks']);
-  for (const [index, { mocks: own, faults = [], expect }] of test.tests.entries()) {
+  for (const [index, { mocks: own, faults = [], assume = {}, expect }] of test.tests.entries()) {
     const pointer = ['tests', index];
     mocks(own, [...pointer, 'mocks']);
+    for (const text of Object.keys(assume)) {
+      if (assumable.includes(text)) continue;
+      const message = `the playbook has no condition, and no assertion, ${JSON.stringify(text)}`;
+      const hint = didYouMean(text, [...new Set(assumable)]);
+      findings.push({ code: 'MV0204', message, hint, pointer: [...pointer, 'assume', text], at: 'key' });
+    }
     for (const [number, { at, code }] of faults.entries()) {
       step(at, [...pointer, 'faults', number, 'at'], ENGINE_WORK);
+      loud(at, [...pointer, 'faults', number, 'at']);
       if (code === undefined || code in FAILURE_CODES) continue;
       const codes = Object.keys(FAILURE_CODES);
       const message = `expected a failure code, found ${JSON.stringify(code)}`;
