@@ -508,7 +508,18 @@ ${run('one')}`;
     });
     const late = await ask([answer('ada', 'approve', HOUR)], [HOUR, 24 * HOUR]);
     expect(reportOf(late.at(-1)!).failure).toMatchObject({ code: 'gate-timeout' });
+    expect(reportOf(late.at(-1)!).failure?.message).toBe('1 of 2 approved at the gate of work in time');
     expect(reportOf(late.at(-1)!).run.outcome).toBe('rolled-back');
+  });
+
+  it('counts what was said in time, whenever the run is resumed, and nothing that came later', async () => {
+    const inTime = await ask([answer('ada', 'approve', HOUR), answer('bob', 'approve', 23 * HOUR)], [30 * HOUR]);
+    expect(reportOf(inTime.at(-1)!).run.outcome).toBe('succeeded');
+    const tooLate = await ask([answer('ada', 'approve', HOUR), answer('bob', 'approve', 25 * HOUR)], [30 * HOUR]);
+    expect(reportOf(tooLate.at(-1)!).failure).toMatchObject({
+      code: 'gate-timeout',
+      message: '1 of 2 approved at the gate of work in time',
+    });
   });
 });
 

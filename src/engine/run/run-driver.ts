@@ -341,21 +341,26 @@ export class RunDriver {
     return this.#outcome(effectId, begun, outcome);
   }
 
-  /** The wall clock when a process begins to wait, then what people said since; or that nobody has yet. */
+  /**
+   * When a run came to where it waits; what people said since then, who may have answered in time though nobody resumed it;
+   * then the wall clock, which says whether it is too late, or open; or that nobody has answered yet.
+   */
   async #admission(): Promise<Happening | DriveEnd> {
     const { port, wallNow, admits, answers = () => [] } = this.#options;
     const { nowNs: atNs } = await port.status();
     const { waiting } = this.context;
     if (!waiting) throw new Error('the statechart waits, and does not say for what');
     if (admits) return { type: 'run.admit', atNs };
-    if (!this.#wasToldClock || waiting.sinceMs === null) {
-      this.#wasToldClock = true;
-      return { type: 'clock.told', atNs, wallMs: wallNow() };
-    }
-    const { sinceMs, phase } = waiting;
-    const given = answers().filter(({ gate, wallMs }) => gate === phase && wallMs >= sinceMs);
-    const answer = waiting.kind === 'gate' ? given[waiting.answers] : undefined;
-    return answer ? { type: 'gate.answer', atNs, ...answer } : 'waiting';
+    const { sinceMs, phase, kind } = waiting;
+    const given =
+      kind === 'gate' && sinceMs !== null
+        ? answers().filter(({ gate, wallMs }) => gate === phase && wallMs >= sinceMs)
+        : [];
+    const answer = given[waiting.answers];
+    if (answer) return { type: 'gate.answer', atNs, ...answer };
+    if (this.#wasToldClock && sinceMs !== null) return 'waiting';
+    this.#wasToldClock = true;
+    return { type: 'clock.told', atNs, wallMs: wallNow() };
   }
 
   #outcome(effectId: string, begun: Begun, outcome: ActOutcome): Happening {

@@ -257,7 +257,7 @@ export function vocabulary(evaluator: Evaluator) {
         waiting: context.waiting && takeAnswer(context.waiting, event, params),
       })),
       endWaiting: assign(({ context, event }) => ({ nowNs: atNsOf(event) ?? context.nowNs, waiting: null })),
-      failGate: assign(({ event }, params: GateParams) => ({ failure: gateFailure(params, event) })),
+      failGate: assign(({ context, event }, params: GateParams) => ({ failure: gateFailure(context, params, event) })),
       failWindow: assign((_, params: WindowParams) => ({ failure: windowFailure(params) })),
       forgetRefusal: assign(({ context, event }) => ({ nowNs: atNsOf(event) ?? context.nowNs, failure: null })),
 

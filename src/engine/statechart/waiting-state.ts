@@ -43,7 +43,7 @@ function gateState(phase: PlannedPhase, gate: PlannedGate, next: string): StateC
   const params = { phase, gate };
   const refused = {
     target: 'gate refused',
-    actions: ['endWaiting' as const, { type: 'failGate' as const, params }],
+    actions: [{ type: 'failGate' as const, params }, 'endWaiting' as const],
   };
   return {
     tags: ['waiting'],

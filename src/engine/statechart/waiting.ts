@@ -71,11 +71,18 @@ export function takeAnswer(waiting: Waiting, event: object, params: GateParams):
   };
 }
 
-export function gateFailure({ phase, gate }: GateParams, event: object): RunFailure {
+/** The timeout, or who refused: of an answer that came too late it is the timeout that refuses. */
+export function gateFailure(context: RunContext, { phase, gate }: GateParams, event: object): RunFailure {
   const { by, comment } = event as Partial<GateAnswer>;
+  const approvals = context.waiting?.approvals.length ?? 0;
   const [code, message] =
-    by === undefined
-      ? ['gate-timeout', `nobody answered at the gate of ${phase.id} in time`]
+    by === undefined || isTooOld(context, event, { phase, gate })
+      ? [
+          'gate-timeout',
+          approvals === 0
+            ? `nobody answered at the gate of ${phase.id} in time`
+            : `${approvals} of ${gate.required} approved at the gate of ${phase.id} in time`,
+        ]
       : ['gate-rejected', `${by} refused ${phase.id}${comment ? `: ${comment}` : ''}`];
   return { phase: phase.id, step: 'gate', attempts: 1, code, message, file: null, line: gate.line };
 }

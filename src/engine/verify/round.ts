@@ -120,7 +120,8 @@ export class Rounds {
     const isLate = fate === 'nobody-answers' && waiting.sinceMs !== null;
     const driver = this.#driver(node, spot.driver, undefined, {
       admits: fate === 'admitted',
-      answers: () => [{ gate: waiting.phase, by, decision: 'reject', comment: '', wallMs: WALL_MS }],
+      answers: () =>
+        fate === 'rejected' ? [{ gate: waiting.phase, by, decision: 'reject', comment: '', wallMs: WALL_MS }] : [],
       wallNow: () => WALL_MS + (isLate ? (gate?.timeoutMs ?? 0) : 0),
     });
     await driver.advance();
