@@ -14,7 +14,8 @@ import { contentOfPage, keyOf, outlineOf, outlineOfKey, type RegionOutline } fro
 import { add, contains, INSTRUCTION_SET_BYTES, type InstructionSet, KnownCode, type Recipe } from './known-code.ts';
 import { generateRegion, REGION_EXPORT, recordsImport } from './region-module.ts';
 
-const INSTRUCTIONS_PER_PAGE_MAX = 1200;
+/** A whole page of compressed ones. */
+const INSTRUCTIONS_PER_PAGE_MAX = 2048;
 /** Code of other pages that a region takes in. */
 const INSTRUCTIONS_ELSEWHERE_MAX = 300;
 /** Regions of code that was not executed yet. */
@@ -34,6 +35,7 @@ export interface TranslatedHart {
 
 interface Region {
   readonly index: number;
+  readonly module: WebAssembly.Module;
   readonly pages: readonly CodePage[];
   /** Halfwords of the first page whose instruction is in the region. */
   readonly covered: Uint8Array;
@@ -167,9 +169,18 @@ export class Translator implements TranslationListener {
       bytes === 2 ? view.getUint16(at, true) : view.getInt32(at, true);
     const outline = outlineOfKey(key, pageAt, wordAt);
     if (outline === undefined) return false;
+    if (this.#hasRegion(records, outline, module)) return true;
     this.#dropRegionsAt(records);
     this.#add(outline, module);
     return true;
+  }
+
+  /** Whether the page has this very region: what it was made of has instructions that are none for regions. */
+  #hasRegion(records: number, { pages }: RegionOutline, module: WebAssembly.Module): boolean {
+    return (this.#regionsOf.get(records) ?? []).some(
+      ({ region, page }) =>
+        page === 0 && region.module === module && region.pages.every((each, i) => each.records === pages[i]!.records),
+    );
   }
 
   #findPages({ pages }: Recipe, records: number, pageAt: PageFinder): FoundPages {
@@ -261,6 +272,7 @@ export class Translator implements TranslationListener {
     this.#instructions += instructions;
     const region: Region = {
       index,
+      module,
       pages,
       covered,
       instructions,

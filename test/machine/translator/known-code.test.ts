@@ -43,6 +43,14 @@ ${'    addi a0, a0, 1\n'.repeat(40)}
 `;
 const MIDDLE = 160;
 
+/** A loop of instructions that are mostly none for regions. */
+const PROGRAM_OF_SYSTEM_INSTRUCTIONS = `
+  loop:
+    addi a0, a0, 1
+${'    csrrw a1, 0x342, a0\n'.repeat(8)}
+    j loop
+`;
+
 function machine(known: KnownCode, at = RAM, program = PROGRAM) {
   const memory = createPhysicalMemory(RAM, 0x10_0000);
   memory.write(at, assemble(program, { base: at }).bytes);
@@ -111,6 +119,14 @@ describe('known code', () => {
     expect(second.hart.pc).toBe(first.hart.pc);
     expect([A0, A1].map((x) => second.hart.state.x(x))).toEqual([A0, A1].map((x) => first.hart.state.x(x)));
     expect(second.interpreted()).toBeLessThan(first.interpreted() / 2);
+  });
+
+  test('is translated once, though a hart is found again and again at what is none for regions', () => {
+    const known = new KnownCode();
+    machine(known, RAM, PROGRAM_OF_SYSTEM_INSTRUCTIONS).hart.run(UNTIL_HOT);
+    const { hart, regions } = machine(known, RAM, PROGRAM_OF_SYSTEM_INSTRUCTIONS);
+    hart.run(UNTIL_HOT);
+    expect(regions()).toBe(1);
   });
 
   test('forgets the module of a page that gets another one, or an entry', () => {
