@@ -1,6 +1,6 @@
 /** Where a node keeps its things: disks, record of acts, logs. One folder a node. */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, realpathSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { OVERLAYS } from './node-config.ts';
@@ -12,10 +12,7 @@ export interface StateDirectory {
   readonly acts: string;
   readonly log: string;
   readonly console: (side: string) => string;
-  /**
-   * Unix socket that a node's process of this environment listens on. Paths of sockets are limited to 107 bytes, so it is
-   * not in the folder itself.
-   */
+  /** Unix socket that a node's process of this environment listens on. */
   readonly socket: string;
   /** Names the socket of the process that runs: whoever started it may have had another XDG_RUNTIME_DIR. */
   readonly address: string;
@@ -35,9 +32,31 @@ export function stateDirectory(path: string): StateDirectory {
     acts: join(root, 'acts.jsonl'),
     log: join(root, 'node.log'),
     console: (side) => join(root, `console-${side}.log`),
-    socket: join(process.env['XDG_RUNTIME_DIR'] || tmpdir(), `mvctl-${name}.sock`),
+    socket: socketPath(`mvctl-${name}.sock`),
     address: join(root, 'address'),
   };
+}
+
+/** sockaddr_un: so it is not in the state directory, whose path may be longer. */
+const SOCKET_PATH_BYTES_MAX = 107;
+const LAST_RESORT = '/tmp';
+
+/** XDG_RUNTIME_DIR may be another user's (su), or not there. */
+function socketPath(name: string): string {
+  const folders = [process.env['XDG_RUNTIME_DIR'] || tmpdir(), tmpdir()];
+  const fits = folders.find(
+    (folder) => Buffer.byteLength(join(folder, name)) <= SOCKET_PATH_BYTES_MAX && isWritable(folder),
+  );
+  return join(fits ?? LAST_RESORT, name);
+}
+
+function isWritable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export function createStateDirectory(path: string): StateDirectory {

@@ -57,6 +57,17 @@ describe('a node has one process', () => {
     expect(bootId).toBe('boot-1');
   });
 
+  it('in an environment whose folder for sockets is not there, or has too long a name', async () => {
+    vi.stubEnv('XDG_RUNTIME_DIR', join(folder, 'not-there'));
+    const node = await connect();
+    expect(await bootIdOf(node)).toBe('boot-1');
+    await node.shutDown();
+    const long = join(folder, 'x'.repeat(100));
+    mkdirSync(long);
+    vi.stubEnv('XDG_RUNTIME_DIR', long);
+    expect(await bootIdOf(await connect())).toBe('boot-2');
+  });
+
   it('when several start it at once', async () => {
     const nodes = await Promise.all([connect(), connect(), connect()]);
     expect(await Promise.all(nodes.map(bootIdOf))).toEqual(['boot-1', 'boot-1', 'boot-1']);
