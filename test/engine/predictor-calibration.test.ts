@@ -40,7 +40,9 @@ function worldOf(random: Random): readonly { readonly meanMs: number; readonly d
 }
 
 function runOf(timesMs: readonly number[], outcome: 'succeeded' | 'rolled-back' = 'succeeded'): PastRun {
-  const observations = steps.map(({ id, uses }, at): Observation => ({ id, uses, ms: timesMs[at]!, failed: null }));
+  const observations = steps.map(
+    ({ id, uses }, at): Observation => ({ id, uses, ms: timesMs[at]!, failed: null, isEngine: false }),
+  );
   return { playbook: plan.name, journalPath: '', outcome, observations, report: {} as PastRun['report'] };
 }
 

@@ -12,7 +12,7 @@ import { Random } from '../../src/engine/simulate/random.ts';
 import { renderSimulation } from '../../src/engine/simulate/render-simulation.ts';
 import { simulate } from '../../src/engine/simulate/simulate.ts';
 import { compilePlan } from '../../src/engine/statechart/compiled-plan.ts';
-import { OFFLINE, ONLINE, planOf, reportOf, resumeRun, runPlan, TestFolders } from './model-run.ts';
+import { OFFLINE, ONLINE, planOf, planText, reportOf, resumeRun, runPlan, TestFolders } from './model-run.ts';
 
 const offline = planOf(OFFLINE);
 const online = planOf(ONLINE);
@@ -63,6 +63,29 @@ describe('the predictor', () => {
     const first = await simulate(online, options);
     expect(JSON.stringify(await simulate(online, options))).toBe(JSON.stringify(first));
     expect((await simulate(online, { ...options, seed: 2 })).nodeMs).not.toEqual(first.nodeMs);
+  });
+
+  it('does not take a step for the work of the engine that has the same name', async () => {
+    const plan = planText(
+      'p.yaml',
+      `apiVersion: mvctl/v1
+kind: Playbook
+name: named
+phases:
+  - id: work
+    steps:
+      - { id: boot, uses: guest.run, with: { guest: old, argv: [long] }, undo: none, expected: 30s }
+      - { id: begin, uses: service.check }
+      - { id: commit, uses: commit, with: { guest: old } }
+`,
+    );
+    const history = await pastRunsOf(plan, 3, 5);
+    const measuredMs = history.map(({ report }) => report.run.nodeMs);
+    for (const known of [[], history]) {
+      const { nodeMs } = await simulate(plan, { history: known, runs: 100, seed: 1, startMs: 0 });
+      expect(nodeMs.p50).toBeGreaterThan(Math.min(...measuredMs) * 0.8);
+      expect(nodeMs.p50).toBeLessThan(Math.max(...measuredMs) * 1.2);
+    }
   });
 
   it('takes steps of the same kind for one that never ran here', async () => {
@@ -116,7 +139,7 @@ describe('the predictor', () => {
 
   it('foresees failures as often as there were some', async () => {
     const history = (await pastRunsOf(offline, 4, 5)).map((run, index): PastRun => {
-      const failed = { id: 'install', uses: 'guest.run', ms: 100, failed: 'exit-code' };
+      const failed = { id: 'install', uses: 'guest.run', ms: 100, failed: 'exit-code', isEngine: false };
       return index === 0 ? { ...run, observations: [failed, ...run.observations] } : run;
     });
     const { outcomes } = await simulate(offline, { history, runs: 400, seed: 1, startMs: 0 });

@@ -13,6 +13,7 @@ import { isReport } from '../report/is-report.ts';
 export interface Observation {
   readonly id: string;
   readonly uses: string;
+  readonly isEngine: boolean;
   readonly ms: number;
   /** Code of the failure; null: it was done. */
   readonly failed: string | null;
@@ -76,7 +77,9 @@ function observationsOf(plan: Plan, records: readonly JournalRecord[]): readonly
     const id = step?.id ?? ENGINE_WORK[actorId];
     if (id === undefined) return [];
     const ms = (ended.endNs - ended.startNs) / NS_PER_MS;
-    return [{ id, uses: step?.uses ?? id, ms, failed: error ? (error.code ?? 'failed') : null }];
+    return [
+      { id, uses: step?.uses ?? id, isEngine: step === undefined, ms, failed: error ? (error.code ?? 'failed') : null },
+    ];
   });
 }
 

@@ -139,8 +139,11 @@ async function downtimeCorrections(
   const ids = new Set(compiled.steps.map(({ id }) => id));
   for (const { observations, report } of runs) {
     const figures = await way.figures(({ key }) => {
-      const { at } = occasionOf(key, ids);
-      return { ms: observations.find(({ id, failed }) => id === at && failed === null)?.ms ?? 0, downtimeMs: 0 };
+      const { at, isStep } = occasionOf(key, ids);
+      const done = observations.find(
+        ({ id, failed, isEngine }) => id === at && failed === null && isEngine === !isStep,
+      );
+      return { ms: done?.ms ?? 0, downtimeMs: 0 };
     });
     for (const { id, downtimeMs } of figures ?? []) {
       const measured = report.phases.find((phase) => phase.id === id)?.downtimeMs ?? downtimeMs;
@@ -177,7 +180,7 @@ function summarize(plan: Plan, model: TimingModel, runs: readonly SimulatedRun[]
     plan,
     runs: runs.length,
     pastRuns: model.runs.length,
-    steps: [...model.steps].map(([id, { basis, seen, meanMs }]) => ({ id, basis, seen, meanMs })),
+    steps: [...model.steps, ...model.engine].map(([id, { basis, seen, meanMs }]) => ({ id, basis, seen, meanMs })),
     outcomes,
     nodeMs: quantiles(counted.map(({ phases }) => total(phases, 'nodeMs'))),
     downtimeMs: quantiles(counted.map(({ phases }) => total(phases, 'downtimeMs'))),

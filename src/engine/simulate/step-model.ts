@@ -55,7 +55,9 @@ export const ENGINE_WORK: ReadonlyMap<string, number> = new Map([
 const UNTIMED: ReadonlySet<string> = new Set(['assert', 'set', 'pause']);
 
 export function stepModel({ id, uses, phase, expectedMs }: PlannedStep, known: Known): StepModel {
-  const attempts = known.own.flatMap(({ observations }) => observations.filter((one) => one.id === id));
+  const attempts = known.own.flatMap(({ observations }) =>
+    observations.filter((one) => one.id === id && !one.isEngine),
+  );
   const failures = attempts.filter(({ failed }) => failed !== null);
   return {
     ...timeModel({ id, uses, key: `x/${phase}/${id}/1`, spread: stepKind(uses).prior.spread, expectedMs }, known),

@@ -14,7 +14,7 @@ import type { ModelTiming } from '../model/model-node.ts';
 import type { ActRequest } from '../node-port.ts';
 import { type Plan, stepsOf } from '../plan/plan.ts';
 import { priorTiming } from '../run/dry-run.ts';
-import { occasionOf } from '../run/occasion.ts';
+import { type Occasion, occasionOf } from '../run/occasion.ts';
 import type { PastRun } from './history.ts';
 import type { Random } from './random.ts';
 import { ENGINE_WORK, engineModel, type Known, mean, RUNS_MIN, type StepModel, stepModel } from './step-model.ts';
@@ -41,6 +41,8 @@ export class TimingModel {
   /** Runs of this playbook that went well: what the figures of a run come from. */
   readonly runs: readonly PastRun[];
   readonly steps: ReadonlyMap<string, StepModel>;
+  /** What the engine does on its own account: a step may have the same name. */
+  readonly engine: ReadonlyMap<string, StepModel>;
   readonly #plan: Plan;
 
   constructor(plan: Plan, history: readonly PastRun[]) {
@@ -49,10 +51,12 @@ export class TimingModel {
     this.runs = own.filter(({ outcome }) => outcome === 'succeeded');
     const all = history.flatMap(({ observations }) => observations);
     const known: Known = { runs: this.runs, own, all, prior: priorTiming(plan) };
-    this.steps = new Map([
-      ...stepsOf(plan).map((step): [string, StepModel] => [step.id, stepModel(step, known)]),
-      ...[...ENGINE_WORK.keys()].map((id): [string, StepModel] => [id, engineModel(id, known)]),
-    ]);
+    this.steps = new Map(stepsOf(plan).map((step) => [step.id, stepModel(step, known)]));
+    this.engine = new Map([...ENGINE_WORK.keys()].map((id) => [id, engineModel(id, known)]));
+  }
+
+  #modelOf({ at, isStep, isUndo }: Occasion): StepModel | undefined {
+    return isUndo ? undefined : (isStep ? this.steps : this.engine).get(at);
   }
 
   /** What is known best of each step, without a spread. */
@@ -60,8 +64,7 @@ export class TimingModel {
     const prior = priorTiming(this.#plan);
     const ids = new Set(this.steps.keys());
     return (request) => {
-      const { at, isUndo } = occasionOf(request.key, ids);
-      const model = isUndo ? undefined : this.steps.get(at);
+      const model = this.#modelOf(occasionOf(request.key, ids));
       const { ms, downtimeMs } = prior(request);
       return { ms: model?.meanMs ?? ms, downtimeMs };
     };
@@ -71,14 +74,13 @@ export class TimingModel {
     const deviation = this.#deviation(random);
     const prior = priorTiming(this.#plan);
     const ids = new Set(this.steps.keys());
-    const times = new Map<string, number>();
+    const times = new Map<StepModel, number>();
     const timing = (request: ActRequest): ModelTiming => {
-      const { at, isUndo } = occasionOf(request.key, ids);
-      const model = isUndo ? undefined : this.steps.get(at);
+      const model = this.#modelOf(occasionOf(request.key, ids));
       const usual = prior(request);
       if (!model) return { ms: usual.ms * Math.exp(random.normal() * SPREAD_UNKNOWN), downtimeMs: usual.downtimeMs };
-      const ms = times.get(at) ?? drawnMs(model, deviation, random);
-      times.set(at, ms);
+      const ms = times.get(model) ?? drawnMs(model, deviation, random);
+      times.set(model, ms);
       return { ms, downtimeMs: usual.downtimeMs };
     };
     return {
