@@ -112,6 +112,26 @@ describe('mvctl validate', () => {
     expect(readFileSync('MV0414-apt.yaml', 'utf8')).toBe(readFileSync(join(EXAMPLES, 'MV0414-apt.yaml'), 'utf8'));
   });
 
+  it('does not take an anchor away that something else refers to', async () => {
+    const [file] = copyExamples('MV0405-one-attempt');
+    const text = readFileSync(file!, 'utf8')
+      .replace('retry: {', 'retry: &again {')
+      .replace(/retry:$/m, 'retry: &again');
+    expect(text).toContain('&again');
+    writeFileSync(file!, text);
+    await runMvctl(['validate', file!, '--fix']);
+    expect(readFileSync(file!, 'utf8')).toBe(text);
+  });
+
+  it('knows a secret from a text about secrets', async () => {
+    const [file] = copyExamples('MV0203-secret');
+    const text = readFileSync(file!, 'utf8');
+    writeFileSync(file!, text.replace('- id: login', '- id: login\n        when: run.id != "secrets"'));
+    const { out } = await runMvctl(['validate', file!]);
+    expect(out).toContain('MV0203');
+    expect(out).not.toContain('MV0207');
+  });
+
   it('mends a file once and for all', async () => {
     const files = copyExamples('MV0402-undo-after-commit', 'MV0208-braces');
     await runMvctl(['validate', ...files, '--fix']);

@@ -9,7 +9,7 @@ export function fixOf(root: YamlNode, text: string, finding: Finding): TextEdit 
   return { ...findSpan(root, text, finding), text: finding.fix.write };
 }
 
-/** Takes the lines of an entry of a block mapping out, if they hold nothing else. */
+/** Takes the lines of an entry of a block mapping out, if they hold nothing else, and no anchor: what is far from it may refer to it. */
 function removal(root: YamlNode, text: string, pointer: Pointer): TextEdit | undefined {
   const found = entryAt(root, pointer);
   if (!found || found.map.entries.length === 1) return undefined;
@@ -19,6 +19,7 @@ function removal(root: YamlNode, text: string, pointer: Pointer): TextEdit | und
   const last = Math.max(key.end, value.end);
   const lineEnd = text[last - 1] === '\n' ? last - 1 : text.indexOf('\n', last);
   const end = lineEnd < 0 ? text.length : lineEnd + 1;
+  if (/(?:^|[\s[{,])&\S/.test(text.slice(key.start, last))) return undefined;
   return /^\s*(?:#.*)?$/.test(text.slice(last, end).trimEnd()) ? { start, end, text: '' } : undefined;
 }
 

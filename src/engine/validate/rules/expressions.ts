@@ -68,7 +68,7 @@ function checkField(outline: Outline, field: ExpressionField, scope: Scope, sour
   const isWhole = field.isBare || isWholeExpression(field.text);
   return expressions.flatMap((expression): readonly Finding[] => {
     sources.push(expression.source);
-    if (/\bsecrets\b/.test(expression.source)) return checkSecret(outline, field, expression);
+    if (namesSecrets(expression.source)) return checkSecret(outline, field, expression);
     const checked = scope.check(expression.source);
     if (!checked.ok) return [describeProblem(outline, field, expression, checked.problem)];
     return [
@@ -77,6 +77,10 @@ function checkField(outline: Outline, field: ExpressionField, scope: Scope, sour
     ];
   });
 }
+
+/** As a name of its own, not in a text. */
+const namesSecrets = (source: string): boolean => /(?<![.\w])secrets\b/.test(source.replace(QUOTED, '""'));
+const QUOTED = /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'/g;
 
 /** A secret stands alone, where it may be: nothing can be computed with it, so that nothing tells what it is. */
 function checkSecret({ playbook }: Outline, field: ExpressionField, expression: Expression): readonly Finding[] {
