@@ -218,6 +218,41 @@ ${run('one', `, ${isThere}`)}${run('two', ", when: 'has(steps.one.stdout)'")}${r
   });
 });
 
+describe('the timeout of a phase', () => {
+  it('ends a pause that is longer', async () => {
+    const rest = (time: string): Plan =>
+      planText(
+        'p.yaml',
+        playbook(
+          `  - id: work\n    timeout: 10s\n    steps:\n      - { id: rest, uses: pause, with: { for: ${time} } }`,
+        ),
+      );
+    expect((await runOn(rest('10s'))).report.run.outcome).toBe('succeeded');
+    const { report } = await runOn(rest('11s'));
+    expect(report.run.outcome).toBe('rolled-back');
+    expect(report.failure).toMatchObject({ step: 'rest', code: 'phase-timeout' });
+  });
+
+  it('counts anew when the run is resumed: it would be over for ever', async () => {
+    const later = `  - id: later
+    timeout: 10s
+    steps:
+      - { id: slow, uses: guest.run, with: { guest: old, argv: [slow] }, timeout: 1m }
+      - { id: after, uses: service.check }
+`;
+    const plan = planText('p.yaml', playbook(`  - id: work\n    steps:\n${run('one')}`) + later);
+    using folders = new TestFolders();
+    const stateDir = folders.make();
+    let ms = 60_000;
+    const model = modelFor(plan, undefined, (request) => ({ ms: stepOf(request) === 'slow' ? ms : 1, downtimeMs: 0 }));
+    const paused = reportOf(await runPlan(plan, options(model, stateDir)));
+    expect(paused.run.outcome).toBe('paused');
+    expect(paused.failure).toMatchObject({ step: 'slow', code: 'timeout' });
+    ms = 5_000;
+    expect(reportOf(await resumeRun(options(model, stateDir))).run.outcome).toBe('succeeded');
+  });
+});
+
 describe('a step that asks whether it is done', () => {
   const plan = planText(
     'p.yaml',

@@ -37,6 +37,12 @@ export function closePhase(context: RunContext, nowNs: number): Changes {
   return { nowNs, phases: context.phases.map((phase) => (phase.endNs === null ? { ...phase, endNs } : phase)) };
 }
 
+/** A paused run goes on: the time of its phase counts anew, or what ran out of it could never be done. */
+export function resumePhase(context: RunContext, nowNs: number): Changes {
+  const { phases } = context;
+  return { nowNs, phases: phases.map((phase) => (phase.endNs === null ? { ...phase, roundNs: nowNs } : phase)) };
+}
+
 /** Attempts that are over no longer count, but keep their numbers: they are part of keys at the node. */
 export function beginTries(context: RunContext, step: PlannedStep): RunContext['tries'] {
   const { attempts } = triesOf(context, step);

@@ -158,13 +158,24 @@ function stepState(place: Place, step: PlannedStep, next: string): StateConfig {
       waiting: {
         always: [...stops, ...spent],
         after: {
-          stepDelay: {
-            target: 'over',
-            actions: [
-              { type: 'finishPause', params },
-              { type: 'pauseIsOver', params },
-            ],
-          },
+          stepDelay: [
+            ...(place.phase.timeoutMs === null
+              ? []
+              : [
+                  {
+                    guard: { type: 'isPausedTooLong' as const, params: { timeoutMs: place.phase.timeoutMs } },
+                    actions: ['noteTime' as const, { type: 'failPhaseTimeout' as const, params }],
+                    ...failed,
+                  },
+                ]),
+            {
+              target: 'over',
+              actions: [
+                { type: 'finishPause', params },
+                { type: 'pauseIsOver', params },
+              ],
+            },
+          ],
         },
       },
       failed: failedState(place, step),

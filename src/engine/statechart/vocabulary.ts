@@ -27,6 +27,7 @@ import {
   losePower,
   openPhase,
   requestFailure,
+  resumePhase,
   withoutFailureOf,
 } from './run-changes.ts';
 import type {
@@ -127,6 +128,11 @@ export function vocabulary(evaluator: Evaluator) {
       isSkipped: ({ context }, { step }: StepParams) => conditionOf(evaluator, step, context) === false,
       isPhaseOver: ({ context }, { timeoutMs }: { readonly timeoutMs: number }) =>
         context.nowNs - (context.phases.at(-1)?.roundNs ?? context.nowNs) >= timeoutMs * 1e6,
+      /** At the end of a pause: what else a phase does ends with its time. */
+      isPausedTooLong: ({ context, event }, { timeoutMs }: { readonly timeoutMs: number }) => {
+        const { nowNs, phases } = context;
+        return (atNsOf(event) ?? nowNs) - (phases.at(-1)?.roundNs ?? nowNs) > timeoutMs * 1e6;
+      },
       isBudgetSpent: ({ context }, params: BudgetParams) => spentBudget(context, params) !== undefined,
       needsAreOver: ({ context }, { step }: StepParams) => step.needs.every((index) => context.over.includes(index)),
       isStopping: ({ context }) => context.stopping !== null,
@@ -178,8 +184,8 @@ export function vocabulary(evaluator: Evaluator) {
 
       startStep: assign(({ context }, { step }: StepParams) => ({ tries: beginTries(context, step) })),
       startOver: assign(({ context, event }, { step }: StepParams) => ({
+        ...resumePhase(context, atNsOf(event) ?? context.nowNs),
         tries: beginTries(context, step),
-        nowNs: atNsOf(event) ?? context.nowNs,
       })),
       skipStep: assign(({ context }, { step }: StepParams) => ({
         steps: {
@@ -216,7 +222,7 @@ export function vocabulary(evaluator: Evaluator) {
         return { nowNs: budget.atNs, exceeded: [...context.exceeded, budget] };
       }),
       acceptBudget: assign(({ context, event }, { scope, phase }: BudgetParams) => ({
-        nowNs: atNsOf(event) ?? context.nowNs,
+        ...resumePhase(context, atNsOf(event) ?? context.nowNs),
         failure: null,
         acceptedBudgets: [...context.acceptedBudgets, budgetKey(scope, phase)],
       })),
