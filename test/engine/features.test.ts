@@ -285,6 +285,27 @@ describe('a step that asks whether it is done', () => {
   });
 });
 
+describe('a step that does all or nothing and asks whether it is done', () => {
+  it('is taken back where an attempt that was told to have failed did it after all', async () => {
+    const undo = 'undo: { uses: guest.run, with: { guest: old, argv: [undo] } }';
+    const asks = 'doneIf: { uses: guest.run, with: { guest: old, argv: [is-gone] } }';
+    const plan = planText(
+      'p.yaml',
+      playbook(
+        `  - id: work\n    steps:\n      - { id: gone, uses: disk.remove, with: { disk: d }, ${undo}, ${asks}, retry: { attempts: 2, on: [timeout] } }\n${run('next')}`,
+        'node: { disks: [{ name: d, image: x.yaml }] }',
+      ),
+    );
+    const { report, commands } = await runOn(plan, (request) => {
+      if (request.key.endsWith('/done-if/1')) return { fails: 'exit-code' };
+      if (request.key.endsWith('/gone/1')) return { fails: 'timeout' };
+      return failing('next')(request, undefined as never);
+    });
+    expect(commands).toEqual(['is-gone', 'is-gone', 'do next', 'undo next', 'undo']);
+    expect(report.undone).toEqual(['next', 'gone']);
+  });
+});
+
 describe('a loop', () => {
   const phases = `  - id: work
     steps:

@@ -89,7 +89,9 @@ export function effectRequest(effect: EffectInput, context: RunContext, of: Requ
       const step = steps[effect.index]!;
       if (!step.doneIf) throw new Error(`${step.id} has nothing to ask`);
       const { call, timeoutMs } = plannedCall(step.doneIf, step, context, of);
-      return { call, args: {}, key: `${keyPrefix}/${step.phase}/${step.id}/done-if/${effect.attempt}`, timeoutMs };
+      // Where the answer is that an earlier attempt did it, they are what it is taken back with.
+      const args = stepArgs(of, stepKind(step.uses), step.with, step, context);
+      return { call, args, key: `${keyPrefix}/${step.phase}/${step.id}/done-if/${effect.attempt}`, timeoutMs };
     }
     case 'undo': {
       const step = steps[effect.entry.index]!;

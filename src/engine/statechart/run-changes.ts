@@ -56,8 +56,6 @@ function endTry(context: RunContext, step: PlannedStep, startNs: number, delayMs
 }
 
 export function finishStep(context: RunContext, step: PlannedStep, output: EffectOutput): Changes {
-  const { undo } = stepKind(step.uses);
-  const takesBack = step.undo !== 'none' && !step.isAfterCommit && !(step.undo === 'default' && undo.how !== 'default');
   const entry: DoneStep = {
     index: step.index,
     attempt: triesOf(context, step).attempts + 1,
@@ -70,21 +68,29 @@ export function finishStep(context: RunContext, step: PlannedStep, output: Effec
     outputs: { ...context.outputs, [step.id]: output.outputs },
     results: [...context.results, { index: step.index, isUndo: false, endNs: output.endNs, result: output.result }],
     steps: { ...context.steps, [step.index]: ledger(context, step, output, 'done') },
-    done: takesBack ? [...withoutStep(context.done, step.index), entry] : context.done,
+    done: isTakenBack(step) ? [...withoutStep(context.done, step.index), entry] : context.done,
     failure: withoutFailureOf(context, step),
   };
 }
 
 /** What was asked about was there: before the first attempt others did it, after one that failed this one did. */
 export function finishAsking(context: RunContext, step: PlannedStep, output: EffectOutput): Changes {
-  const outcome = attemptsNow(triesOf(context, step)) === 0 ? 'done-already' : 'done';
+  const tries = triesOf(context, step);
+  const outcome = attemptsNow(tries) === 0 ? 'done-already' : 'done';
+  // What failed and promised to leave nothing did it all the same; of the others half of it is known already.
+  const isNews = outcome === 'done' && isTakenBack(step) && context.done.every(({ index }) => index !== step.index);
+  const entry: DoneStep = { index: step.index, attempt: tries.attempts, args: output.args, result: null };
   return {
     nowNs: output.endNs,
+    done: isNews ? [...context.done, entry] : context.done,
     tries: endTry(context, step, output.startNs, 0),
     steps: { ...context.steps, [step.index]: { ...ledger(context, step, output, outcome) } },
     failure: withoutFailureOf(context, step),
   };
 }
+
+const isTakenBack = ({ undo, uses, isAfterCommit }: PlannedStep): boolean =>
+  undo !== 'none' && !isAfterCommit && !(undo === 'default' && stepKind(uses).undo.how !== 'default');
 
 /** A failed attempt leaves something to take back unless the kind promises that it does not. */
 export function failStep(context: RunContext, step: PlannedStep, error: EffectError, seed: string): Changes {
