@@ -130,7 +130,7 @@ describe('a playbook', () => {
     const report = reportOf(
       await runPlan(planText('p.yaml', text), options(modelFor(planText('p.yaml', text)), folders.make())),
     );
-    expect(report.failure).toMatchObject({ code: 'phase-timeout', step: 'check' });
+    expect(report.failure).toMatchObject({ code: 'phase-timeout', step: 'wait' });
   });
 });
 
