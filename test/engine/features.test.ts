@@ -333,6 +333,17 @@ describe('a loop', () => {
   });
 });
 
+describe('a loop that has other rounds with the values of the run', () => {
+  it('is checked with them before anything is done', () => {
+    const phases = `  - id: work
+    steps:
+      - { id: each, forEach: '\${{ vars.names }}', uses: guest.run, with: { guest: old, argv: ['\${{ each.item }}'] }, undo: none }
+      - { id: after, uses: guest.run, with: { guest: old, argv: [echo, '\${{ steps.each.stdout }}'] }, undo: none }`;
+    const text = playbook(phases, 'vars: { names: { type: list<string>, default: [a] } }');
+    expect(() => planText('p.yaml', text, { names: '' })).toThrow('MV0204: no step "each" exists');
+  });
+});
+
 describe('a loop over entries of several types', () => {
   const looped = (items: string, condition: string): Plan =>
     planText(

@@ -12,6 +12,7 @@ import type { LoadSpec } from '../primitives.ts';
 import { type ArgSpec, goesWithItsVm, type StepKind } from '../steps/step-kind.ts';
 import { stepKind } from '../steps/table.ts';
 import { type Outline, type OutlinedStep, outlineOf } from '../validate/outline.ts';
+import { errorsWithValues } from '../validate/validate-playbook.ts';
 import { parseBytes } from '../values/bytes.ts';
 import { DURATION_HINTS, parseDuration } from '../values/duration.ts';
 import { canonicalJson, deepFreeze } from '../values/json.ts';
@@ -66,7 +67,7 @@ export function makePlan(checked: Outline, options: PlanOptions = {}): Planned {
   return { plan: deepFreeze({ ...content, sha256: sha256(canonicalJson(content)) }), problems: [] };
 }
 
-/** Loops over variables have as many rounds as their values say. */
+/** Loops over variables have as many rounds as their values say: each is checked like those of the defaults. */
 function withValues(
   checked: Outline,
   vars: PlanContent['vars'],
@@ -77,7 +78,8 @@ function withValues(
   if (!dependsOnVars) return checked;
   const values = Object.fromEntries(Object.entries(vars).map(([name, { value }]) => [name, value]));
   const expanded = expandPlaybook(source, written, { readFile, vars: values });
-  problems.push(...expanded.diagnostics);
+  // Another number of rounds is another playbook.
+  problems.push(...errorsWithValues(expanded));
   return outlineOf(expanded);
 }
 

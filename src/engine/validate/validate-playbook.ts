@@ -1,6 +1,6 @@
 /** Stage 2: data of unknown shape to a playbook that makes sense, or to what is wrong with it. */
 import { basename } from 'node:path';
-import { isInProfile, type Profile } from '../diagnostics/codes.ts';
+import { CODES, isInProfile, type Profile } from '../diagnostics/codes.ts';
 import { type Diagnostic, type Finding, isError, type Suppressed, sortDiagnostics } from '../diagnostics/diagnostic.ts';
 import { checkTimes } from '../expand/calendars.ts';
 import { expandPlaybook } from '../expand/expand-playbook.ts';
@@ -118,6 +118,10 @@ function checkRules(expanded: Expanded, rules: typeof RULES): Found {
   const findings = rules.flatMap((rule) => rule(outline)).map((finding) => outline.locate(finding));
   return { findings: [...diagnostics, ...findings], files, outline };
 }
+
+/** Without what a comment may silence: that was judged where the comments are. */
+export const errorsWithValues = (expanded: Expanded): readonly Diagnostic[] =>
+  checkRules(expanded, RULES).findings.filter((found) => isError(found) && !CODES[found.code].isIgnorable);
 
 /** A fragment alone: what depends on where it is included cannot be judged. */
 function checkLoneFragment(source: SourceFile, readFile: ValidateOptions['readFile']): Found {
