@@ -5,7 +5,18 @@
  *     images/<key>/image.ext4     a disk, beside it image.json
  *     tmp/<pid>-<n>/              of a build that runs; of one that was killed until the next build
  */
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { ImageError } from './image-error.ts';
@@ -73,9 +84,14 @@ export function recordImage(cacheDir: string, manifest: ImageManifest): CachedIm
 /** Throws `cache-unusable`. */
 export function prepareCache(cacheDir: string): void {
   try {
-    for (const folder of ['debs', 'images', 'tmp']) mkdirSync(join(cacheDir, folder), { recursive: true });
+    for (const name of ['debs', 'images', 'tmp']) {
+      const folder = join(cacheDir, name);
+      mkdirSync(folder, { recursive: true });
+      // One that is there already may be somebody else's, or on a disk that is read-only.
+      accessSync(folder, constants.W_OK);
+    }
   } catch (cause) {
-    throw new ImageError('cache-unusable', `cannot make the cache ${cacheDir}: ${(cause as Error).message}`, {
+    throw new ImageError('cache-unusable', `cannot use the cache ${cacheDir}: ${(cause as Error).message}`, {
       cause,
       hint: 'set MVCTL_CACHE to a folder that can be written',
     });

@@ -33,7 +33,7 @@ export interface FetchOptions {
  * archive served other bytes than were locked).
  */
 export async function fetchPackages(packages: readonly LockedPackage[], options: FetchOptions): Promise<void> {
-  const missing = packages.filter((locked) => !existsSync(debPath(options.cacheDir, locked.sha256)));
+  const missing = packages.filter((locked) => !isCached(options.cacheDir, locked));
   if (missing.length === 0) return;
   const totalBytes = missing.reduce((sum, locked) => sum + locked.bytes, 0);
   const folder = join(options.scratch, 'fetch');
@@ -56,6 +56,14 @@ export async function fetchPackages(packages: readonly LockedPackage[], options:
     clearInterval(timer);
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Whole: what a loss of power cut short, or a full disk, is not, and is fetched again. */
+function isCached(cacheDir: string, { sha256, bytes }: LockedPackage): boolean {
+  const path = debPath(cacheDir, sha256);
+  const size = statSync(path, { throwIfNoEntry: false })?.size;
+  if (size !== undefined && size !== bytes) rmSync(path);
+  return size === bytes;
 }
 
 /** Moves into the cache what an archive had and what was right; returns what apt-helper complained about. */

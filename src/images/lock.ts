@@ -73,19 +73,21 @@ export function readLock(path: string, recipe: Recipe): Lock {
 
 function parseLock(path: string, text: string): Lock {
   const bad = (what: string): ImageError => new ImageError('lock-invalid', `${path}: ${what}`, { hint: UPDATE_HINT });
-  let lock: Partial<Lock>;
+  let lock: Partial<Lock> | null;
   try {
-    lock = JSON.parse(text) as Partial<Lock>;
+    lock = JSON.parse(text) as Partial<Lock> | null;
   } catch (cause) {
     throw bad(`is not JSON: ${(cause as Error).message}`);
   }
-  if (lock.apiVersion !== 'mvctl/v1' || lock.kind !== 'ImageLock') {
+  if (lock?.apiVersion !== 'mvctl/v1' || lock.kind !== 'ImageLock') {
     throw bad('expected apiVersion "mvctl/v1" and kind "ImageLock"');
   }
   if (!Array.isArray(lock.packages) || !Array.isArray(lock.system) || !Array.isArray(lock.sources)) {
     throw bad('expected lists packages, system and sources');
   }
-  for (const locked of lock.packages as readonly Partial<LockedPackage>[]) {
+  if (!isTable(lock.upgrades)) throw bad('expected upgrades by the name of their disk');
+  for (const locked of lock.packages as readonly (Partial<LockedPackage> | null)[]) {
+    if (!isTable(locked)) throw bad(`expected packages, found ${JSON.stringify(locked)}`);
     if (!/^[0-9a-f]{64}$/.test(locked.sha256 ?? '')) throw bad(`package ${locked.package} has no SHA-256`);
     if (!/^pool\/[^\s]+\.deb$/.test(locked.path ?? '') || locked.path?.includes('/../')) {
       throw bad(`package ${locked.package} has no path in the archive's pool`);
@@ -94,6 +96,9 @@ function parseLock(path: string, text: string): Lock {
   }
   return lock as Lock;
 }
+
+const isTable = <Value>(value: Value): value is Value & object =>
+  value !== null && typeof value === 'object' && !Array.isArray(value);
 
 export function writeLock(path: string, lock: Lock): void {
   writeFileSync(path, `${JSON.stringify(lock, null, 2)}\n`);

@@ -76,6 +76,14 @@ describe('fetchPackages', () => {
     expect(archive.requests).toEqual([]);
   });
 
+  test('what was cut short in the cache is fetched again', async () => {
+    const apple = locked('apple', 'an apple');
+    archive.files.set(apple.path, 'an apple');
+    writeFileSync(debPath(cacheDir, apple.sha256), 'an');
+    await fetchAll([apple]);
+    expect(readFileSync(debPath(cacheDir, apple.sha256), 'utf8')).toBe('an apple');
+  });
+
   test('what the pool lost comes from the snapshot of the time of the lock', async () => {
     const apple = locked('apple', 'an apple');
     archive.files.set(`snapshot/${ARCHIVE_TIME}/${apple.path}`, 'an apple');

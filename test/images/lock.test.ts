@@ -68,6 +68,12 @@ describe('the lock', () => {
     ['text that is no JSON', 'packages:'],
     ['another kind of file', '{"apiVersion":"mvctl/v1","kind":"Report"}'],
     ['a list that is missing', '{"apiVersion":"mvctl/v1","kind":"ImageLock","packages":[]}'],
+    ['a table that is missing', '{"apiVersion":"mvctl/v1","kind":"ImageLock","packages":[],"system":[],"sources":[]}'],
+    [
+      'a package that is none',
+      '{"apiVersion":"mvctl/v1","kind":"ImageLock","packages":[null],"system":[],"sources":[],"upgrades":{}}',
+    ],
+    ['nothing', 'null'],
   ])('%s is no lock', (_title, text) => {
     const recipe = loadRecipe(writeSample());
     writeFileSync(lockPathOf(recipe), text);
