@@ -48,6 +48,9 @@ export interface ExecResult {
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const SIGNAL_BASE = 128;
 const NAME_CHARS_MAX = 160;
+/** What a command may print, as JSON, in which a control character takes six: it goes over the node's socket as one line. */
+const PRINTED_JSON_CHARS_MAX = 16 * 1024 * 1024;
+const JSON_CHARS_PER_BYTE_MAX = 6;
 const NO_ANSWER: ReadonlySet<GuestAgentError['code']> = new Set(['timeout', 'gone', 'hangs']);
 
 export interface GuestAgentOptions {
@@ -109,17 +112,19 @@ export class GuestAgent {
         : { env: Object.entries({ PATH, ...env }).map(([name, value]) => `${name}=${value}`) }),
       ...(input === undefined ? {} : { input }),
     };
-    const { exitCode, signal, stdout, stderr, truncated } = await this.run(
-      argv.join(' ').slice(0, NAME_CHARS_MAX),
-      exec(command),
-      options,
-    );
+    const name = argv.join(' ').slice(0, NAME_CHARS_MAX);
+    const { exitCode, signal, stdout, stderr, truncated } = await this.run(name, exec(command), options);
     const text = new TextDecoder();
+    const printed = { stdout: text.decode(stdout), stderr: text.decode(stderr) };
+    const mayBeLong = (stdout.length + stderr.length) * JSON_CHARS_PER_BYTE_MAX > PRINTED_JSON_CHARS_MAX;
+    if (mayBeLong && JSON.stringify(printed).length > PRINTED_JSON_CHARS_MAX) {
+      const bytes = stdout.length + stderr.length;
+      throw new GuestAgentError('refused', `${name}: it printed ${bytes} bytes: more than a step may say`);
+    }
     return {
       exitCode: exitCode ?? SIGNAL_BASE + (signal ?? 0),
       signal,
-      stdout: text.decode(stdout),
-      stderr: text.decode(stderr),
+      ...printed,
       truncated,
     };
   }

@@ -90,6 +90,22 @@ describe('a guest agent', () => {
     expect(error.message.length).toBeLessThan(1100);
   });
 
+  test.each([
+    ['3 MiB of zeros', 0, 'refused'],
+    ['3 MiB of text', 0x61, 'taken'],
+  ])(
+    'that gives what a command printed, %s, has it go over a socket as one line or not at all',
+    async (_what, byte, end) => {
+      const out = Buffer.alloc(3 * 1024 * 1024, byte).toString('base64');
+      const { agent, clock } = agentThat(({ execute }) =>
+        execute === 'guest-exec' ? { return: { pid: 1 } } : { return: { exited: true, exitcode: 0, 'out-data': out } },
+      );
+      const run = agent.exec(['/bin/cat'], { deadlineNs: 1000 * MS });
+      clock.run(1000 * MS);
+      expect(await outcome(run.then(() => 'taken'))).toBe(end);
+    },
+  );
+
   test('that says its answer a byte at a time takes the memory of the answer', () => {
     const { port, agent, clock } = agentThat(() => 'silence');
     void agent.version({ deadlineNs: 1000 * MS }).catch(() => undefined);
