@@ -1,7 +1,7 @@
 /** The door of the network: what a node is wired up with. */
 export { ClientStack, type ClientStackOptions } from './client-stack.ts';
 export { type NetworkClock, NS_PER_MS, NS_PER_S } from './clock.ts';
-export { type EthernetPort, parseMac } from './ethernet.ts';
+export { type EthernetPort, formatMac, parseMac } from './ethernet.ts';
 export { EthernetSwitch, type EthernetSwitchOptions } from './ethernet-switch.ts';
 export { Forwarder, type ForwarderOptions } from './forwarder.ts';
 export { type HttpGetRequest, type HttpResult, httpGet } from './http-client.ts';

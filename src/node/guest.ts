@@ -18,7 +18,8 @@ export const NETWORK = {
     B: '52:54:00:00:00:0b',
     client: '52:54:00:00:00:01',
     load: '52:54:00:00:00:02',
-    spare: '52:54:00:00:01',
+    /** The spare cards count up from here. */
+    spare: '52:54:00:00:01:00',
   },
 } as const;
 

@@ -1,7 +1,7 @@
 /** The network cards of a node, each on the switch: every side's own, and those that come and go. */
 import type { Machine, PluggedDevice, Side, Slot } from '../machine/index.ts';
 import type { SlotName } from '../microvisor/index.ts';
-import type { EthernetSwitch } from '../network/index.ts';
+import { type EthernetSwitch, formatMac, parseMac } from '../network/index.ts';
 import { NETWORK, SLOT } from './guest.ts';
 
 export class NetworkCards {
@@ -52,7 +52,7 @@ export class NetworkCards {
   /** Each is used once. */
   #nextAddress(): string {
     this.#spareAddresses += 1;
-    return `${NETWORK.mac.spare}:${this.#spareAddresses.toString(16).padStart(2, '0')}`;
+    return formatMac(parseMac(NETWORK.mac.spare) + this.#spareAddresses);
   }
 
   #connect(slot: Slot, mac: string): PluggedDevice {
