@@ -116,6 +116,16 @@ describe.skipIf(!hasTool('mkfs.ext4') || !hasTool('debugfs'))(
       expect(() => finish(after.open('/old'))).toThrow('no such file');
     });
 
+    it('loads what the journal has of a file in the place of what the file’s blocks hold', () => {
+      const pages = patterned(3 * 4096, 5);
+      const image = makeExt4({ files: { pages } }, { options: ['-b', '4096'] });
+      const second = Buffer.from(image.buffer).indexOf(pages.subarray(4096, 8192)) / 4096;
+      const newer = patterned(4096, 77);
+      const { fileSystem, disk } = mount(logBlock(image, second, newer));
+      pages.set(newer, 4096);
+      expect(load(disk, finish(fileSystem.open('/pages')))).toEqual(pages);
+    });
+
     describe('on a disk whose owner means harm', () => {
       const striped = new Uint8Array(256 * KIB);
       for (let block = 0; block < 256; block += 2) striped.fill(block + 1, block * KIB, (block + 1) * KIB);
