@@ -258,3 +258,31 @@ describe('a driver that offers a descriptor again which the device has', () => {
     expect(device.outside.inFlight()).toBe(0);
   });
 });
+
+describe('a driver that takes the queue away while a request is under way', () => {
+  it('is not told of it, and time goes on', () => {
+    plug();
+    queue.add([
+      { address: HEADER, bytes: 16 },
+      { address: STATUS, bytes: 1, writable: true },
+    ]);
+    queue.notify();
+    expect(device.outside.inFlight()).toBe(1);
+    bench.write(REG.queueSel, 0);
+    bench.write(REG.queueReady, 0);
+    let looks = 0;
+    let ns = 0;
+    Object.defineProperty(bench.clock, 'ns', {
+      get: () => {
+        if (++looks > 10_000) throw new Error('time stands still');
+        return ns;
+      },
+      set: (to: number) => {
+        ns = to;
+      },
+    });
+    bench.advance(1e9);
+    expect(device.outside.inFlight()).toBe(0);
+    expect(queue.takeUsed()).toEqual([]);
+  });
+});

@@ -158,6 +158,8 @@ export class VirtioBlock implements VirtioModel {
 
   #complete(): void {
     const queue = this.#queues[0];
+    // The driver has taken the queue away from beneath them: nobody can be told of them.
+    if (queue === undefined) this.#requests = [];
     while (queue !== undefined && (this.#requests[0]?.doneAtNs ?? Number.POSITIVE_INFINITY) <= this.#timers.now()) {
       const request = this.#requests.shift()!;
       const dataBytes = segmentBytes(request.writable) - 1;
