@@ -11,7 +11,7 @@ import type { AccessBytes, BlockStore } from '../../../src/machine/door.ts';
 import type { TimerSource } from '../../../src/machine/event-queue.ts';
 import { EventQueue } from '../../../src/machine/event-queue.ts';
 import { createPhysicalMemory } from '../../../src/machine/memory.ts';
-import { createBench, FEATURE, RAM, SLOT, startDevice } from './support.ts';
+import { createBench, FEATURE, RAM, REG, SLOT, startDevice } from './support.ts';
 
 const OWN_BYTES = RAM.bytes / 2;
 const FOREIGN = RAM.base + OWN_BYTES;
@@ -132,6 +132,70 @@ describe('a driver that writes whatever it likes into its rings', () => {
     );
     // The rings were bad enough to say something, and good enough, too.
     for (const count of [denied, completed, broken]) expect(count).toBeGreaterThan(0);
+  });
+});
+
+describe('a driver that writes registers while its requests are under way', () => {
+  const memory = createPhysicalMemory(RAM.base, RAM.bytes);
+  const LOOKS_MAX = 100_000;
+  const empty = new Uint8Array(0x1_0000);
+  /** The clock of a bench that is looked at without end when an event schedules itself for the same instant. */
+  const boundedClock = (clock: { ns: number }): void => {
+    let looks = 0;
+    let ns = 0;
+    Object.defineProperty(clock, 'ns', {
+      get: () => {
+        looks += 1;
+        if (looks > LOOKS_MAX) throw new Error('node time stands still');
+        return ns;
+      },
+      set: (to: number) => {
+        ns = to;
+      },
+    });
+  };
+  const act = fc.oneof(
+    fc.constantFrom('offer', 'notify', 'receive', 'save').map((what) => ({ what, register: 0, value: 0 })),
+    fc.nat(300_000).map((value) => ({ what: 'wait', register: 0, value })),
+    fc.record({
+      what: fc.constant('write'),
+      register: fc.oneof(
+        fc.constantFrom(REG.queueReady, REG.queueSel, REG.status),
+        fc.constantFrom(...Object.values(REG)),
+      ),
+      value: fc.constantFrom(0, 1, 3, 4, 7, 0xb, 0xf, 0x40, 0xffff_ffff, RAM.base),
+    }),
+  );
+
+  it.each(SUBJECTS)('has neither an error nor a standstill of a $kind device', (subject) => {
+    fc.assert(
+      fc.property(fc.array(act, { minLength: 20, maxLength: 60 }), (acts) => {
+        memory.write(RAM.base, empty);
+        const bench = createBench(memory);
+        boundedClock(bench.clock);
+        const model = subject.create(bench.events);
+        const queues = startDevice(bench, model, { ...subject, size: QUEUE_SIZE });
+        for (const [index, { what, register, value }] of acts.entries()) {
+          const queue = queues[index % queues.length]!;
+          if (what === 'offer') {
+            queue.add([
+              { address: BUFFERS, bytes: 16 },
+              { address: BUFFERS + 16, bytes: 64, writable: true },
+            ]);
+            queue.notify();
+          } else if (what === 'notify') queue.notify();
+          else if (what === 'wait') bench.advance(value);
+          else if (what === 'write') bench.write(register, value);
+          else if (what === 'save') bench.transport.restore(bench.transport.save());
+          else {
+            model.outside.ethernet?.receive(new Uint8Array(60));
+            model.outside.ports?.get('port')?.input(new Uint8Array(100));
+          }
+        }
+        bench.advance(10_000_000_000);
+      }),
+      { numRuns: 300 },
+    );
   });
 });
 

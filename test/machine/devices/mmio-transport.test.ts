@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { VirtioEntropy } from '../../../src/machine/devices/virtio/entropy.ts';
 import { SnapshotError } from '../../../src/machine/snapshot-part.ts';
-import { type Bench, createBench, RAM, REG, startDevice, startDriver } from './support.ts';
+import { type Bench, createBench, DriverQueue, RAM, REG, startDevice, startDriver } from './support.ts';
 
 const RUNNING = 0xf;
 
@@ -61,6 +61,21 @@ describe('a virtio-mmio slot', () => {
     expect([bench.read(REG.status), bench.read(REG.queueReady)]).toEqual([RUNNING, 1]);
     bench.write(REG.status, 0);
     expect([bench.read(REG.status), bench.read(REG.queueReady)]).toEqual([0, 0]);
+  });
+
+  it('goes with the driver that has said both FEATURES_OK and DRIVER_OK, in whatever order, and so after a restore', () => {
+    bench.transport.plug(device);
+    bench.write(REG.status, 0x3);
+    bench.write(REG.driverFeaturesSel, 1);
+    bench.write(REG.driverFeatures, 1);
+    const queue = new DriverQueue(bench, 0, RAM.base, 8);
+    bench.write(REG.status, 0x7);
+    bench.write(REG.status, 0xf);
+    bench.transport.restore(bench.transport.save());
+    queue.add([{ address: RAM.base + 0x8000, bytes: 1, writable: true }]);
+    queue.notify();
+    bench.advance(0);
+    expect(queue.takeUsed()).toHaveLength(1);
   });
 
   it('has no shared memory', () => {

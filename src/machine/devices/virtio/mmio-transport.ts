@@ -248,10 +248,11 @@ export class MmioTransport implements MmioDevice, Snapshotted {
       return;
     }
     const rises = value & ~this.#status;
+    const wasRunning = this.#isRunning();
     let accepted = value & 0xff & ~STATUS_BITS.needsReset;
     if (rises & STATUS_BITS.featuresOk && !this.#featuresAreLegal()) accepted &= ~STATUS_BITS.featuresOk;
     this.#status = accepted | (this.#status & STATUS_BITS.needsReset);
-    if (rises & STATUS_BITS.driverOk && this.#isRunning()) this.#start(model);
+    if (!wasRunning && this.#isRunning()) this.#start(model);
   }
 
   #offered(): bigint {
