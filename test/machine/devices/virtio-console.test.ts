@@ -70,6 +70,13 @@ describe('virtio-console', () => {
     ]);
   });
 
+  it('carries 64 KiB out of a port in one buffer, and nothing of a larger one', () => {
+    for (const bytes of [0x1_0001, 0x1_0000]) portTx.add([{ address: OUT, bytes }]);
+    portTx.notify();
+    bench.advance(0);
+    expect([output.length, portTx.takeUsed().length]).toEqual([0x1_0000, 2]);
+  });
+
   it('carries bytes out of a port', () => {
     bench.memory.write(OUT, new TextEncoder().encode('{"execute"'));
     portTx.add([{ address: OUT, bytes: 10 }]);

@@ -30,6 +30,8 @@ const EVENT = { deviceReady: 0, portAdd: 1, portReady: 3, portOpen: 6, portName:
 
 /** Bytes that may wait for the guest to read a port; what comes beyond is dropped. */
 const INPUT_BYTES_MAX = 0x40_0000;
+/** In one buffer of the guest's; Linux sends half as much. Time does not pass while it is taken. */
+const OUTPUT_BYTES_MAX = 0x1_0000;
 /** Control messages that may wait for buffers: a guest that gives none loses the newest. */
 const CONTROL_MESSAGES_MAX = 256;
 
@@ -135,13 +137,14 @@ export class VirtioConsole implements VirtioModel {
     }
   }
 
-  /** Takes all that the guest has sent on a queue. Memory that is not the owner's is as if nothing was sent. */
+  /** Takes all that the guest has sent on a queue. Too much, or memory that is not the owner's, is as if nothing was sent. */
   #drain(index: number, take: (bytes: Uint8Array) => void): void {
     for (;;) {
       const queue = this.#queues[index];
       const chain = queue?.pop();
       if (queue === undefined || chain === undefined) break;
-      const bytes = gather(queue.port, chain.readable);
+      const fits = segmentBytes(chain.readable) <= OUTPUT_BYTES_MAX;
+      const bytes = fits ? gather(queue.port, chain.readable) : undefined;
       queue.push(chain.head, 0);
       if (bytes !== undefined) take(bytes);
     }
