@@ -218,6 +218,24 @@ ${run('one', `, ${isThere}`)}${run('two', ", when: 'has(steps.one.stdout)'")}${r
   });
 });
 
+describe('a duration that a step found out', () => {
+  it('needs its unit like one that is written', async () => {
+    const paused = (output: string): Plan =>
+      planText(
+        'p.yaml',
+        playbook(`  - id: work
+    steps:
+      - { id: facts, uses: guest.facts, with: { guest: old }, outputs: { rest: '\${{ ${output} }}' } }
+      - { id: wait, uses: pause, with: { for: '\${{ steps.facts.rest }}' } }`),
+      );
+    expect((await runOn(paused('"5s"'))).report.run.outcome).toBe('succeeded');
+    expect((await runOn(paused('5'))).report.failure).toMatchObject({
+      step: 'wait',
+      message: 'argument for: expected a duration, found 5',
+    });
+  });
+});
+
 describe('the timeout of a phase', () => {
   it('ends a pause that is longer', async () => {
     const rest = (time: string): Plan =>

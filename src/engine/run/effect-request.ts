@@ -44,7 +44,10 @@ export function stepArgs(
   const resolved = evaluator.args(args, step, context, secret);
   for (const [name, spec] of Object.entries(kind.args)) {
     const value = resolved[name];
-    if (value !== undefined && spec.type !== 'expression') resolved[name] = conform(name, spec.type, value);
+    if (value === undefined || spec.type === 'expression') continue;
+    // The plan has given durations that were known their milliseconds.
+    if (spec.type === 'duration' && args[name]?.as === 'value') continue;
+    resolved[name] = conform(name, spec.type, value);
   }
   // A check without a path asks for the page of the service.
   if (resolved['path'] === '' && 'path' in kind.args) resolved['path'] = plan.service.path;
@@ -165,7 +168,6 @@ function conform(name: string, type: string, value: Json): Json {
     new ExpressionFailure(`argument ${name}: expected ${expected}, found ${JSON.stringify(value)}`);
   switch (type) {
     case 'duration': {
-      if (typeof value === 'number') return value;
       const ms = parseDuration(value);
       if (typeof ms !== 'number') throw wrong('a duration');
       return ms;
