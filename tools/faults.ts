@@ -4,6 +4,7 @@
  *
  *   node tools/faults.ts [--runs 100] [--seed 1] [--only 3,17-20] [--upgrades 4] [--jobs 1] [--results FILE] [--folder DIR]
  *   node tools/faults.ts --fault 'power-off old@moveStore+60' --fault 'kill mvctl@moveStore+100'     one run with these
+ *   node tools/faults.ts --no-maintenance --fault 'panic old@watching+100'   what a crash costs where nothing else is done
  *   node tools/faults.ts --tell FILE        tells what a campaign came to
  *
  * Every run begins with the same booted server, and its faults depend on the seed and its number alone: `--only N` repeats a
@@ -14,7 +15,7 @@ import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { drawFaults, parseFault, type Reference } from './faults/fault.ts';
+import { drawFaults, type Maintenance, parseFault, type Reference } from './faults/fault.ts';
 import { isGood, oneRun, type RunResult, referenceRun } from './faults/one-run.ts';
 import { isSaved, saveStatefulNode } from './faults/saved-node.ts';
 import { summarize, tellRun } from './faults/summary.ts';
@@ -29,6 +30,7 @@ const { values } = parseArgs({
     results: { type: 'string' },
     folder: { type: 'string' },
     fault: { type: 'string', multiple: true },
+    'no-maintenance': { type: 'boolean', default: false },
     tell: { type: 'string' },
   },
 });
@@ -52,16 +54,17 @@ const numbersOf = (text: string): number[] =>
   });
 
 /** Upgrades are spread evenly over the campaign. */
-const isUpgrade = (number: number): boolean => {
+const maintenanceOf = (number: number): Maintenance => {
   const upgrades = Number(values.upgrades);
-  return Math.floor((number * upgrades) / runs) > Math.floor(((number - 1) * upgrades) / runs);
+  const isUpgrade = Math.floor((number * upgrades) / runs) > Math.floor(((number - 1) * upgrades) / runs);
+  return isUpgrade ? 'upgrade' : 'restart';
 };
 
 /** When the steps of the run without a fault begin; made once. */
-async function reference(upgrade: boolean): Promise<Reference> {
-  const path = join(saved, `reference-${upgrade ? 'upgrade' : 'restart'}.json`);
+async function reference(maintenance: Maintenance): Promise<Reference> {
+  const path = join(saved, `reference-${maintenance}.json`);
   if (!existsSync(path)) {
-    const made = await referenceRun({ saved, folder: join(folder, 'reference'), seed, upgrade });
+    const made = await referenceRun({ saved, folder: join(folder, 'reference'), seed, maintenance });
     writeFileSync(path, JSON.stringify(made));
   }
   return JSON.parse(readFileSync(path, 'utf8')) as Reference;
@@ -74,12 +77,12 @@ async function campaign(): Promise<readonly RunResult[]> {
   const there = new Set(results.map(({ run }) => run));
   const missing = wanted.filter((number) => !there.has(number));
   if (!isSaved(saved)) await saveStatefulNode(saved);
-  for (const upgrade of new Set(missing.map(isUpgrade))) await reference(upgrade);
+  for (const maintenance of new Set(missing.map(maintenanceOf))) await reference(maintenance);
   const queue = missing.values();
   const work = async (): Promise<void> => {
     for (const number of queue) {
-      const upgrade = isUpgrade(number);
-      const faults = drawFaults(seed, number, upgrade, await reference(upgrade));
+      const maintenance = maintenanceOf(number);
+      const faults = drawFaults(seed, number, maintenance, await reference(maintenance));
       const result = await oneRun({ number, faults, saved, folder: join(folder, `run-${number}`) });
       results.push(result);
       if (values.results !== undefined) appendFileSync(values.results, `${JSON.stringify(result)}\n`);
@@ -93,9 +96,10 @@ async function campaign(): Promise<readonly RunResult[]> {
 /** The run that was asked for by its faults. */
 async function chosen(texts: readonly string[]): Promise<readonly RunResult[]> {
   if (!isSaved(saved)) await saveStatefulNode(saved);
-  const known = await reference(false);
+  const maintenance = values['no-maintenance'] ? 'none' : 'restart';
+  const known = await reference(maintenance);
   const faults = texts.map((text) => parseFault(text, known));
-  const plan = { seed, upgrade: false, faults, recordCrash: undefined };
+  const plan = { seed, maintenance, faults, recordCrash: undefined } as const;
   const result = await oneRun({ number: 0, faults: plan, saved, folder: join(folder, `chosen-${process.pid}`) });
   console.log(tellRun(result));
   return [result];

@@ -23,9 +23,12 @@ export interface RecordCrash {
   readonly record: number;
 }
 
+/** What is under way when things go wrong; `none`: the server is only looked at. */
+export type Maintenance = 'restart' | 'upgrade' | 'none';
+
 export interface RunFaults {
   readonly seed: number;
-  readonly upgrade: boolean;
+  readonly maintenance: Maintenance;
   /** By instant. */
   readonly faults: readonly Fault[];
   readonly recordCrash: RecordCrash | undefined;
@@ -72,25 +75,30 @@ const NS_PER_MS = 1e6;
 const RUNS_MAX = 1_000_000;
 
 /** The faults of run `number`: the same ones whatever ran before. */
-export function drawFaults(campaignSeed: number, number: number, upgrade: boolean, reference: Reference): RunFaults {
+export function drawFaults(
+  campaignSeed: number,
+  number: number,
+  maintenance: Maintenance,
+  reference: Reference,
+): RunFaults {
   const seed = campaignSeed * RUNS_MAX + number;
   const random = randomFrom(seed);
   const kinds = rowOf(campaignSeed, number);
   if (kinds[0] === 'record') {
     const crash = RECORD_CRASHES[Math.floor(random() * RECORD_CRASHES.length)] ?? 'after';
     const record = 1 + Math.floor(random() * reference.records);
-    return { seed, upgrade, faults: [], recordCrash: { crash, record } };
+    return { seed, maintenance, faults: [], recordCrash: { crash, record } };
   }
   const faults: Fault[] = [];
   for (const drawn of kinds) {
     // The trap handler of another kernel is elsewhere.
-    const kind = upgrade && drawn === 'hang new' ? 'panic new' : drawn;
+    const kind = maintenance === 'upgrade' && drawn === 'hang new' ? 'panic new' : drawn;
     const before = faults.at(-1);
     const atNs =
       before === undefined ? instant(kind, reference, random) : before.atNs + random() * SECOND_MS_MAX * NS_PER_MS;
     faults.push(faultOf(kind, Math.round(atNs), random));
   }
-  return { seed, upgrade, faults, recordCrash: undefined };
+  return { seed, maintenance, faults, recordCrash: undefined };
 }
 
 /** Each hundred runs have every row as often as its share says, in an order that depends on the seed of the campaign. */

@@ -3,13 +3,19 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXIT, type Report, RunStore, readJournal } from '../../src/engine/index.ts';
-import { describeFaults, type Fault, type Reference, type RunFaults } from './fault.ts';
+import { describeFaults, type Fault, type Maintenance, type Reference, type RunFaults } from './fault.ts';
 import type { Circumstances, FromNode, ToNode } from './faulty-node.ts';
 import { judge } from './judge.ts';
 import { ROOT, startMvctl } from './mvctl-process.ts';
 import { copySavedNode } from './saved-node.ts';
 
 const PLAYBOOK = join(ROOT, 'playbooks/stateful-os-upgrade.yaml');
+/** What `mvctl apply` is told. */
+const PLAYBOOK_ARGUMENTS: Readonly<Record<Maintenance, readonly string[]>> = {
+  restart: [PLAYBOOK, '--var', 'install=false'],
+  upgrade: [PLAYBOOK, '--var', 'install=true'],
+  none: [join(import.meta.dirname, 'no-maintenance.yaml')],
+};
 const FAULTY_NODE = join(import.meta.dirname, 'faulty-node.ts');
 
 /** Killed, paused, or the node did not answer: whatever watches over mvctl starts it again. */
@@ -22,7 +28,7 @@ const RESTART_NS = 300_000_000;
 export interface RunResult {
   readonly run: number;
   readonly seed: number;
-  readonly upgrade: boolean;
+  readonly maintenance: Maintenance;
   readonly fault: string;
   /** Of each fault that came to pass, in order; times are node milliseconds from the begin of the run. */
   readonly happened: readonly Happened[];
@@ -66,7 +72,7 @@ export async function oneRun({ number, faults, saved, folder, keeps = false }: O
   copySavedNode(saved, stateDir, faults.seed);
   const output = ['--state-dir', stateDir, '--output', `json=${reportPath}`];
   const node = await startNode(saved, stateDir, faults.faults);
-  const apply = ['apply', PLAYBOOK, '--var', `install=${faults.upgrade}`, ...output];
+  const apply = ['apply', ...PLAYBOOK_ARGUMENTS[faults.maintenance], ...output];
   let mvctl = startMvctl(apply, faults.recordCrash);
   node.onFault = (fault) => {
     const isThere = mvctl.child.exitCode === null && mvctl.child.signalCode === null;
@@ -91,7 +97,7 @@ export async function oneRun({ number, faults, saved, folder, keeps = false }: O
   const result: RunResult = {
     run: number,
     seed: faults.seed,
-    upgrade: faults.upgrade,
+    maintenance: faults.maintenance,
     fault: describeFaults(faults),
     happened: node.happened.map(([fault, circumstances]) => ({
       fault: describeFaults({ ...faults, faults: [fault], recordCrash: undefined }),
@@ -175,12 +181,12 @@ export interface ReferenceOptions {
   readonly saved: string;
   readonly folder: string;
   readonly seed: number;
-  readonly upgrade: boolean;
+  readonly maintenance: Maintenance;
 }
 
 /** The run without a fault, which has to succeed. */
-export async function referenceRun({ saved, folder, seed, upgrade }: ReferenceOptions): Promise<Reference> {
-  const faults = { seed, upgrade, faults: [], recordCrash: undefined };
+export async function referenceRun({ saved, folder, seed, maintenance }: ReferenceOptions): Promise<Reference> {
+  const faults = { seed, maintenance, faults: [], recordCrash: undefined };
   const result = await oneRun({ number: 0, faults, saved, folder, keeps: true });
   if (!isGood(result) || result.exitCode !== EXIT.ok.code)
     throw new Error(`without a fault: ${JSON.stringify(result)}`);
