@@ -60,6 +60,12 @@ describe('a store that moves with its disk loses nothing it acknowledged', () =>
     expect(downtimeMs).toBeLessThanOrEqual(DOWNTIME_MS_MAX);
   });
 
+  it('when the old OS hangs while it ends the store: the new one takes the disk from it', async () => {
+    const { exitCode, downtimeMs } = await runWith({ kind: 'hang', guest: 'old', atNs: into('moveStore', 88) });
+    expect(exitCode).toBe(0);
+    expect(downtimeMs).toBeLessThanOrEqual(DOWNTIME_MS_MAX);
+  });
+
   it('when the old OS loses its power in the hand-over, and mvctl is killed right after', async () => {
     const { exitCode, resumes, downtimeMs } = await runWith(
       { kind: 'power-off', guest: 'old', atNs: into('moveStore', 60) },

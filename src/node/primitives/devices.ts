@@ -95,7 +95,7 @@ async function unlessItFalls(node: EmulatedNode, giver: GuestName, work: () => P
   try {
     if (await node.responds(giver)) return await work();
   } catch (error) {
-    if (node.isUp(giver)) throw error;
+    if (await node.responds(giver)) throw error;
   }
   await node.keepDown(giver);
   return node.machine.now();

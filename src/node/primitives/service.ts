@@ -164,7 +164,7 @@ export const relay: Primitive<'service.relay'> = async (node, args, { deadlineNs
     const exec = node.withAgent(args.to, (agent) => node.unlessDown(side, agent.exec(argv, { env: {}, deadlineNs })));
     expectSuccess(args.to, argv, await exec);
   } catch (error) {
-    if (node.isUp(args.from)) throw error;
+    if (await node.responds(args.from)) throw error;
   }
   return {};
 };
@@ -187,7 +187,7 @@ export const cutOver: Primitive<'service.cut-over'> = async (node, args, context
   try {
     if (node.isUp(args.from)) await address(node, args.from, ['yield'], deadlineNs);
   } catch (error) {
-    if (node.isUp(args.from)) throw error;
+    if (await node.responds(args.from)) throw error;
   }
   await node.keepDown(args.from);
   return {};
@@ -220,7 +220,7 @@ async function connectionsOf(node: EmulatedNode, guest: GuestName, deadlineNs: n
     if (connections === 0) await address(node, guest, ['drop'], deadlineNs);
     return connections;
   } catch (error) {
-    if (node.isUp(guest)) throw error;
+    if (await node.responds(guest)) throw error;
     return 0;
   }
 }
