@@ -158,6 +158,7 @@ function expectAnswer(
 /** From here on `to` passes packets of connections it does not know on to `from`; one that went down has none any more. */
 export const relay: Primitive<'service.relay'> = async (node, args, { deadlineNs }) => {
   if (!(await node.responds(args.from))) return {};
+  if (!node.isUp(args.to)) await node.awake(args.to, deadlineNs);
   const { side } = node.guests.get(args.from);
   const argv = [MV_ADDRESS, 'relay', NETWORK.management[side]];
   try {
