@@ -89,6 +89,8 @@ export class GuestAgentSession {
   /** The script that is alone with the agent. */
   #alone: Task | undefined;
   #synchronized = false;
+  /** The agent has come up, and nothing that may keep it long is under way: it answers at once, or the guest hangs. */
+  #isPrompt = false;
   #sync: { readonly id: number; readonly cancelRetry: () => void } | undefined;
   #nextSyncId = 1;
   #hangs = false;
@@ -131,8 +133,10 @@ export class GuestAgentSession {
     this.#sync?.cancelRetry();
     this.#sync = undefined;
     this.#synchronized = false;
+    this.#isPrompt = false;
     this.#takeCurrent();
     this.#alone = undefined;
+    for (const waiting of this.#queue) waiting.cancelHang();
     this.#queue = [];
     this.#reader.reset();
   }
@@ -160,10 +164,12 @@ export class GuestAgentSession {
 
   /** Takes a task's call out of the queue, or stops waiting for its answer. */
   #withdraw(task: Task): void {
+    for (const waiting of this.#queue) if (waiting.task === task) waiting.cancelHang();
     this.#queue = this.#queue.filter((waiting) => waiting.task !== task);
     if (this.#current?.task !== task) return;
-    this.#takeCurrent();
+    const { current } = this.#takeCurrent();
     this.#synchronized = false;
+    if (current?.call.takesTime === true || current?.call.silentSuccessNs !== undefined) this.#isPrompt = false;
   }
 
   #settle(task: Task, how: () => void): void {
@@ -211,7 +217,9 @@ export class GuestAgentSession {
         );
         return;
       }
-      this.#queue.push({ task, call: step.value, cancelSilence: () => {}, cancelHang: () => {} });
+      const waiting: WaitingCall = { task, call: step.value, cancelSilence: () => {}, cancelHang: () => {} };
+      if (!this.#synchronized && this.#isPrompt) this.#watch(waiting);
+      this.#queue.push(waiting);
       this.#pump();
     }
   }
@@ -228,6 +236,7 @@ export class GuestAgentSession {
     const [waiting] = next < 0 ? [] : this.#queue.splice(next, 1);
     if (waiting === undefined) return;
     const { call, task } = waiting;
+    waiting.cancelHang();
     this.#current = waiting;
     if (call.alone === true) this.#alone = task;
     if (call.silentSuccessNs !== undefined) {
@@ -307,6 +316,8 @@ export class GuestAgentSession {
         this.#sync.cancelRetry();
         this.#sync = undefined;
         this.#synchronized = true;
+        this.#isPrompt = true;
+        for (const waiting of this.#queue) waiting.cancelHang();
       }
       return;
     }

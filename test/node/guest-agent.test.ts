@@ -323,6 +323,32 @@ describe('a guest that hangs', () => {
     expect(await frozen).toBe(2);
   });
 
+  test('is known as soon when it is asked again', async () => {
+    const { agent, clock, vanish } = agentThat(falling(9), { hangNs: HANG_NS });
+    const first = outcome(agent.exec(['/bin/sleep', '10'], { deadlineNs }));
+    clock.run(300 * MS);
+    vanish();
+    clock.run(2_000 * MS);
+    expect(await first).toBe('hangs');
+    const second = outcome(agent.exec(['/bin/true'], { deadlineNs }));
+    clock.run(2_000 * MS + HANG_NS + MS);
+    expect(await second).toBe('hangs');
+  });
+
+  test('is none whose agent still works on what nobody waits for any more', async () => {
+    const { agent, clock, vanish } = agentThat(() => 'silence', { hangNs: HANG_NS });
+    const freeze = outcome(agent.freezeFileSystems({ deadlineNs: 100 * MS }));
+    clock.run(50 * MS);
+    vanish();
+    clock.run(200 * MS);
+    expect(await freeze).toBe('timeout');
+    const next = outcome(agent.version({ deadlineNs: 5_000 * MS }));
+    clock.run(4_900 * MS);
+    expect(agent.hangs).toBe(false);
+    clock.run(5_100 * MS);
+    expect(await next).toBe('timeout');
+  });
+
   test('is none any more once something is heard of it', async () => {
     const { agent, clock, port } = agentThat(falling(3), { hangNs: HANG_NS });
     const result = outcome(agent.exec(['/bin/sleep', '10'], { deadlineNs }));
