@@ -49,7 +49,10 @@ async function memoryCommand(
 
 const CHUNK_BYTES = 1 << 20;
 
-/** What a module holds when it is put in: nothing that anybody may count on. */
+/**
+ * What a module holds when it is put in is nothing that anybody may count on: the same noise again and again. Noise for all of
+ * it would take seconds, in which a node with the real clock serves nobody.
+ */
 export const replaceMemory: Primitive<'memory.replace'> = async (node) => {
   if (!node.virtualized) throw new NodeError('not-virtualized', 'on a bare node nothing keeps the OS off the bank');
   const { status } = await node.monitor.request({ op: 'status' });
@@ -60,8 +63,9 @@ export const replaceMemory: Primitive<'memory.replace'> = async (node) => {
   if (side === undefined) throw new NodeError('refused', 'every bank has an owner');
   const region = banks[side];
   const { memory, options } = node.machine;
+  const noise = options.random(CHUNK_BYTES);
   for (let offset = 0; offset < region.bytes; offset += CHUNK_BYTES) {
-    memory.write(region.base + offset, options.random(Math.min(CHUNK_BYTES, region.bytes - offset)));
+    memory.write(region.base + offset, noise.subarray(0, region.bytes - offset));
   }
   return { bytes: region.bytes };
 };
