@@ -2,13 +2,13 @@
 import { Command, Option } from 'commander';
 import { EXIT } from '../engine/exit-codes.ts';
 import type { ReportPrediction } from '../engine/generated/report.ts';
-import type { NodePort, Plan } from '../engine/index.ts';
+import type { Plan } from '../engine/index.ts';
 import { isPlanFile, loadSavedPlan, type SavedPlan } from './apply-plan-file.ts';
 import { CommandError } from './command-error.ts';
 import type { CliIo } from './io.ts';
 import { loadPlan } from './load-playbook.ts';
 import { nameValue, type Values } from './name-value.ts';
-import { type OpenNodeOptions, openNode } from './open-node.ts';
+import { type OpenNode, openNode } from './open-node.ts';
 import { expectTargets, type OutputTarget, outputOption } from './output-option.ts';
 import { resume } from './resume-command.ts';
 import { runLines } from './run-lines.ts';
@@ -27,14 +27,6 @@ interface ApplyFlags {
   readonly stateDir: string;
   readonly compare?: string;
 }
-
-export interface OpenedNode extends NodePort {
-  /** Brings a node that was there before what the run needs; to be called when nobody else works on it. */
-  readonly prepare?: () => Promise<void>;
-}
-
-/** What a command needs to reach a node; a test brings its own. */
-export type OpenNode = (options: OpenNodeOptions, io: CliIo) => Promise<OpenedNode>;
 
 const EXAMPLES = `
 Examples:

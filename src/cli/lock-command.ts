@@ -1,8 +1,7 @@
 /** `mvctl lock ls|break`: who works on a node, and what to do when whoever does hangs. */
 import { Command, Option } from 'commander';
-import type { OpenNode } from './apply-command.ts';
 import type { CliIo } from './io.ts';
-import { openNode } from './open-node.ts';
+import { type OpenNode, openNode } from './open-node.ts';
 import { type StateDirFlag, stateDirOption } from './state-dir-option.ts';
 
 const LS_HELP = `

@@ -2,9 +2,8 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { EXIT } from '../engine/exit-codes.ts';
-import type { PlannedNode } from '../engine/index.ts';
+import type { NodePort, PlannedNode } from '../engine/index.ts';
 import type { NodeSpec, RemoteNode } from '../node/index.ts';
-import type { OpenedNode } from './apply-command.ts';
 import { CommandError } from './command-error.ts';
 import { ImageProgress } from './image-progress.ts';
 import type { CliIo } from './io.ts';
@@ -20,6 +19,14 @@ export interface OpenNodeOptions {
   /** Replaces the image of a disk, by the disk's name. */
   readonly disks?: { readonly [name: string]: string };
 }
+
+export interface OpenedNode extends NodePort {
+  /** Brings a node that was there before what the run needs; to be called when nobody else works on it. */
+  readonly prepare?: () => Promise<void>;
+}
+
+/** What a command needs to reach a node; a test brings its own. */
+export type OpenNode = (options: OpenNodeOptions, io: CliIo) => Promise<OpenedNode>;
 
 const MIB = 0x10_0000;
 const BANK_BYTES_DEFAULT = 512 * MIB;

@@ -1,10 +1,9 @@
 /** `mvctl resume`: goes on with the run that was left on a node, by a crash, a signal or a pause. */
 import { Command } from 'commander';
 import { EXIT } from '../engine/exit-codes.ts';
-import type { OpenNode } from './apply-command.ts';
 import { CommandError } from './command-error.ts';
 import type { CliIo } from './io.ts';
-import { openNode } from './open-node.ts';
+import { type OpenNode, openNode } from './open-node.ts';
 import { type OutputTarget, outputOption } from './output-option.ts';
 import { runSession } from './run-session.ts';
 import { type StateDirFlag, stateDirOption } from './state-dir-option.ts';

@@ -1,8 +1,7 @@
 /** `mvctl rollback`: takes back the run that was left on a node, as long as it is not past its commit. */
 import { Command } from 'commander';
-import type { OpenNode } from './apply-command.ts';
 import type { CliIo } from './io.ts';
-import { openNode } from './open-node.ts';
+import { type OpenNode, openNode } from './open-node.ts';
 import { type OutputTarget, outputOption } from './output-option.ts';
 import { expectUnfinished } from './resume-command.ts';
 import { pastCommit, runSession } from './run-session.ts';

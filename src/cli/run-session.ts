@@ -2,9 +2,9 @@
 import { EXIT } from '../engine/exit-codes.ts';
 import type { Report, RunEnd, RunOptions } from '../engine/index.ts';
 import { redactor } from '../engine/run/redact.ts';
-import type { OpenedNode } from './apply-command.ts';
 import { CommandError } from './command-error.ts';
 import type { CliIo } from './io.ts';
+import type { OpenedNode } from './open-node.ts';
 import { expectTargets, type OutputTarget, writeReport } from './output-option.ts';
 import { readSecrets } from './read-secrets.ts';
 import { runLines } from './run-lines.ts';

@@ -1,7 +1,7 @@
 /** A verb of mvctl: a row of a table. Its module is loaded when it is asked for, so that no verb pays for another. */
 import type { Command } from 'commander';
-import type { OpenNode } from './apply-command.ts';
 import type { CliIo } from './io.ts';
+import type { OpenNode } from './open-node.ts';
 
 export interface Verb {
   readonly name: string;

@@ -358,10 +358,10 @@ export class EmulatedNode {
 
   /**
    * Whether a guest is up and its agent answers. One that hangs is powered off: what it holds cannot be ended in good order,
-   * and nobody may come back to it.
+   * and nobody may come back to it. On a bare node, which would be off then, nobody is asked.
    */
   async responds(name: GuestName): Promise<boolean> {
-    if (!this.isUp(name)) return false;
+    if (!this.isUp(name) || !this.virtualized) return this.isUp(name);
     const deadlineNs = this.machine.now() + this.hangNs;
     if (await this.withAgent(name, async (agent) => !agent.hangs && (await agent.answers({ deadlineNs })))) return true;
     if (this.isUp(name)) await this.monitor.request({ op: 'stopVm', side: this.guests.get(name).side });
@@ -420,7 +420,7 @@ export class EmulatedNode {
   /** Boots a guest that went off or hangs, and waits until its agent answers: what follows needs it. */
   async awake(name: GuestName, deadlineNs: number): Promise<void> {
     const { side } = this.guests.get(name);
-    if (this.virtualized ? await this.responds(name) : this.isUp(name)) return;
+    if (await this.responds(name)) return;
     if (this.virtualized && (await this.guestState(side)) === 'off') {
       const before = await this.guestBoots(side);
       await this.monitor.request({ op: 'bootVm', side });

@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { OpenNode } from '../../src/cli/apply-command.ts';
+import type { OpenNode } from '../../src/cli/open-node.ts';
 import { runProgram } from '../../src/cli/program.ts';
 import { VERBS } from '../../src/cli/verbs.ts';
 import { makePlanFile, type PlanFile, readPlanFile } from '../../src/engine/plan/plan-file.ts';

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { OpenNode } from '../../src/cli/apply-command.ts';
+import type { OpenNode } from '../../src/cli/open-node.ts';
 import { type Interference, NodeUnreachable, type Report } from '../../src/engine/index.ts';
 import { lockNode, lockState } from '../../src/engine/journal/node-lock.ts';
 import { modelFor, OFFLINE, ONLINE, planOf } from '../engine/model-run.ts';

@@ -1,5 +1,5 @@
 /** A command line of mvctl in this process, on a node that a test brings where it needs one. */
-import type { OpenNode } from '../../src/cli/apply-command.ts';
+import type { OpenNode } from '../../src/cli/open-node.ts';
 import { runProgram } from '../../src/cli/program.ts';
 import { VERBS } from '../../src/cli/verbs.ts';
 

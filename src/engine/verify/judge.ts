@@ -8,7 +8,7 @@ import { deviationsOf } from './deviations.ts';
 import type { Edge, State } from './edge.ts';
 import type { Exploration } from './explore.ts';
 import { PROPERTIES, type Property } from './properties.ts';
-import { couldRun } from './satisfiable.ts';
+import { isSwitchedOff } from './satisfiable.ts';
 import type { WorstCases } from './worst-case.ts';
 
 export interface Violation {
@@ -221,7 +221,7 @@ function judgeDeadSteps({ states, compiled }: Exploration): readonly Violation[]
   }
   // What values of variables switch off others switch on.
   return compiled.steps
-    .filter((step) => !done.has(step.index) && (tried.has(step.index) || !couldRun(compiled.plan, step)))
+    .filter((step) => !done.has(step.index) && (tried.has(step.index) || !isSwitchedOff(compiled.plan, step)))
     .map((step) => {
       const edge = tried.get(step.index);
       const why = edge?.error ? `every time it fails: ${edge.error.message}` : 'no run gets to it';

@@ -1,5 +1,5 @@
 /**
- * Whether a step that these values of variables switch off could run with others: with the truth values, and with the
+ * Whether it is these values of variables that switch a step off, and others would let it run: with the truth values, and with the
  * texts and numbers that its conditions compare with. A condition that no such values meet is one that nobody can meet.
  */
 import { ExpressionFailure } from '../expression/scope.ts';
@@ -10,7 +10,7 @@ import { Evaluator } from '../statechart/evaluator.ts';
 const COMBINATIONS_MAX = 256;
 
 /** False for a step without a condition: nothing switches it off. */
-export function couldRun(plan: Plan, step: PlannedStep): boolean {
+export function isSwitchedOff(plan: Plan, step: PlannedStep): boolean {
   const scopes = scopesAround(plan, step);
   const conditions = [step.when, ...scopes.map((id) => plan.scopes[id]!.when)].filter((when) => when !== null);
   if (conditions.length === 0) return false;

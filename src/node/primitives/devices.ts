@@ -5,6 +5,7 @@ import type { EmulatedNode } from '../emulated-node.ts';
 import { type Guest, SLOT } from '../guest.ts';
 import { NodeError } from '../node-error.ts';
 import type { Primitive } from './table.ts';
+import { unlessItFalls } from './unless-it-falls.ts';
 
 /** The storage's own point-in-time copy: a metadata operation, whatever the number of bytes. */
 export const cloneDisk: Primitive<'disk.clone'> = async (node, args, { deadlineNs }) => {
@@ -63,7 +64,7 @@ export const moveDisk: Primitive<'disk.move'> = async (node, args, context) => {
   const began = node.machine.now();
   let released = began;
   if (node.guests.find(args.from)?.extraDisks.has(args.name) === true) {
-    released = await unlessItFalls(node, args.from, async () => {
+    released = await lettingGo(node, args.from, async () => {
       await command(node, args.from, args.release, deadlineNs);
       const at = node.machine.now();
       await detachDisk(node, { guest: args.from, name: args.name }, context);
@@ -91,12 +92,9 @@ export const moveDisk: Primitive<'disk.move'> = async (node, args, context) => {
  * A guest lets go of something: `work`. One that is not up, hangs, or goes down over it, has let go; it is kept down, since its OS
  * would take up again what is another's by then. Gives when it had let go.
  */
-async function unlessItFalls(node: EmulatedNode, giver: GuestName, work: () => Promise<number>): Promise<number> {
-  try {
-    if (await node.responds(giver)) return await work();
-  } catch (error) {
-    if (await node.responds(giver)) throw error;
-  }
+async function lettingGo(node: EmulatedNode, giver: GuestName, work: () => Promise<number>): Promise<number> {
+  const atNs = (await node.responds(giver)) ? await unlessItFalls(node, giver, work) : undefined;
+  if (atNs !== undefined) return atNs;
   await node.keepDown(giver);
   return node.machine.now();
 }

@@ -8,6 +8,7 @@ import { NETWORK } from '../guest.ts';
 import type { ExecResult } from '../guest-agent.ts';
 import { NodeError } from '../node-error.ts';
 import type { Primitive } from './table.ts';
+import { unlessItFalls } from './unless-it-falls.ts';
 import { askForVeto } from './veto.ts';
 
 export const checkService: Primitive<'service.check'> = async (node, args, context) => {
@@ -161,12 +162,10 @@ export const relay: Primitive<'service.relay'> = async (node, args, { deadlineNs
   if (!node.isUp(args.to)) await node.awake(args.to, deadlineNs);
   const { side } = node.guests.get(args.from);
   const argv = [MV_ADDRESS, 'relay', NETWORK.management[side]];
-  try {
+  await unlessItFalls(node, args.from, async () => {
     const exec = node.withAgent(args.to, (agent) => node.unlessDown(side, agent.exec(argv, { env: {}, deadlineNs })));
     expectSuccess(args.to, argv, await exec);
-  } catch (error) {
-    if (await node.responds(args.from)) throw error;
-  }
+  });
   return {};
 };
 
@@ -185,10 +184,8 @@ export const cutOver: Primitive<'service.cut-over'> = async (node, args, context
   await node.awake(args.to, deadlineNs);
   await node.keepingDown(args.from, () => address(node, args.to, ['take'], deadlineNs));
   if (node.virtualized) await node.monitor.request({ op: 'setProduction', side: to.side });
-  try {
-    if (node.isUp(args.from)) await address(node, args.from, ['yield'], deadlineNs);
-  } catch (error) {
-    if (await node.responds(args.from)) throw error;
+  if (node.isUp(args.from)) {
+    await unlessItFalls(node, args.from, () => address(node, args.from, ['yield'], deadlineNs));
   }
   await node.keepDown(args.from);
   return {};
@@ -216,14 +213,12 @@ export const drain: Primitive<'service.drain'> = async (node, args, { deadlineNs
 
 /** Open connections of a guest, which has the address no longer once there are none. */
 async function connectionsOf(node: EmulatedNode, guest: GuestName, deadlineNs: number): Promise<number> {
-  try {
+  const open = await unlessItFalls(node, guest, async () => {
     const connections = Number(await address(node, guest, ['connections'], deadlineNs));
     if (connections === 0) await address(node, guest, ['drop'], deadlineNs);
     return connections;
-  } catch (error) {
-    if (await node.responds(guest)) throw error;
-    return 0;
-  }
+  });
+  return open ?? 0;
 }
 
 const MV_ADDRESS = '/usr/local/sbin/mv-address';

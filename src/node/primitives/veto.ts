@@ -1,8 +1,8 @@
 /** A guest is asked before something is done beneath it or to its service. */
 import type { GuestName } from '../../engine/port.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
-import type { ExecResult } from '../guest-agent.ts';
 import { NodeError } from '../node-error.ts';
+import { unlessItFalls } from './unless-it-falls.ts';
 
 const MV_VETO = '/usr/local/sbin/mv-veto';
 /** An agent that is there answers within a few milliseconds. */
@@ -23,23 +23,8 @@ export async function askForVeto(
   for (const name of guests.filter((each) => node.isUp(each))) {
     const answerNs = Math.min(deadlineNs, node.machine.now() + ANSWER_NS_MAX);
     if (!(await node.withAgent(name, (agent) => agent.answers({ deadlineNs: answerNs })))) continue;
-    const answer = await answerOf(node, name, what, deadlineNs);
+    const answer = await unlessItFalls(node, name, () => node.run(name, [MV_VETO, what], { deadlineNs }));
     if (answer?.exitCode !== VETO) continue;
     throw new NodeError('vetoed', `guest '${name}' vetoes ${what}: ${answer.stdout.trim() || 'it gives no reason'}`);
-  }
-}
-
-/** Undefined: the guest crashed or hangs over it, and is down now. */
-async function answerOf(
-  node: EmulatedNode,
-  name: GuestName,
-  what: string,
-  deadlineNs: number,
-): Promise<ExecResult | undefined> {
-  try {
-    return await node.run(name, [MV_VETO, what], { deadlineNs });
-  } catch (error) {
-    if (!node.virtualized || (await node.responds(name))) throw error;
-    return undefined;
   }
 }
