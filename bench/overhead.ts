@@ -116,7 +116,7 @@ function verdict(who: string, one: SnapshotValue, other: SnapshotValue): string[
 async function besideBusyVm(bare: Stage): Promise<string[]> {
   const rows = ['| work | stage | µs a piece | more than bare | CPU ms |', '|---|---|---:|---:|---:|'];
   await working.act('microvisor.virtualize', {});
-  await working.act('memory.give-up', { guest: 'old' });
+  await working.act('memory.give-up', { guest: 'old', takesOver: false });
   await working.act('disk.clone', { from: 'old', name: 'system-new' });
   await working.act('vm.create', { guest: 'new', disk: 'system-new' });
   await working.act('vm.boot', { guest: 'new', takesOver: false });

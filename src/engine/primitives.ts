@@ -93,7 +93,11 @@ export interface Primitives {
     readonly result: { readonly bareTrapsExtra: number; readonly stateIdentical: boolean };
   };
 
-  'memory.give-up': { readonly args: { readonly guest: GuestName }; readonly result: { readonly bytes: number } };
+  /** `takesOver`: the other guest goes on alone where this one is down; it stays down, and its memory is taken unasked. */
+  'memory.give-up': {
+    readonly args: { readonly guest: GuestName; readonly takesOver: boolean };
+    readonly result: { readonly bytes: number };
+  };
   /** Swaps the module of a bank that no OS has; what it held is gone. The Microvisor keeps everybody off it meanwhile. */
   'memory.replace': { readonly args: Nothing; readonly result: { readonly bytes: number } };
   'memory.take-up': { readonly args: { readonly guest: GuestName }; readonly result: { readonly bytes: number } };
@@ -159,11 +163,29 @@ export interface Primitives {
     readonly result: { readonly from: GuestName };
   };
 
+  /**
+   * With `standby` the guest is the one that was kept under that name: `disk` is made as a copy of its system disk, in place
+   * of a disk of that name that nobody uses; `vm.boot` wakes it. Until a `vm.reboot` it is woken again wherever it would be
+   * booted.
+   */
   'vm.create': {
-    readonly args: { readonly guest: GuestName; readonly disk: string };
+    readonly args: { readonly guest: GuestName; readonly disk: string; readonly standby?: string };
     readonly result: { readonly memoryBytes: number };
   };
-  /** Boots a created guest and returns when its agent answers. */
+  /**
+   * Puts a guest to sleep, keeps its memory and a copy of its system disk as the standby `as`, in place of the one of that
+   * name, and wakes it. The next commit makes it worthless: a run throws away those that were kept before it.
+   */
+  'vm.keep': {
+    readonly args: { readonly guest: GuestName; readonly as: string };
+    readonly result: {
+      /** Of memory. */
+      readonly bytes: number;
+      /** Node time from the request to sleep to its agent's answer. */
+      readonly asleepMs: number;
+    };
+  };
+  /** Boots a created guest, or wakes it, and returns when its agent answers. */
   'vm.boot': BootsGuest;
   /** Reboots a guest that runs, as the guest would, and returns when its agent answers again. */
   'vm.reboot': BootsGuest;
@@ -306,6 +328,7 @@ export const FAILURE_CODES = {
   vetoed: { retryable: true, means: 'a guest does not want it done now, and says why' },
   refused: { retryable: false, means: 'a guard of the node forbids it in its present state' },
   'no-such-disk': { retryable: false, means: 'the disk does not exist' },
+  'no-such-standby': { retryable: false, means: 'no guest was kept under that name, or not since the last commit' },
   'no-such-device': { retryable: false, means: 'the device does not exist' },
   'records-lost': { retryable: false, means: 'the service does not have what it acknowledged' },
   'no-memory': { retryable: true, means: 'the guest could not free the memory' },

@@ -211,6 +211,8 @@ export function effectOf(
         () => ({ memoryBytes: BANK_BYTES }),
       );
     }
+    case 'vm.keep':
+      return looks(() => ({ bytes: BANK_BYTES, asleepMs: ns / NS_PER_MS }));
     case 'vm.boot':
       return once(
         () => boot(guest!),

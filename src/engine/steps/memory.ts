@@ -1,13 +1,21 @@
 // Memory is given up and taken up by the OS itself, a whole bank at a time.
 import { clears, needsRunning, needsVirtualized, sets } from './requirements.ts';
-import { forGuest, GUEST, leavesNothing, node, type StepKind, undoneBy } from './step-kind.ts';
+import { forGuest, GUEST, guestArg, leavesNothing, node, type StepKind, undoneBy } from './step-kind.ts';
 
 export const MEMORY_STEPS: readonly StepKind[] = [
   {
     name: 'memory.give-up',
     summary: 'The guest takes the second bank offline and gives it up.',
-    args: { guest: GUEST },
-    does: node('memory.give-up', forGuest),
+    args: {
+      guest: GUEST,
+      takesOver: {
+        type: 'bool',
+        summary:
+          'the other OS will serve next: a guest that is down stays down, and what it had is taken without asking it',
+        default: false,
+      },
+    },
+    does: node('memory.give-up', (args) => ({ guest: guestArg(args), takesOver: args['takesOver'] === true })),
     outputs: { bytes: { type: 'int', summary: 'bytes given up' } },
     timeoutMs: 120_000,
     undo: undoneBy('memory.take-up', forGuest),
@@ -35,7 +43,7 @@ export const MEMORY_STEPS: readonly StepKind[] = [
     does: node('memory.take-up', forGuest),
     outputs: { bytes: { type: 'int', summary: 'bytes taken up' } },
     timeoutMs: 120_000,
-    undo: undoneBy('memory.give-up', forGuest),
+    undo: undoneBy('memory.give-up', (args) => ({ ...forGuest(args), takesOver: false })),
     atomic: false,
     volatile: true,
     requires: [

@@ -34,15 +34,25 @@ const toBoot = (args: StepArgs): PrimitiveArgs<'vm.boot'> => ({
   takesOver: args['takesOver'] === true,
 });
 
+const toCreate = (args: StepArgs): PrimitiveArgs<'vm.create'> => {
+  const standby = textArg(args, 'standby');
+  return { guest: guestArg(args), disk: textArg(args, 'disk'), ...(standby === '' ? {} : { standby }) };
+};
+
 export const VM_STEPS: readonly StepKind[] = [
   {
     name: 'vm.create',
     summary: 'Creates a guest from the free bank, the devices of its side and a system disk.',
     args: {
       guest: GUEST,
-      disk: { type: 'name', summary: 'its system disk', required: true },
+      disk: { type: 'name', summary: 'its system disk; with standby made by this step', required: true },
+      standby: {
+        type: 'string',
+        summary: 'the guest that `vm.keep` kept under this name: vm.boot wakes it',
+        default: '',
+      },
     },
-    does: node('vm.create', (args) => ({ guest: guestArg(args), disk: textArg(args, 'disk') })),
+    does: node('vm.create', toCreate),
     outputs: { memoryBytes: { type: 'int', summary: 'memory of the guest' } },
     timeoutMs: 30_000,
     undo: undoneBy('vm.destroy', forGuest),
@@ -68,6 +78,26 @@ export const VM_STEPS: readonly StepKind[] = [
     ],
     effects: [sets('exists:{guest}'), clears('runs:{guest}'), clears('checked:{guest}'), clears('bank-free')],
     prior: { ms: 5 },
+  },
+  {
+    name: 'vm.keep',
+    summary: 'Puts a guest to sleep, keeps its memory and a copy of its system disk for later runs, and wakes it.',
+    args: {
+      guest: GUEST,
+      as: { type: 'name', summary: 'name of the standby; one of that name is replaced', required: true },
+    },
+    does: node('vm.keep', (args) => ({ guest: guestArg(args), as: textArg(args, 'as') })),
+    outputs: {
+      bytes: { type: 'int', summary: 'bytes of memory kept' },
+      asleepMs: { type: 'double', summary: 'node time from the request to sleep to its answer awake' },
+    },
+    timeoutMs: 60_000,
+    undo: { how: 'nothing', because: 'what is kept is replaced by the next one' },
+    atomic: false,
+    volatile: false,
+    requires: [needsVirtualized, needsRunning(), needsNotServing()],
+    effects: [],
+    prior: { ms: 600, spread: 0.05 },
   },
   {
     name: 'vm.boot',

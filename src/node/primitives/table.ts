@@ -9,6 +9,7 @@ import { auditBareNode, devirtualize, replaceMicrovisor, virtualize } from './mi
 import { attachNic, detachNic, replaceNic } from './nics.ts';
 import { beginRun, bootNode, commit, endRun } from './run.ts';
 import { checkRecords, checkService, cutOver, drain, relay } from './service.ts';
+import { keepVm } from './standby.ts';
 import { bootVm, createVm, destroyVm, rebootVm } from './vm.ts';
 
 /** When a primitive gives up, in node time, unless the act says otherwise. */
@@ -48,6 +49,7 @@ export const PRIMITIVES: { readonly [Name in PrimitiveName]: Primitive<Name> } =
   'nic.replace': replaceNic,
   'device.move': moveDevice,
   'vm.create': createVm,
+  'vm.keep': keepVm,
   'vm.boot': bootVm,
   'vm.reboot': rebootVm,
   'vm.destroy': destroyVm,
@@ -90,6 +92,7 @@ export const LIMIT_S: { readonly [Name in PrimitiveName]: number } = {
   'nic.replace': 30,
   'device.move': 60,
   'vm.create': 30,
+  'vm.keep': 60,
   'vm.boot': 300,
   'vm.reboot': 300,
   'vm.destroy': 30,
