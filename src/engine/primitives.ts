@@ -104,7 +104,12 @@ export interface Primitives {
 
   /** Harts the guest has taken offline (null: half of them, never its last) belong to nobody; `harts`: all that nobody has. */
   'cpu.give-up': {
-    readonly args: { readonly guest: GuestName; readonly harts: number | null };
+    readonly args: {
+      readonly guest: GuestName;
+      readonly harts: number | null;
+      /** As for memory.give-up. */
+      readonly takesOver: boolean;
+    };
     readonly result: { readonly harts: readonly number[] };
   };
   /** Harts that nobody has are the guest's, and all of its harts are online; `harts`: all it has. */
@@ -174,7 +179,7 @@ export interface Primitives {
   };
   /**
    * Puts a guest to sleep, keeps its memory and a copy of its system disk as the standby `as`, in place of the one of that
-   * name, and wakes it. The next commit makes it worthless: a run throws away those that were kept before it.
+   * name, and wakes it. A commit makes worthless what earlier runs kept; the next run throws it away.
    */
   'vm.keep': {
     readonly args: { readonly guest: GuestName; readonly as: string };
@@ -189,7 +194,11 @@ export interface Primitives {
   'vm.boot': BootsGuest;
   /** Reboots a guest that runs, as the guest would, and returns when its agent answers again. */
   'vm.reboot': BootsGuest;
-  'vm.destroy': { readonly args: { readonly guest: GuestName }; readonly result: Nothing };
+  /** `removesDisk`: a disk that goes with it unless a guest has it, as the one that `vm.create` made for it. */
+  'vm.destroy': {
+    readonly args: { readonly guest: GuestName; readonly removesDisk?: string };
+    readonly result: Nothing;
+  };
 
   'guest.shutdown': { readonly args: { readonly guest: GuestName }; readonly result: Nothing };
   'guest.run': {
@@ -328,7 +337,7 @@ export const FAILURE_CODES = {
   vetoed: { retryable: true, means: 'a guest does not want it done now, and says why' },
   refused: { retryable: false, means: 'a guard of the node forbids it in its present state' },
   'no-such-disk': { retryable: false, means: 'the disk does not exist' },
-  'no-such-standby': { retryable: false, means: 'no guest was kept under that name, or not since the last commit' },
+  'no-such-standby': { retryable: false, means: 'no guest was kept under that name, or a commit came after it' },
   'no-such-device': { retryable: false, means: 'the device does not exist' },
   'records-lost': { retryable: false, means: 'the service does not have what it acknowledged' },
   'no-memory': { retryable: true, means: 'the guest could not free the memory' },

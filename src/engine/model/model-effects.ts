@@ -5,7 +5,7 @@
  */
 import type { Json, NodeFailure } from '../node-port.ts';
 import { FAILURE_CODES, type FailureCode, type GuestName, type PrimitiveName } from '../primitives.ts';
-import type { ModelGuest, ModelHart, ModelState } from './model-state.ts';
+import type { ModelGuest, ModelHart, ModelStandby, ModelState } from './model-state.ts';
 
 export interface ModelEffect {
   /** Applied in order; each changes the state it was made for. */
@@ -42,7 +42,10 @@ export function effectOf(
   const looks = (result: () => Json): ModelEffect => ({ stages: [], result });
   switch (primitive) {
     case 'run.begin':
-      return looks(() => ({ os: osOf(state, state.serving ?? 'old', args['packages']) }));
+      return {
+        stages: state.hasOtherStandbys ? [() => state.beginStandbys()] : [],
+        result: () => ({ os: osOf(state, state.serving ?? 'old', args['packages']) }),
+      };
     case 'run.end':
       return looks(() => ({
         guest: state.committed,
@@ -50,10 +53,7 @@ export function effectOf(
         virtualized: state.isVirtualized,
       }));
     case 'node.commit':
-      return once(() => {
-        state.committed = args['guest'] as GuestName;
-        state.committedRelease = state.microvisorRelease;
-      });
+      return once(() => state.commit(args['guest'] as GuestName));
     case 'node.boot': {
       const wasOff = !state.isOn;
       return once(
@@ -199,11 +199,14 @@ export function effectOf(
       );
     }
     case 'vm.create': {
-      const installed = state.guests.get(name === 'new' ? 'old' : 'new')?.installed ?? 1;
+      const standby = standbyOf(state, args)?.version ?? null;
+      const installed = standby ?? state.guests.get(name === 'new' ? 'old' : 'new')?.installed ?? 1;
       const disk = String(args['disk']);
       return once(
         () => {
-          state.guests.set(name!, { runs: false, serviceRuns: false, installed, booted: installed, disk });
+          if (standby !== null) state.disks.add(disk);
+          const is = { installed, booted: installed, disk, standby };
+          state.guests.set(name!, { runs: false, serviceRuns: false, ...is });
           state.banks[name!] = { owner: name!, isOnline: true };
           for (const hart of state.harts)
             if (hart.owner === null) Object.assign(hart, { owner: name!, isOnline: true });
@@ -211,8 +214,20 @@ export function effectOf(
         () => ({ memoryBytes: BANK_BYTES }),
       );
     }
-    case 'vm.keep':
-      return looks(() => ({ bytes: BANK_BYTES, asleepMs: ns / NS_PER_MS }));
+    // What fails half-way leaves it asleep.
+    case 'vm.keep': {
+      const { serviceRuns, booted } = guest!;
+      return {
+        stages: [
+          () => state.goDown(name!),
+          () => {
+            state.standbys.set(String(args['as']), { version: booted, age: 'of this run' });
+            Object.assign(guest!, { runs: true, serviceRuns });
+          },
+        ],
+        result: () => ({ bytes: BANK_BYTES, asleepMs: ns / NS_PER_MS }),
+      };
+    }
     case 'vm.boot':
       return once(
         () => boot(guest!),
@@ -221,18 +236,24 @@ export function effectOf(
     case 'vm.reboot':
       return {
         ...once(
-          () => boot(guest!),
+          () => {
+            guest!.standby = null;
+            boot(guest!);
+          },
           () => ({ bootMs: ns / NS_PER_MS }),
         ),
         ...(name === state.serving ? { interrupts: true } : {}),
       };
     case 'vm.destroy':
-      return once(() => state.remove(name!));
+      return {
+        stages: [
+          ...(guest ? [() => state.remove(name!)] : []),
+          ...(typeof args['removesDisk'] === 'string' ? [() => removeUnused(state, String(args['removesDisk']))] : []),
+        ],
+        result: () => ({}),
+      };
     case 'guest.shutdown':
-      return once(() => {
-        guest!.runs = false;
-        guest!.serviceRuns = false;
-      });
+      return once(() => state.goDown(name!));
     case 'guest.run':
       return once(
         () => runIn(guest!, args['argv'] as readonly string[]),
@@ -283,7 +304,9 @@ export function effectOf(
 }
 
 /** Primitives that act in a guest, through its agent. */
-const IN_GUEST = ['guest.', 'memory.give-up', 'memory.take-up', 'cpu.', 'disk.clone', 'vm.reboot'] as const;
+const IN_GUEST = ['guest.', 'memory.give-up', 'memory.take-up', 'cpu.', 'disk.clone', 'vm.reboot', 'vm.keep'] as const;
+/** A guest that is down is not asked where the other one takes over. */
+const TAKES_OVER: ReadonlySet<PrimitiveName> = new Set(['memory.give-up', 'cpu.give-up']);
 
 function refusalOf(state: ModelState, primitive: PrimitiveName, args: Args): NodeFailure | undefined {
   if (!state.isOn && primitive !== 'node.boot') return failure('guest-not-running', 'the node is off');
@@ -292,7 +315,8 @@ function refusalOf(state: ModelState, primitive: PrimitiveName, args: Args): Nod
   const disk = String(args['name'] ?? args['disk']);
   if (IN_GUEST.some((prefix) => primitive.startsWith(prefix))) {
     if (!guest) return failure('no-such-guest', `the node has no guest ${name}`);
-    if (!guest.runs && !(primitive === 'guest.shutdown' && state.isVirtualized)) return notRunning(name!);
+    const isAsked = !(args['takesOver'] === true && TAKES_OVER.has(primitive)) && primitive !== 'guest.shutdown';
+    if (!guest.runs && (isAsked || !state.isVirtualized)) return notRunning(name!);
   }
   switch (primitive) {
     case 'run.end':
@@ -324,8 +348,11 @@ function refusalOf(state: ModelState, primitive: PrimitiveName, args: Args): Nod
     case 'vm.create':
       if (!state.isVirtualized) return failure('not-virtualized', 'the node is bare');
       if (guest) return failure('refused', `a guest ${name} exists`);
-      if (!state.disks.has(disk)) return failure('no-such-disk', `the node has no disk ${disk}`);
-      return state.banks[name!].owner === null ? undefined : failure('refused', 'no memory was given up');
+      if (state.banks[name!].owner !== null) return failure('refused', 'no memory was given up');
+      return args['standby'] === undefined ? missingDisk(state, disk) : refusedStandby(state, args, disk);
+    case 'vm.keep':
+      if (!state.isVirtualized) return failure('not-virtualized', 'the node is bare');
+      return name === state.serving ? failure('refused', `${name} has the service`) : undefined;
     case 'vm.boot':
       if (!guest) return failure('no-such-guest', `the node has no guest ${name}`);
       return guest.runs ? failure('refused', `${name} runs already`) : undefined;
@@ -339,7 +366,7 @@ function refusalOf(state: ModelState, primitive: PrimitiveName, args: Args): Nod
     case 'disk.remove':
       return state.isInUse(disk) ? failure('refused', `disk ${disk} is in use by a guest`) : undefined;
     case 'disk.attach':
-      if (!state.disks.has(disk)) return failure('no-such-disk', `the node has no disk ${disk}`);
+      if (!state.disks.has(disk)) return missingDisk(state, disk);
       return guest ? undefined : failure('no-such-guest', `the node has no guest ${name}`);
     case 'device.move': {
       const to = args['to'] as GuestName;
@@ -359,6 +386,24 @@ function refusalOf(state: ModelState, primitive: PrimitiveName, args: Args): Nod
     default:
       return undefined;
   }
+}
+
+function missingDisk(state: ModelState, disk: string): NodeFailure | undefined {
+  return state.disks.has(disk) ? undefined : failure('no-such-disk', `the node has no disk ${disk}`);
+}
+
+const standbyOf = (state: ModelState, args: Args): ModelStandby | undefined =>
+  args['standby'] === undefined ? undefined : state.findStandby(String(args['standby']));
+
+function refusedStandby(state: ModelState, args: Args, disk: string): NodeFailure | undefined {
+  const standby = standbyOf(state, args);
+  if (!standby) return failure('no-such-standby', `the node kept no guest as ${args['standby']}`);
+  if (standby.age === 'worthless') return failure('refused', `${args['standby']} was kept before the commit`);
+  return state.isInUse(disk) ? failure('refused', `disk ${disk} is in use by a guest`) : undefined;
+}
+
+function removeUnused(state: ModelState, disk: string): void {
+  if (!state.isInUse(disk)) state.disks.delete(disk);
 }
 
 function change(harts: readonly ModelHart[], what: Partial<ModelHart>): void {
@@ -382,7 +427,9 @@ function guestOf(args: Args): GuestName | undefined {
   return typeof name === 'string' ? (name as GuestName) : undefined;
 }
 
+/** A standby that is woken has what it had when it was kept. */
 function boot(guest: ModelGuest): void {
+  guest.installed = guest.standby ?? guest.installed;
   guest.runs = true;
   guest.serviceRuns = true;
   guest.booted = guest.installed;

@@ -12,7 +12,20 @@ export interface ModelGuest {
   booted: number;
   /** Its system disk. */
   disk: string;
+  /** The version it has when it is woken; null: it boots. */
+  standby: number | null;
 }
+
+/** A guest that is kept asleep. */
+export interface ModelStandby {
+  /** Of what is installed in it. */
+  readonly version: number;
+  /** A commit makes worthless what an earlier run kept. */
+  age: 'of this run' | 'of an earlier run' | 'worthless';
+}
+
+/** What the node kept before the model began is not known: any name is taken to be one of a standby. */
+const ANY_STANDBY = '*';
 
 /** A side's main memory, named after the guest whose side it is. */
 export interface ModelBank {
@@ -58,6 +71,8 @@ export class ModelState {
   readonly harts: ModelHart[];
   /** Disks besides the system disk that the node came with. */
   readonly disks: Set<string>;
+  /** By name. */
+  readonly standbys = new Map<string, ModelStandby>([[ANY_STANDBY, { version: 1, age: 'of an earlier run' }]]);
   /** `<guest>:<disk>` */
   readonly attached = new Set<string>();
   /** Devices that changed hands: null = nobody's. */
@@ -98,6 +113,34 @@ export class ModelState {
     return this.harts.flatMap(({ owner, isOnline }, number) => (owner === null || !isOnline ? [number] : []));
   }
 
+  findStandby(name: string): ModelStandby | undefined {
+    return this.standbys.get(name) ?? this.standbys.get(ANY_STANDBY);
+  }
+
+  /** Of a run that went on since the last one began. */
+  get hasOtherStandbys(): boolean {
+    return [...this.standbys.values()].some(({ age }) => age !== 'of an earlier run');
+  }
+
+  /** A run begins: what it finds is an earlier one's, and what is worthless goes. */
+  beginStandbys(): void {
+    for (const [name, standby] of this.standbys) {
+      if (standby.age === 'worthless') this.standbys.delete(name);
+      else standby.age = 'of an earlier run';
+    }
+  }
+
+  commit(guest: GuestName): void {
+    this.committed = guest;
+    this.committedRelease = this.microvisorRelease;
+    for (const standby of this.standbys.values()) if (standby.age === 'of an earlier run') standby.age = 'worthless';
+  }
+
+  goDown(name: GuestName): void {
+    const guest = this.guests.get(name);
+    if (guest) Object.assign(guest, { runs: false, serviceRuns: false });
+  }
+
   ownerOf(device: string): GuestName | null {
     const moved = this.devices.get(device);
     if (moved !== undefined) return moved;
@@ -136,7 +179,7 @@ export class ModelState {
     this.holders.clear();
     const { installed = 1, disk = SYSTEM_DISK } = this.guests.get(this.committed) ?? {};
     this.guests.clear();
-    this.guests.set(this.committed, { runs: false, serviceRuns: false, installed, booted: 0, disk });
+    this.guests.set(this.committed, { runs: false, serviceRuns: false, installed, booted: 0, disk, standby: null });
     for (const side of GUEST_NAMES) this.banks[side] = { owner: null, isOnline: false };
     for (const hart of this.harts) this.#giveUp(hart);
   }
@@ -156,7 +199,8 @@ export class ModelState {
   }
 
   #bare(version: number, disk = SYSTEM_DISK): void {
-    this.guests.set('old', { runs: true, serviceRuns: true, installed: version, booted: version, disk });
+    const is = { installed: version, booted: version, disk, standby: null };
+    this.guests.set('old', { runs: true, serviceRuns: true, ...is });
     this.holders.add('old');
     for (const disk of this.#data) this.attached.add(`old:${disk}`);
     for (const side of GUEST_NAMES) this.banks[side] = { owner: 'old', isOnline: true };
@@ -179,6 +223,8 @@ export class ModelState {
     for (const holder of this.holders) copy.holders.add(holder);
     for (const side of GUEST_NAMES) copy.banks[side] = { ...this.banks[side] };
     for (const [number, hart] of this.harts.entries()) copy.harts[number] = { ...hart };
+    copy.standbys.clear();
+    for (const [name, standby] of this.standbys) copy.standbys.set(name, { ...standby });
     copy.attached.clear();
     for (const entry of this.attached) copy.attached.add(entry);
     for (const [device, owner] of this.devices) copy.devices.set(device, owner);
@@ -190,7 +236,9 @@ export class ModelState {
     const { old, new: other } = this.banks;
     const guests = GUEST_NAMES.map((name) => {
       const guest = this.guests.get(name);
-      return guest ? `${+guest.runs}${+guest.serviceRuns}${guest.installed}.${guest.booted}${guest.disk}` : '-';
+      if (!guest) return '-';
+      const { runs, serviceRuns, installed, booted, disk, standby } = guest;
+      return `${+runs}${+serviceRuns}${installed}.${booted}${disk}${standby ?? ''}`;
     });
     return [
       +this.isOn,
@@ -206,6 +254,7 @@ export class ModelState {
       +other.isOnline,
       this.harts.map(({ owner, isOnline }) => `${owner}${+isOnline}`),
       [...this.disks].sort(),
+      [...this.standbys].map(([name, { version, age }]) => `${name}${version}${age}`).sort(),
       [...this.attached].sort(),
       [...this.devices].map(String).sort(),
     ].join('|');

@@ -1,7 +1,7 @@
 /** What the ends of effects change in what a run remembers. Pure. */
 import { ExpressionFailure } from '../expression/scope.ts';
 import type { PlannedPhase, PlannedStep } from '../plan/plan.ts';
-import type { StepArgs } from '../steps/step-kind.ts';
+import { isVolatile, type StepArgs } from '../steps/step-kind.ts';
 import { stepKind } from '../steps/table.ts';
 import { attemptsNow, retryDelayMs, triesOf } from './retrying.ts';
 import type {
@@ -208,6 +208,6 @@ export function losePower(
     stopping: null,
     waiting: null,
     failure,
-    done: context.isCommitted ? [] : done.filter(({ index }) => !stepKind(steps[index]!.uses).volatile),
+    done: context.isCommitted ? [] : done.filter(({ index, args }) => !isVolatile(stepKind(steps[index]!.uses), args)),
   };
 }

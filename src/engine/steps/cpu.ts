@@ -1,6 +1,6 @@
 // Harts are given up and taken up by the OS itself, by CPU hot-plug. On a node with one hart there is nothing to do.
 import { clears, needsRunning, needsVirtualized, sets } from './requirements.ts';
-import { forGuest, GUEST, guestArg, node, type StepKind, undoneBy } from './step-kind.ts';
+import { forGuest, GUEST, guestArg, LEAVES_DOWN, node, type StepKind, undoneBy } from './step-kind.ts';
 
 const HARTS_MAX = 3;
 
@@ -12,10 +12,12 @@ export const CPU_STEPS: readonly StepKind[] = [
     args: {
       guest: GUEST,
       harts: { type: 'int', summary: 'how many; none gives up half of them', min: 1, max: HARTS_MAX },
+      takesOver: LEAVES_DOWN,
     },
     does: node('cpu.give-up', (args) => ({
       guest: guestArg(args),
       harts: typeof args['harts'] === 'number' ? args['harts'] : null,
+      takesOver: args['takesOver'] === true,
     })),
     outputs: { harts: { type: 'json', summary: 'ids of the harts that no guest has now' } },
     timeoutMs: 60_000,
@@ -33,7 +35,7 @@ export const CPU_STEPS: readonly StepKind[] = [
     does: node('cpu.take-up', forGuest),
     outputs: { harts: { type: 'json', summary: 'ids of all harts the guest has now' } },
     timeoutMs: 60_000,
-    undo: undoneBy('cpu.give-up', (args) => ({ guest: guestArg(args), harts: null })),
+    undo: undoneBy('cpu.give-up', (args) => ({ guest: guestArg(args), harts: null, takesOver: false })),
     atomic: false,
     volatile: true,
     requires: [needsRunning()],

@@ -1,20 +1,12 @@
 // Memory is given up and taken up by the OS itself, a whole bank at a time.
 import { clears, needsRunning, needsVirtualized, sets } from './requirements.ts';
-import { forGuest, GUEST, guestArg, leavesNothing, node, type StepKind, undoneBy } from './step-kind.ts';
+import { forGuest, GUEST, guestArg, LEAVES_DOWN, leavesNothing, node, type StepKind, undoneBy } from './step-kind.ts';
 
 export const MEMORY_STEPS: readonly StepKind[] = [
   {
     name: 'memory.give-up',
     summary: 'The guest takes the second bank offline and gives it up.',
-    args: {
-      guest: GUEST,
-      takesOver: {
-        type: 'bool',
-        summary:
-          'the other OS will serve next: a guest that is down stays down, and what it had is taken without asking it',
-        default: false,
-      },
-    },
+    args: { guest: GUEST, takesOver: LEAVES_DOWN },
     does: node('memory.give-up', (args) => ({ guest: guestArg(args), takesOver: args['takesOver'] === true })),
     outputs: { bytes: { type: 'int', summary: 'bytes given up' } },
     timeoutMs: 120_000,

@@ -102,7 +102,7 @@ export interface StepKind {
   /** A failure means that nothing was done, so that there is nothing to take back. */
   readonly atomic: boolean;
   /** What it did is gone when the node loses power, so that nothing is left to take back. */
-  readonly volatile: boolean;
+  readonly volatile: boolean | ((args: StepArgs) => boolean);
   readonly requires: readonly Requirement[];
   readonly effects: readonly Effect[];
   /**
@@ -118,6 +118,10 @@ export interface StepKind {
  * taking that back destroys it. It may not even answer any more.
  */
 export const goesWithItsVm = (kind: StepKind, guest: unknown): boolean => guest === 'new' && kind.name !== 'vm.create';
+
+/** Whether nothing is left of what the step did with these arguments when the node has lost its power. */
+export const isVolatile = ({ volatile }: StepKind, args: StepArgs): boolean =>
+  typeof volatile === 'function' ? volatile(args) : volatile;
 
 export const textArg = (args: StepArgs, name: string): string => {
   const value = args[name];
@@ -161,6 +165,13 @@ export const forGuest = (args: StepArgs): { readonly guest: GuestName } => ({ gu
 /** The arguments of a step in a guest. */
 export const GUEST = { type: 'guest', summary: 'the guest', required: true } as const satisfies ArgSpec;
 export const DISK = { type: 'name', summary: 'name of a disk of the node', required: true } as const satisfies ArgSpec;
+
+/** Of a step with which another guest takes over from this one. */
+export const LEAVES_DOWN = {
+  type: 'bool',
+  summary: 'the other OS will serve next: this one is not asked where it is down, and stays down',
+  default: false,
+} as const satisfies ArgSpec;
 
 /** A step that leaves nothing behind. */
 export const leavesNothing = (because: string): Pick<StepKind, 'undo' | 'atomic' | 'volatile' | 'effects'> => ({

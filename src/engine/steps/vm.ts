@@ -34,10 +34,13 @@ const toBoot = (args: StepArgs): PrimitiveArgs<'vm.boot'> => ({
   takesOver: args['takesOver'] === true,
 });
 
-const toCreate = (args: StepArgs): PrimitiveArgs<'vm.create'> => {
-  const standby = textArg(args, 'standby');
-  return { guest: guestArg(args), disk: textArg(args, 'disk'), ...(standby === '' ? {} : { standby }) };
-};
+const makesDisk = (args: StepArgs): boolean => textArg(args, 'standby') !== '';
+
+const toCreate = (args: StepArgs): PrimitiveArgs<'vm.create'> => ({
+  guest: guestArg(args),
+  disk: textArg(args, 'disk'),
+  ...(makesDisk(args) ? { standby: textArg(args, 'standby') } : {}),
+});
 
 export const VM_STEPS: readonly StepKind[] = [
   {
@@ -55,9 +58,12 @@ export const VM_STEPS: readonly StepKind[] = [
     does: node('vm.create', toCreate),
     outputs: { memoryBytes: { type: 'int', summary: 'memory of the guest' } },
     timeoutMs: 30_000,
-    undo: undoneBy('vm.destroy', forGuest),
+    undo: undoneBy('vm.destroy', (args) => ({
+      guest: guestArg(args),
+      ...(makesDisk(args) ? { removesDisk: textArg(args, 'disk') } : {}),
+    })),
     atomic: true,
-    volatile: true,
+    volatile: (args) => !makesDisk(args),
     requires: [
       needsVirtualized,
       {
@@ -74,9 +80,16 @@ export const VM_STEPS: readonly StepKind[] = [
         message: 'expected memory that was given up, but every bank has an owner at this point',
         hint: 'a step memory.give-up has to come before',
       },
-      needsDisk(),
+      // A standby brings its own.
+      { ...needsDisk(), whereArg: { name: 'standby', is: '' } },
     ],
-    effects: [sets('exists:{guest}'), clears('runs:{guest}'), clears('checked:{guest}'), clears('bank-free')],
+    effects: [
+      sets('exists:{guest}'),
+      sets('disk:{disk}'),
+      clears('runs:{guest}'),
+      clears('checked:{guest}'),
+      clears('bank-free'),
+    ],
     prior: { ms: 5 },
   },
   {
@@ -101,7 +114,7 @@ export const VM_STEPS: readonly StepKind[] = [
   },
   {
     name: 'vm.boot',
-    summary: 'Boots a created guest and waits for its agent.',
+    summary: 'Boots a created guest, or wakes the standby it was created from, and waits for its agent.',
     args: { guest: GUEST, takesOver: TAKES_OVER },
     does: node('vm.boot', toBoot),
     outputs: { bootMs: { type: 'double', summary: 'node time until the agent answered' } },

@@ -1,6 +1,7 @@
 /**
  * What is true of the node at a point of the playbook, as far as it can be told without running it. A step with `when`
- * may not run: what it changes holds for later steps with the same condition and is uncertain for all others.
+ * may not run: what it changes holds for later steps with the same condition and is uncertain for all others, but for
+ * those with the opposite one (`when` and `unless`).
  */
 import { GUEST_NAMES, type GuestName } from '../primitives.ts';
 
@@ -26,13 +27,16 @@ export class NodeFacts {
     const belief = this.#beliefs.get(fact) ?? { base: initially(fact) };
     const { base, conditional } = belief;
     if (!conditional || conditional.value === base) return base;
-    return conditional.when === when ? conditional.value : 'maybe';
+    if (conditional.when === when) return conditional.value;
+    return areOpposite(conditional.when, when) ? base : 'maybe';
   }
 
   set(fact: string, value: boolean, when: string | undefined): void {
     const belief = this.#beliefs.get(fact) ?? { base: initially(fact) };
     if (when === undefined) this.#beliefs.set(fact, { base: value });
-    else if (belief.conditional !== undefined && belief.conditional.when !== when) {
+    else if (belief.conditional !== undefined && areOpposite(belief.conditional.when, when)) {
+      this.#beliefs.set(fact, { ...belief, base: value });
+    } else if (belief.conditional !== undefined && belief.conditional.when !== when) {
       this.#beliefs.set(fact, { base: 'maybe', conditional: { when, value } });
     } else this.#beliefs.set(fact, { base: belief.base, conditional: { when, value } });
   }
@@ -48,6 +52,9 @@ function initially(fact: string): boolean {
   const owner = /^owns:(old|new):(old|new)\./.exec(fact);
   return owner !== null && owner[1] === owner[2];
 }
+
+/** A step has `when: X` and another `unless: X`. */
+const areOpposite = (a: string, b: string | undefined): boolean => a === `!(${b})` || b === `!(${a})`;
 
 const both = (a: Truth, b: Truth): Truth =>
   a === false || b === false ? false : a === true && b === true ? true : 'maybe';

@@ -6,7 +6,7 @@ import type { Primitive } from './table.ts';
 
 const MV_CPU = '/usr/local/sbin/mv-cpu';
 
-/** In the guest first, then in the Microvisor. */
+/** In the guest first, then in the Microvisor; the last ones of a guest that is down go unasked where the other one takes over. */
 export const giveUpHarts: Primitive<'cpu.give-up'> = async (node, args, { deadlineNs }) => {
   const { harts } = node.machine.options;
   const count = args.harts ?? Math.floor(harts / 2);
@@ -15,7 +15,11 @@ export const giveUpHarts: Primitive<'cpu.give-up'> = async (node, args, { deadli
     throw new NodeError('refused', `the node has ${harts} harts: a guest cannot give up ${count}`);
   }
   if (count === 0) return { harts: [] };
-  const offline = await mvCpu(node, args.guest, ['give-up', String(count)], deadlineNs);
+  if (args.takesOver) await node.keepDown(args.guest);
+  const isAsked = !args.takesOver || node.isUp(args.guest);
+  const offline = isAsked
+    ? await mvCpu(node, args.guest, ['give-up', String(count)], deadlineNs)
+    : await lastHarts(node, args.guest, count);
   if (!node.virtualized) return { harts: [] };
   for (const hart of offline) await node.monitor.request({ op: 'moveHart', hart, owner: null });
   return { harts: await freeHarts(node) };
@@ -35,6 +39,12 @@ export const takeUpHarts: Primitive<'cpu.take-up'> = async (node, args, { deadli
   const { status } = await node.monitor.request({ op: 'status' });
   return { harts: status.guests[side]?.harts ?? [] };
 };
+
+async function lastHarts(node: EmulatedNode, guest: GuestName, count: number): Promise<number[]> {
+  const { side } = node.guests.get(guest);
+  const { status } = await node.monitor.request({ op: 'status' });
+  return (status.guests[side]?.harts ?? []).slice(-count);
+}
 
 /** Harts that no guest has. */
 export async function freeHarts(node: EmulatedNode): Promise<number[]> {

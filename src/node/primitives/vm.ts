@@ -93,10 +93,13 @@ export const rebootVm: Primitive<'vm.reboot'> = async (node, args, { deadlineNs 
 
 export const destroyVm: Primitive<'vm.destroy'> = async (node, args, { deadlineNs }) => {
   const guest = node.guests.find(args.guest);
-  if (guest === undefined) return {};
-  await node.monitor.request({ op: 'destroyVm', side: guest.side, force: true });
-  node.unplugGuest(guest);
-  node.guests.forget(args.guest);
-  await returnNetwork(node, guest.side, deadlineNs);
+  if (guest !== undefined) {
+    await node.monitor.request({ op: 'destroyVm', side: guest.side, force: true });
+    node.unplugGuest(guest);
+    node.guests.forget(args.guest);
+    await returnNetwork(node, guest.side, deadlineNs);
+  }
+  const { removesDisk } = args;
+  if (removesDisk !== undefined && !node.diskInUse(removesDisk)) node.disks.remove(removesDisk);
   return {};
 };

@@ -24,11 +24,14 @@ export function checkOrder({ playbook, steps }: Outline): readonly Finding[] {
 }
 
 function checkRequirement(
-  { step, pointer }: OutlinedStep,
+  outlined: OutlinedStep,
   requirement: Requirement,
   facts: NodeFacts,
   fill: (text: string) => string,
 ): readonly Finding[] {
+  const { step, pointer } = outlined;
+  const { whereArg } = requirement;
+  if (whereArg && givenArg(outlined, whereArg.name) !== whereArg.is) return [];
   const truth = facts.get(fill(requirement.fact), step.when);
   if (truth === requirement.is) return [];
   const arg = /\{(\w+)\}/.exec(requirement.fact)?.[1];
