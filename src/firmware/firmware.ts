@@ -22,7 +22,7 @@ import { FIRMWARE_ENTRY } from './layout.ts';
 import { answerMailbox, POWER, STEER, setPower, steer, takeMailboxRequest } from './partition.ts';
 import { HART_STATE, HartGroup, type HartStart } from './sbi/hart-group.ts';
 import { serveSbi } from './sbi/serve.ts';
-import type { SbiGuest } from './sbi/spec.ts';
+import { SBI_ERROR, type SbiGuest, sbiFailure } from './sbi/spec.ts';
 import { startOs } from './start-os.ts';
 import type { Waiting } from './waiting.ts';
 
@@ -194,6 +194,8 @@ export class Firmware implements MachineModeProgram {
       case 'guest-reboot':
         setPower(hart, POWER.reset);
         return 'off';
+      case 'guest-suspend':
+        throw new Error('the OS of a bare node is suspended, which it is denied');
     }
   }
 
@@ -223,6 +225,7 @@ export class Firmware implements MachineModeProgram {
         readByte: (hart) => consoleReadByte(hart, this.side),
       },
       reset: (_hart, type) => ({ kind: type === 'shutdown' ? 'guest-shutdown' : 'guest-reboot' }),
+      suspend: () => sbiFailure(SBI_ERROR.DENIED),
     };
   }
 }

@@ -33,6 +33,6 @@ export {
 export { ALL_MEMORY, napot, PMP_CFG, PMP_ENTRIES, PMP_OFF, type PmpEntry, pmpCsrs, writePmp } from './pmp.ts';
 export { HART_STATE, HartGroup, type HartStart, type HartState, type RemoteCall, setSsip } from './sbi/hart-group.ts';
 export { serveSbi } from './sbi/serve.ts';
-export { type ResetType, SBI_ERROR, type SbiGuest, type SbiOutcome } from './sbi/spec.ts';
+export { type ResetType, SBI_ERROR, type SbiGuest, type SbiOutcome, sbiFailure } from './sbi/spec.ts';
 export { type OsEntry, startOs } from './start-os.ts';
 export type { Pause, Waiting } from './waiting.ts';

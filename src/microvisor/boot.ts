@@ -25,6 +25,8 @@ export function* beginBoot(hart: MachineModeHart, node: Virtualized, guest: Gues
 }
 
 function load(hart: MachineModeHart, node: Virtualized, guest: Guest): void {
+  // Where this hart had to be waited for, another request may have been first.
+  if (guest.isAlive) return;
   const { side } = guest;
   const memory = sideMemory(node.partition.board, side);
   // What it has given up, or never had, is not there to be taken up.

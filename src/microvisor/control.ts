@@ -9,7 +9,7 @@ import { TIMING } from '../machine/index.ts';
 import { beginBoot, ownsBootMemory } from './boot.ts';
 import { onHarts, virtualizedCalls } from './cross-hart.ts';
 import { dmaState, writeDmaState } from './dma-write.ts';
-import { Guest } from './guest.ts';
+import { Guest, type Resume } from './guest.ts';
 import { stopGuest } from './guest-end.ts';
 import type { MeteredHart } from './metered-hart.ts';
 import {
@@ -27,6 +27,7 @@ import type { ControlRequest } from './protocol.ts';
 import { checkReleased, resetReleased } from './quiesce.ts';
 import { Refusal } from './refusal.ts';
 import { SHARE_PERCENT_MAX, SLICE_TICKS_MAX, SLICE_TICKS_MIN } from './share.ts';
+import { checkWakes, resumeOf, wakeGuest } from './sleep.ts';
 import { monitorOf, type Virtualized } from './virtualized.ts';
 
 /** The requests a virtualized node serves without becoming bare. */
@@ -49,6 +50,8 @@ export class Control {
         return yield* this.#createVm(hart, request);
       case 'bootVm':
         return yield* this.#bootVm(hart, request.side);
+      case 'wakeVm':
+        return yield* this.#wakeVm(hart, request.side, resumeOf(request.resume));
       case 'stopVm':
         return yield* this.#stopVm(hart, request.side);
       case 'destroyVm':
@@ -79,7 +82,7 @@ export class Control {
       checkReleased(hart, slot);
       partition = assignSlot(partition, slot, side);
     }
-    const guest = Guest.created(side, harts, () => this.#node.partition);
+    const guest = Guest.created(side, harts, this.#node);
     this.#checkPlans(partition, [...this.#node.guests.keys(), side]);
     for (const slot of slots) resetReleased(hart, slot);
     this.#node.guests.set(side, guest);
@@ -89,10 +92,20 @@ export class Control {
   *#bootVm(hart: MeteredHart, side: Side): Waiting<void> {
     const guest = this.#guest(side);
     if (guest.isAlive) throw new Refusal('vm-running', `guest ${side} is ${guest.phase.kind}`);
-    if (!ownsBootMemory(this.#node, guest)) {
-      throw new Refusal('not-owner', `guest ${side} does not own the memory its OS would be told of`);
-    }
+    this.#checkBootMemory(guest);
     yield* beginBoot(hart, this.#node, guest);
+  }
+
+  *#wakeVm(hart: MeteredHart, side: Side, resume: Resume): Waiting<void> {
+    const guest = this.#guest(side);
+    checkWakes(guest, resume);
+    this.#checkBootMemory(guest);
+    yield* wakeGuest(hart, this.#node, guest, resume);
+  }
+
+  #checkBootMemory(guest: Guest): void {
+    if (ownsBootMemory(this.#node, guest)) return;
+    throw new Refusal('not-owner', `guest ${guest.side} does not own the memory its OS is told of`);
   }
 
   /** Unlike an OS that powers itself off, it does not take the node with it where it is the only one. */
@@ -134,7 +147,9 @@ export class Control {
     const to = owner === null ? undefined : this.#guest(owner);
     const holders = [...this.#node.guests.values()].filter((guest) => guest.harts.has(id) && guest !== to);
     for (const guest of holders) {
-      const isStopped = guest.sbi.harts.state(id) === HART_STATE.stopped && guest.harts.get(id)?.isBooting !== true;
+      const virtual = guest.harts.get(id);
+      const isEntered = virtual?.isBooting === true || virtual?.isAsleep === true;
+      const isStopped = guest.sbi.harts.state(id) === HART_STATE.stopped && !isEntered;
       if (guest.isAlive && !isStopped) throw new Refusal('hart-in-use', `guest ${guest.side} runs on hart ${id}`);
       if (guest.harts.size === 1) throw new Refusal('hart-in-use', `hart ${id} is the only one of guest ${guest.side}`);
     }

@@ -4,14 +4,26 @@ import {
   consoleWriteByte,
   HART_STATE,
   HartGroup,
+  type HartStart,
   type LoadedOs,
+  SBI_ERROR,
   type SbiGuest,
+  sbiFailure,
   type Waiting,
 } from '../firmware/index.ts';
 import type { Side } from '../machine/index.ts';
 import { GuestAccount } from './guest-account.ts';
-import { ownsMemory, type Partition } from './partition.ts';
+import { ownsMemory } from './partition.ts';
 import { VirtualHart } from './virtual-hart.ts';
+import type { Virtualized } from './virtualized.ts';
+
+/** Where an OS that sleeps goes on, and on which hart. */
+export interface Resume extends HartStart {
+  readonly hartId: number;
+}
+
+/** What of the node its guests have to know. */
+type Surroundings = Pick<Virtualized, 'partition' | 'production'>;
 
 export type GuestPhase =
   | { readonly kind: 'created' }
@@ -23,6 +35,8 @@ export type GuestPhase =
       readonly waits: boolean;
     }
   | { readonly kind: 'running' }
+  /** It has suspended itself: nothing of it is in a hart. */
+  | { readonly kind: 'asleep'; readonly resume: Resume }
   /** Its harts are taken out of it, one after another. */
   | { readonly kind: 'stopping' }
   | { readonly kind: 'off' };
@@ -38,32 +52,35 @@ export class Guest {
   bootError: { readonly code: string; readonly message: string } | undefined;
 
   /** `group`: its harts, and what they have asked of each other. */
-  constructor(side: Side, group: HartGroup, partition: () => Partition, account = new GuestAccount()) {
+  constructor(side: Side, group: HartGroup, node: Surroundings, account = new GuestAccount()) {
     this.side = side;
     this.account = account;
     for (const id of group.hartIds) this.harts.set(id, new VirtualHart(this, id));
     this.sbi = {
       harts: group,
-      owns: (address, bytes) => ownsMemory(partition(), side, Number(address), Number(bytes)),
+      owns: (address, bytes) => ownsMemory(node.partition, side, Number(address), Number(bytes)),
       console: {
         writeByte: (hart, byte) => consoleWriteByte(hart, side, byte),
         readByte: (hart) => consoleReadByte(hart, side),
       },
       reset: (_hart, type) => ({ kind: type === 'shutdown' ? 'guest-shutdown' : 'guest-reboot' }),
+      // Production serves: nobody waits to wake it.
+      suspend: (resume) =>
+        node.production === side ? sbiFailure(SBI_ERROR.DENIED) : { kind: 'guest-suspend', resume },
     };
   }
 
   /** The OS that runs on all these harts when the node is virtualized. */
-  static running(side: Side, group: HartGroup, partition: () => Partition): Guest {
-    const guest = new Guest(side, group, partition);
+  static running(side: Side, group: HartGroup, node: Surroundings): Guest {
+    const guest = new Guest(side, group, node);
     guest.phase = { kind: 'running' };
     guest.boots = 1;
     return guest;
   }
 
   /** A guest without an OS; its harts are stopped. */
-  static created(side: Side, hartIds: readonly number[], partition: () => Partition): Guest {
-    return new Guest(side, new HartGroup(hartIds), partition);
+  static created(side: Side, hartIds: readonly number[], node: Surroundings): Guest {
+    return new Guest(side, new HartGroup(hartIds), node);
   }
 
   /** It has, or will have when it wakes, an OS. */

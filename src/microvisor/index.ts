@@ -13,4 +13,4 @@ export {
 } from './protocol.ts';
 export type { RefusalCode } from './refusal.ts';
 export { FIRST_RELEASE, RELEASES, type Release } from './release.ts';
-export type { GuestStatus, MicrovisorStatus } from './status.ts';
+export type { GuestStatus, MicrovisorStatus, ResumePoint } from './status.ts';

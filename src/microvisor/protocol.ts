@@ -5,9 +5,9 @@
  */
 import type { MemoryRegion, Side } from '../machine/index.ts';
 import { Fields, isObject } from './fields.ts';
-import type { SlotName } from './partition.ts';
+import { hex, type SlotName } from './partition.ts';
 import { Refusal, type RefusalCode } from './refusal.ts';
-import type { MicrovisorStatus } from './status.ts';
+import type { MicrovisorStatus, ResumePoint } from './status.ts';
 
 export type ControlRequest =
   /** Slips the Microvisor under the running OS. Its side becomes the production guest and owns all there is. */
@@ -27,6 +27,8 @@ export type ControlRequest =
     }
   /** Starts loading the guest's OS from its boot disk; `status` tells when it runs. */
   | { readonly op: 'bootVm'; readonly side: Side }
+  /** Enters the OS that sleeps in the guest's memory; a guest that does not sleep has been given one that does. */
+  | { readonly op: 'wakeVm'; readonly side: Side; readonly resume: ResumePoint }
   /** Takes the power from a guest, which keeps what it owns and can be booted again. */
   | { readonly op: 'stopVm'; readonly side: Side }
   /** Ends a guest, resets its devices, frees all it owned. A guest that runs is ended only with `force`. */
@@ -88,6 +90,8 @@ export function decodeRequest(bytes: Uint8Array): ControlRequest {
     case 'stopVm':
     case 'setProduction':
       return { op, side: fields.side('side') };
+    case 'wakeVm':
+      return { op, side: fields.side('side'), resume: resumePoint(fields.object('resume')) };
     case 'destroyVm':
       return { op, side: fields.side('side'), force: fields.boolean('force') };
     case 'moveSlot':
@@ -122,6 +126,11 @@ const region = (value: unknown): MemoryRegion => {
 const slot = (value: unknown): SlotName => {
   const fields = new Fields(value);
   return { side: fields.side('side'), index: fields.integer('index') };
+};
+
+const resumePoint = (value: unknown): ResumePoint => {
+  const fields = new Fields(value);
+  return { hart: fields.integer('hart'), address: hex(fields.bits('address')), opaque: hex(fields.bits('opaque')) };
 };
 
 function hartId(value: unknown): number {

@@ -26,14 +26,16 @@ export type RefusalCode =
   | 'device-in-use'
   /** destroyVm: it is the only one. */
   | 'last-guest'
-  /** bootVm: the guest lacks memory its OS would be told of. */
+  /** bootVm, wakeVm: the guest lacks memory its OS is told of. */
   | 'not-owner'
+  /** wakeVm: the OS does not go on there. */
+  | 'bad-resume'
   /** The partition needs more PMP entries, or more IOPMP ranges, than there are. */
   | 'pmp-exhausted'
   | 'iopmp-exhausted'
   /** replace: no other image of the Microvisor is there. */
   | 'no-image'
-  /** replace: a guest is being loaded or ended, which cannot be handed over half-way. */
+  /** replace: a guest sleeps, or is being loaded or ended, which cannot be handed over half-way. */
   | 'guest-in-transit'
   /** replace: the successor does not understand the form of the state. */
   | 'handover-format'

@@ -3,6 +3,7 @@ import type { Guest } from './guest.ts';
 import type { StateDifference } from './machine-state.ts';
 import type { Partition } from './partition.ts';
 import { DEFAULT_SHARE, type SharePolicy } from './share.ts';
+import { resumePoint } from './sleep.ts';
 import type { GuestStatus, MicrovisorStatus } from './status.ts';
 import type { Virtualized } from './virtualized.ts';
 
@@ -55,6 +56,7 @@ export function bareStatus(
 function guestStatus({ phase, account, boots, bootError, harts, sbi }: Guest): GuestStatus {
   return {
     state: phase.kind,
+    ...(phase.kind === 'asleep' ? { resume: resumePoint(phase.resume) } : {}),
     harts: [...harts.keys()].toSorted(),
     hartsOnline: sbi.harts.started(),
     boots,

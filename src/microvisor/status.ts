@@ -3,8 +3,17 @@ import type { Side } from '../machine/index.ts';
 import type { StateDifference } from './machine-state.ts';
 import type { OwnedRegion, Owner } from './partition.ts';
 
+/** Where an OS that sleeps goes on: a0 is the hart, a1 `opaque`. Numbers of 64 bits as `0x1f`. */
+export interface ResumePoint {
+  readonly hart: number;
+  readonly address: string;
+  readonly opaque: string;
+}
+
 export interface GuestStatus {
-  readonly state: 'created' | 'booting' | 'running' | 'stopping' | 'off';
+  readonly state: 'created' | 'booting' | 'running' | 'asleep' | 'stopping' | 'off';
+  /** Only of one that is asleep. */
+  readonly resume?: ResumePoint;
   /** Harts it has, and those of them its OS has online. */
   readonly harts: readonly number[];
   readonly hartsOnline: readonly number[];

@@ -7,6 +7,7 @@ import type { ExitCause } from './guest-account.ts';
 import { cameFromSupervisor } from './guest-memory.ts';
 import { injectException } from './inject.ts';
 import { hex } from './partition.ts';
+import { fallAsleep } from './sleep.ts';
 import type { VirtualHart } from './virtual-hart.ts';
 import type { Virtualized } from './virtualized.ts';
 
@@ -21,7 +22,7 @@ export function handleTrap(hart: MachineModeHart, node: Virtualized, virtual: Vi
   switch (Number(cause)) {
     case EXCEPTION.ecallFromS:
       guest.account.exit('sbi');
-      return handleSbi(hart, virtual);
+      return handleSbi(hart, node, virtual);
     case EXCEPTION.illegalInstruction:
       if (isWait(hart)) {
         guest.account.exit('wfi');
@@ -69,7 +70,7 @@ function handleInterrupt(guest: Guest, code: number): TrapOutcome {
 /** A `wfi` in S-mode under mstatus.TW; in U-mode it is an illegal instruction. */
 const isWait = (hart: MachineModeHart): boolean => hart.csr(CSR.mtval) === WFI_INSTRUCTION && cameFromSupervisor(hart);
 
-function handleSbi(hart: MachineModeHart, virtual: VirtualHart): TrapOutcome {
+function handleSbi(hart: MachineModeHart, node: Virtualized, virtual: VirtualHart): TrapOutcome {
   const { guest } = virtual;
   const outcome = serveSbi(hart, guest.sbi);
   switch (outcome.kind) {
@@ -89,5 +90,8 @@ function handleSbi(hart: MachineModeHart, virtual: VirtualHart): TrapOutcome {
       return 'shut-down';
     case 'guest-reboot':
       return 'reboots';
+    case 'guest-suspend':
+      fallAsleep(hart, node, virtual, outcome.resume);
+      return 'hart-stopped';
   }
 }

@@ -38,6 +38,12 @@ export class VirtualHart {
     return phase.kind === 'booting' && phase.hartId === this.hartId;
   }
 
+  /** Its guest sleeps, and is entered on it when it is woken. */
+  get isAsleep(): boolean {
+    const { phase } = this.guest;
+    return phase.kind === 'asleep' && phase.resume.hartId === this.hartId;
+  }
+
   /** It runs, or waits to. */
   get isAlive(): boolean {
     const runs = this.guest.phase.kind === 'running' && this.isStarted;

@@ -107,9 +107,6 @@ function virtualizedNode({ board, rom, book, hartIds }: SwitchOver, side: Side, 
     monitors: new Map(),
     calls: new HartGroup(hartIds),
   };
-  node.guests.set(
-    side,
-    Guest.running(side, group, () => node.partition),
-  );
+  node.guests.set(side, Guest.running(side, group, node));
   return node;
 }

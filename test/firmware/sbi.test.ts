@@ -19,6 +19,7 @@ const EXT = {
   hsm: 0x48534d,
   srst: 0x53525354,
   dbcn: 0x4442434e,
+  susp: 0x53555350,
 };
 const ECALL_AT = 0x8040_0000n;
 const ALL_HARTS = -1n;
@@ -52,6 +53,7 @@ function setUp(count = 1): Setup {
       readByte: () => input.shift(),
     },
     reset: (_, type) => ({ kind: type === 'shutdown' ? 'guest-shutdown' : 'guest-reboot' }),
+    suspend: (resume) => ({ kind: 'guest-suspend', resume }),
   };
   return { harts, group, guest, output, input, msip: aclint.values };
 }
@@ -100,7 +102,6 @@ describe('an SBI call', () => {
     ['the legacy console', 0x01, 0],
     ['PMU', 0x50_4d55, 0],
     ['FWFT', 0x4657_4654, 0],
-    ['SUSP', 0x5355_5350, 0],
     ['an unknown function of BASE', EXT.base, 7],
     ['an unknown function of TIME', EXT.time, 1],
     ['an unknown function of IPI', EXT.ipi, 1],
@@ -108,6 +109,7 @@ describe('an SBI call', () => {
     ['an unknown function of HSM', EXT.hsm, 4],
     ['an unknown function of SRST', EXT.srst, 1],
     ['an unknown function of DBCN', EXT.dbcn, 3],
+    ['an unknown function of SUSP', EXT.susp, 1],
   ])('of %s is answered with SBI_ERR_NOT_SUPPORTED', (_, extension, functionId) => {
     const setup = setUp();
     expect(error(call(setup, extension, functionId))).toBe(SBI_ERROR.NOT_SUPPORTED);
@@ -252,6 +254,36 @@ describe('SRST', () => {
   it('refuses types and reasons that are not in the specification', () => {
     expect(error(call(setUp(), EXT.srst, 0, [3n, 0n]))).toBe(SBI_ERROR.INVALID_PARAM);
     expect(error(call(setUp(), EXT.srst, 0, [0n, 2n]))).toBe(SBI_ERROR.INVALID_PARAM);
+  });
+});
+
+describe('SUSP', () => {
+  const suspend = (setup: Setup, type: bigint, address = BigInt(RAM_BASE)): SbiOutcome =>
+    call(setup, EXT.susp, 0, [type, address, 77n], 1);
+
+  it('suspends to RAM from the one hart that is not stopped, and goes on where it is told', () => {
+    const setup = setUp(3);
+    for (const id of [0, 2]) setup.group.setState(id, HART_STATE.stopped);
+    const resume = { address: BigInt(RAM_BASE), opaque: 77n };
+    expect(suspend(setup, 0n)).toEqual({ kind: 'guest-suspend', resume });
+    // The type has 32 bits.
+    expect(suspend(setup, 1n << 32n)).toEqual({ kind: 'guest-suspend', resume });
+    expect(setup.harts[1]!.csr(CSR.mepc)).toBe(ECALL_AT);
+  });
+
+  it.each([HART_STATE.started, HART_STATE.startPending])('is denied while another hart is in state %i', (state) => {
+    const setup = setUp(3);
+    setup.group.setState(0, HART_STATE.stopped);
+    setup.group.setState(2, state);
+    expect(error(suspend(setup, 0n))).toBe(SBI_ERROR.DENIED);
+  });
+
+  it.each([1n, 0x7fff_ffffn, 0x8000_0000n, -1n])('refuses type 0x%x, which is reserved or of a platform', (type) => {
+    expect(error(suspend(setUp(2), type))).toBe(SBI_ERROR.INVALID_PARAM);
+  });
+
+  it.each([0x1000n, BigInt(RAM_BASE - 2), BigInt(RAM_BASE + 4094), -1n])('refuses to go on at 0x%x', (address) => {
+    expect(error(suspend(setUp(2), 0n, address))).toBe(SBI_ERROR.INVALID_ADDRESS);
   });
 });
 

@@ -7,6 +7,7 @@ import { ipiExtension } from './ipi.ts';
 import { rfenceExtension } from './rfence.ts';
 import { notSupported, type SbiExtension, type SbiGuest, type SbiOutcome } from './spec.ts';
 import { srstExtension } from './srst.ts';
+import { suspExtension } from './susp.ts';
 import { timerExtension } from './timer.ts';
 
 const EXTENSIONS: ReadonlyMap<number, SbiExtension> = new Map(
@@ -17,6 +18,7 @@ const EXTENSIONS: ReadonlyMap<number, SbiExtension> = new Map(
     rfenceExtension,
     hsmExtension,
     srstExtension,
+    suspExtension,
     dbcnExtension,
   ].map((extension) => [extension.id, extension]),
 );

@@ -3,7 +3,7 @@
  * Function in a6, extension in a7, arguments in a0..a5; a0 returns the error, a1 the value, every other register stays.
  */
 import type { MachineModeHart } from '../../machine/index.ts';
-import type { HartGroup } from './hart-group.ts';
+import type { HartGroup, HartStart } from './hart-group.ts';
 
 export const SBI_SPEC_VERSION = 0x0200_0000n;
 
@@ -12,6 +12,7 @@ export const SBI_ERROR = {
   FAILED: -1n,
   NOT_SUPPORTED: -2n,
   INVALID_PARAM: -3n,
+  DENIED: -4n,
   INVALID_ADDRESS: -5n,
   ALREADY_AVAILABLE: -6n,
 } as const;
@@ -25,7 +26,9 @@ export type SbiOutcome =
   /** Returns success when the hart is interrupted, or before. */
   | { readonly kind: 'suspend' }
   /** The call does not return. */
-  | { readonly kind: 'hart-stopped' | 'guest-shutdown' | 'guest-reboot' };
+  | { readonly kind: 'hart-stopped' | 'guest-shutdown' | 'guest-reboot' }
+  /** Nor does this one: the OS goes on at `resume` when it is woken. */
+  | { readonly kind: 'guest-suspend'; readonly resume: HartStart };
 
 export const sbiSuccess = (value = 0n): SbiOutcome => ({ kind: 'return', error: SBI_ERROR.SUCCESS, value });
 export const sbiFailure = (error: SbiError): SbiOutcome => ({ kind: 'return', error, value: 0n });
@@ -45,6 +48,8 @@ export interface SbiGuest {
   };
   /** The guest powers off or reboots itself: the outcome says what the calling hart does now. */
   reset(hart: MachineModeHart, type: ResetType): SbiOutcome;
+  /** The guest, whose other harts are stopped, would sleep until somebody wakes it: denied where nobody would. */
+  suspend(resume: HartStart): SbiOutcome;
 }
 
 /** One call: function number and arguments as the OS passed them. */

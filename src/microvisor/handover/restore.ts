@@ -42,7 +42,7 @@ function restoreGuest(record: GuestRecord, hartIds: readonly number[], node: Vir
   const { side, phase, boots, bootError, account, harts } = record;
   const ids = harts.map(({ id }) => id);
   if (ids.length === 0 || ids.some((id) => !hartIds.includes(id))) mismatch(`guest ${side} has harts ${ids.join()}`);
-  const guest = new Guest(side, new HartGroup(ids), () => node.partition, GuestAccount.of(account));
+  const guest = new Guest(side, new HartGroup(ids), node, GuestAccount.of(account));
   guest.phase = { kind: phase };
   guest.boots = boots;
   guest.bootError = bootError ?? undefined;
