@@ -165,6 +165,7 @@ describe('a guest that makes every SBI call with rubbish', () => {
   const EXTENSIONS = { base: 0x10, time: 0x5449_4d45, ipi: 0x73_5049, rfence: 0x5246_4e43, hsm: 0x48_534d };
   const DBCN = 0x4442_434e;
   const SRST = 0x5352_5354;
+  const SUSP = 0x5355_5350;
   const VALUES = [
     0n,
     1n,
@@ -188,6 +189,7 @@ describe('a guest that makes every SBI call with rubbish', () => {
     // Starting, asking and unknown functions; stopping and suspending end what it does, and have tests of their own.
     ['hart state', [EXTENSIONS.hsm], [0, 2, 4, -1]],
     ['reset', [SRST], [1, 2, -1]],
+    ['suspend', [SUSP], [0, 1, 2, -1]],
   ])('of %s gets errors, and the server is served', (_what, extensions, functions) => {
     const node = besideServer(rubbishCaller('B', extensions, functions, VALUES.slice(0, 9)));
     node.ask({ op: 'setShare', maintenancePercent: 50, sliceUs: 200 });
@@ -219,14 +221,17 @@ describe('a guest that makes every SBI call with rubbish', () => {
   });
 });
 
-describe('a guest that powers off, reboots or stops its hart', () => {
+describe('a guest that powers off, reboots, sleeps or stops its hart', () => {
   const SRST = 0x5352_5354;
   const HSM = 0x48_534d;
+  const SUSP = 0x5355_5350;
+  const ENTRY = `0x${BOARD.bank.B.base.toString(16)}`;
   const ENDS = {
     'powers off': sbiCall(SRST, 0, [0n, 0n]),
     reboots: sbiCall(SRST, 0, [1n, 0n]),
     'stops its only hart': sbiCall(HSM, 1, []),
     suspends: sbiCall(HSM, 3, [0n, 0n, 0n]),
+    sleeps: sbiCall(SUSP, 0, [0n, BigInt(ENTRY), 0n]),
   };
 
   it.each(Object.entries(ENDS))('and %s at whatever instant leaves the server served', (_what, end) => {
@@ -241,6 +246,7 @@ describe('a guest that powers off, reboots or stops its hart', () => {
         node.request({ op: 'setMemory', region: { base: BOARD.bank.B.base + 0x400_0000, bytes: PAGE }, owner: null });
         node.request({ op: 'devirtualize' });
         node.request({ op: 'bootVm', side: 'B' });
+        node.request({ op: 'wakeVm', side: 'B', resume: { hart: 0, address: ENTRY, opaque: '0x0' } });
         expectUnharmed(node);
       }),
       { numRuns: 4 },

@@ -13,6 +13,7 @@ const SHARED = 2;
 const PERIOD_TICKS = 500;
 const SRST = 0x5352_5354;
 const HSM = 0x48_534d;
+const SUSP = 0x5355_5350;
 
 /** On every hart it can start: interrupts and fences all of them, again and again, and ends at an instant. */
 const chaos = (untilTicks: number, end: string): string => `
@@ -81,6 +82,11 @@ function expectUnharmed(node: TinyNode): void {
   expect(node.dwords(crewCounters('A', LAST), 1)[0]! - last).toBeGreaterThan(10n);
 }
 
+const wake = (hart: number): ControlRequest => {
+  const address = `0x${BOARD.bank.B.base.toString(16)}`;
+  return { op: 'wakeVm', side: 'B', resume: { hart, address, opaque: '0x0' } };
+};
+
 const running = (node: TinyNode): void =>
   node.runUntil(() => (node.status().guests.B?.boots ?? 0) > 0, 'guest B to be loaded');
 
@@ -113,6 +119,9 @@ describe('a guest beside an OS on four harts, two of which it has', () => {
     { op: 'devirtualize' },
     { op: 'destroyVm', side: 'B', force: true },
     { op: 'bootVm', side: 'B' },
+    { op: 'stopVm', side: 'B' },
+    wake(SHARED),
+    wake(LAST),
     { op: 'moveHart', hart: LAST, owner: 'A' },
     { op: 'moveHart', hart: SHARED, owner: 'A' },
     { op: 'setMemory', region: { base: BOARD.bank.B.base + 0x400_0000, bytes: 4096 }, owner: null },
@@ -125,6 +134,7 @@ describe('a guest beside an OS on four harts, two of which it has', () => {
     ['powers off', sbiCall(SRST, 0, [0n, 0n])],
     ['reboots', sbiCall(SRST, 0, [1n, 0n])],
     ['stops its harts', sbiCall(HSM, 1, [])],
+    ['sleeps', `${sbiCall(SUSP, 0, [0n, BigInt(BOARD.bank.B.base), 0n])}\n${sbiCall(HSM, 1, [])}`],
   ])('and %s on both at once, whatever is asked of the Microvisor meanwhile, harms nobody', (_what, end) => {
     fc.assert(
       fc.property(

@@ -6,6 +6,7 @@ const REQUESTS: readonly ControlRequest[] = [
   { op: 'devirtualize' },
   { op: 'createVm', side: 'B', memory: [{ base: 0x8040_0000, bytes: 0x20_0000 }], slots: [{ side: 'A', index: 3 }] },
   { op: 'bootVm', side: 'B' },
+  { op: 'wakeVm', side: 'B', resume: { hart: 1, address: '0x88000000', opaque: '0xffffffffffffffff' } },
   { op: 'stopVm', side: 'A' },
   { op: 'destroyVm', side: 'B', force: true },
   { op: 'moveSlot', slot: { side: 'A', index: 0 }, owner: null },
@@ -31,6 +32,12 @@ describe('the mailbox protocol', () => {
     ['a side there is not', '{"op":"bootVm","side":"C"}', /'side' is 'A' or 'B', not "C"/],
     ['a fraction of a slot', '{"op":"moveSlot","slot":{"side":"A","index":0.5},"owner":"B"}', /'index' is an integer/],
     ['an owner left out', '{"op":"moveSlot","slot":{"side":"A","index":0}}', /'owner' is 'A' or 'B', not undefined/],
+    ['a place to go on that is left out', '{"op":"wakeVm","side":"B"}', /'resume' is an object, not undefined/],
+    [
+      'an address of more than 64 bits',
+      '{"op":"wakeVm","side":"B","resume":{"hart":0,"address":"0x10000000000000000","opaque":"0x0"}}',
+      /'address' is a hexadecimal number/,
+    ],
     ['memory that is no list', '{"op":"createVm","side":"B","memory":1,"slots":[]}', /'memory' is a list/],
     ['an address beyond exact integers', '{"op":"setMemory","region":{"base":1e300,"bytes":1},"owner":"A"}', /integer/],
   ])('refuses %s, saying what it expected', (_what, text, message) => {

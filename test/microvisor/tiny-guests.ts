@@ -11,6 +11,7 @@
  * | poker    | stores a list of values at addresses, prints `K`, waits                                   |
  * | caller   | makes one SBI call, notes error and value, prints `C`, waits                              |
  * | ipi      | sends itself an interrupt by SBI, waits for it, prints `I`                                |
+ * | suspender | suspends to RAM with translation and interrupts on; woken, notes what it finds, is a ticker |
  */
 import { IRQ, plicContext, SIDE_IO, SIDE_IO_BASE, type Side } from '../../src/machine/index.ts';
 
@@ -215,6 +216,63 @@ handler:
   csrrci zero, sip, 2
   ${print(side, 'I')}
   sret`;
+
+const SUSP = 0x5355_5350;
+export const SUSPENDER_OPAQUE = 0x1234_5678_9abc_def0n;
+const PAGE_TABLE_OFFSET = 0x20_0000;
+/** Of 1 GiB, mapped to itself, that S-mode may do anything with. */
+const gibibyteLeaf = (index: number): number => (index << 28) | 0xcf;
+
+/**
+ * Prints `s` and suspends to RAM, with interrupts pending and on. Where that fails it notes the error, prints `D` and waits;
+ * where it is woken it prints `w` each period. Results: the error, what `WOKEN` names, how often it was woken.
+ */
+export const suspender = (side: Side, results: number, periodTicks: number): string => `
+  li s0, ${results}
+  li t0, ${results - RESULTS_OFFSET + PAGE_TABLE_OFFSET}
+  li t1, ${gibibyteLeaf(0)}
+  sd t1, 0(t0)
+  li t1, ${gibibyteLeaf(2) >>> 0}
+  sd t1, 16(t0)
+  srli t0, t0, 12
+  li t1, ${8n << 60n}
+  add t0, t0, t1
+  csrw satp, t0
+  sfence.vma zero, zero
+  la t0, handler
+  csrw stvec, t0
+  csrw stimecmp, zero
+  li t0, 0x222
+  csrw sie, t0
+  ${print(side, 's')}
+  li a0, 0
+  la a1, woken
+  li a2, ${SUSPENDER_OPAQUE}
+  li a6, 0
+  li a7, ${SUSP}
+  ecall
+  sd a0, 0(s0)
+  ${print(side, 'D')}
+${waitForever('denied')}
+woken:
+  li s0, ${results}
+  sd a0, 8(s0)
+  sd a1, 16(s0)
+  csrr t0, satp
+  sd t0, 24(s0)
+  csrr t0, sstatus
+  sd t0, 32(s0)
+  csrr t0, sie
+  sd t0, 40(s0)
+  csrr t0, sip
+  sd t0, 48(s0)
+  ld t0, 56(s0)
+  addi t0, t0, 1
+  sd t0, 56(s0)
+${ticker(side, 'w', periodTicks)}`;
+
+/** What a suspender finds when it is woken, in the order of its results. */
+export const WOKEN = ['error', 'a0', 'a1', 'satp', 'sstatus', 'sie', 'sip', 'wakes'] as const;
 
 /** Spins until some ticks after the start. */
 export function waitTicks(ticks: number): string {
