@@ -218,7 +218,7 @@ handler:
   sret`;
 
 const SUSP = 0x5355_5350;
-export const SUSPENDER_OPAQUE = 0x1234_5678_9abc_def0n;
+export const SUSPENDER_OPAQUE = 0xffff_ffff_8123_4560n;
 const PAGE_TABLE_OFFSET = 0x20_0000;
 /** Of 1 GiB, mapped to itself, that S-mode may do anything with. */
 const gibibyteLeaf = (index: number): number => (index << 28) | 0xcf;
