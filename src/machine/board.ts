@@ -105,6 +105,8 @@ export const TIMING = {
   /** Ethernet: one way, plus serialisation at 10 Gbit/s. */
   ethernetLatencyNs: 20_000,
   ethernetNsPerKib: 800,
+  /** The service processor's way to and from memory (about 3 GB/s, PCI Express 3.0 x4). */
+  serviceProcessorNsPerKib: 330,
 } as const;
 
 /** Real-time clock at virtual time zero: the node's calendar is part of its determinism. 2026-11-01T00:00:00Z. */

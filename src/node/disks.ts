@@ -65,15 +65,22 @@ export class Disks {
     for (const name of [...this.#open.keys()]) this.close(name);
   }
 
-  /** A new disk `name` that holds what `from` holds at this instant. */
+  /**
+   * A disk `name` that holds what `from` holds at this instant, in place of one of that name that nobody uses: a loss of power
+   * leaves the one or the other.
+   */
   clone(from: string, name: string): void {
     const source = this.#disk(from);
     const { base } = this.#entry(from);
+    const before = this.#config.get(name);
     const overlay = this.#freeOverlay(name);
     rmSync(overlay, { force: true });
     source.clone(overlay);
+    this.#open.get(name)?.powerOff();
+    this.#open.delete(name);
     this.#config.set(name, { base, overlay });
     this.onChange();
+    if (before !== undefined) rmSync(before.overlay, { force: true });
   }
 
   /**

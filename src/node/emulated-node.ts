@@ -12,7 +12,9 @@ import {
   type KnownCode,
   type Machine,
   type MachineClock,
+  type MemoryRegion,
   MIB,
+  memoryMap,
   SIDES,
   type Side,
   SLOTS_PER_SIDE,
@@ -25,6 +27,7 @@ import {
   FIRST_RELEASE,
   type GuestStatus,
   type Microvisor,
+  type MicrovisorStatus,
   type SideAccount,
   type SlotName,
 } from '../microvisor/index.ts';
@@ -42,6 +45,7 @@ import { type NodeConfig, writeNodeConfig } from './node-config.ts';
 import { NodeError } from './node-error.ts';
 import { seededRandom } from './seeded-random.ts';
 import { ServiceProbe } from './service-probe.ts';
+import { Standbys } from './standbys.ts';
 import type { StateDirectory } from './state-directory.ts';
 
 const POLL_NS = 10_000_000;
@@ -73,6 +77,7 @@ export class EmulatedNode {
   readonly monitor: MonitorClient;
   readonly probe: ServiceProbe;
   readonly disks: Disks;
+  readonly standbys: Standbys;
   readonly guests = new Guests();
   readonly ethernet: EthernetSwitch;
   virtualized = false;
@@ -114,6 +119,8 @@ export class EmulatedNode {
     });
     this.disks = new Disks(state.disks, config.disks);
     this.disks.onChange = () => this.#save({});
+    this.standbys = new Standbys(state.standbys, this.disks, config.standbys ?? {});
+    this.standbys.onChange = () => this.#save({});
     this.ethernet = new EthernetSwitch({ clock: this.machine.scheduler, latencyNs: TIMING.ethernetLatencyNs });
     this.cards = new NetworkCards(this.machine, this.ethernet);
     this.probe = new ServiceProbe({
@@ -186,7 +193,8 @@ export class EmulatedNode {
   }
 
   #save(change: Partial<NodeConfig>): void {
-    const config = { ...this.#config, ...change, disks: this.disks.config() };
+    const now = { disks: this.disks.config(), standbys: this.standbys.config() };
+    const config = { ...this.#config, ...change, ...now };
     writeNodeConfig(this.#state.config, config);
     this.#config = config;
   }
@@ -259,6 +267,8 @@ export class EmulatedNode {
       devices: { system, net, console, rng },
       systemDisk: disk,
       extraDisks: new Map(),
+      accepted: new Map(),
+      standby: undefined,
     };
   }
 
@@ -270,11 +280,35 @@ export class EmulatedNode {
     for (const name of guest.extraDisks.keys()) this.disks.close(name);
   }
 
+  /** What the guest of a side is made with: its low memory, and its bank with the scratch beneath it. */
+  memoryOf(side: Side): readonly MemoryRegion[] {
+    const { lowStub, scratch, bank } = memoryMap(this.machine.options.bankBytes);
+    const { base } = scratch[side];
+    return [lowStub[side], { base, bytes: bank[side].base + bank[side].bytes - base }];
+  }
+
+  /** Whether the guest of a side has the other side's bank as well. */
+  ownsOtherBank(side: Side, { memory }: MicrovisorStatus): boolean {
+    const { base } = memoryMap(this.machine.options.bankBytes).bank[side === 'A' ? 'B' : 'A'];
+    return memory.some((region) => region.owner === side && region.base <= base && base < region.base + region.bytes);
+  }
+
   slotNames(side: Side): readonly SlotName[] {
     return Array.from({ length: SLOTS_PER_SIDE }, (_, index) => ({ side, index }));
   }
 
   // ------------------------------------------------------------------------------------------------------ disks
+
+  /** The system disk of a guest that is off holds what `from` holds; the guest goes on with it. */
+  renewSystemDisk(side: Side, from: string): void {
+    const guest = this.guests.of(side);
+    const { systemDisk } = guest;
+    const slot = this.machine.slot(side, SLOT.system);
+    slot.unplug();
+    this.disks.clone(from, systemDisk);
+    const system = slot.plug({ kind: 'block', store: this.disks.open(systemDisk), serial: systemDisk });
+    this.guests.set({ ...guest, devices: { ...guest.devices, system } });
+  }
 
   diskInUse(name: string): boolean {
     return this.guests.all().some((guest) => guest.systemDisk === name || guest.extraDisks.has(name));
@@ -298,6 +332,7 @@ export class EmulatedNode {
     if (slot === undefined) return;
     this.machine.slot(guest.side, slot).unplug();
     guest.extraDisks.delete(name);
+    guest.accepted.delete(name);
     this.disks.close(name);
   }
 
@@ -312,7 +347,7 @@ export class EmulatedNode {
 
   // ------------------------------------------------------------------------------------- what the Microvisor says
 
-  async #status(side: Side): Promise<GuestStatus> {
+  async guestStatus(side: Side): Promise<GuestStatus> {
     const { status } = await this.monitor.request({ op: 'status' });
     const guest = status.guests[side];
     if (guest === undefined) throw new NodeError('no-such-guest', `the Microvisor knows no guest of side ${side}`);
@@ -320,11 +355,11 @@ export class EmulatedNode {
   }
 
   async guestState(side: Side): Promise<GuestStatus['state']> {
-    return (await this.#status(side)).state;
+    return (await this.guestStatus(side)).state;
   }
 
   async guestBoots(side: Side): Promise<number> {
-    return (await this.#status(side)).boots;
+    return (await this.guestStatus(side)).boots;
   }
 
   /** Whether an OS runs there; on a bare node the one OS does. */
@@ -417,17 +452,6 @@ export class EmulatedNode {
     await this.monitor.request({ op: 'stopVm', side: this.guests.get(name).side });
   }
 
-  /** Boots a guest that went off or hangs, and waits until its agent answers: what follows needs it. */
-  async awake(name: GuestName, deadlineNs: number): Promise<void> {
-    const { side } = this.guests.get(name);
-    if (await this.responds(name)) return;
-    if (this.virtualized && (await this.guestState(side)) === 'off') {
-      const before = await this.guestBoots(side);
-      await this.monitor.request({ op: 'bootVm', side });
-      await this.bootedOnce(name, before, deadlineNs);
-    } else await this.agentAnswers(name, deadlineNs);
-  }
-
   /** Null: nobody's, since the guest that had it is gone. */
   async slotOwner(slot: SlotName): Promise<Side | null> {
     if (!this.virtualized) return this.bootSide;
@@ -443,7 +467,7 @@ export class EmulatedNode {
     holds: (guest: GuestStatus) => boolean,
   ): Promise<void> {
     for (;;) {
-      const guest = await this.#status(side);
+      const guest = await this.guestStatus(side);
       if (holds(guest)) return;
       if (this.machine.now() >= deadlineNs) {
         throw new NodeError('timeout', `waited until the guest of side ${side} ${what}; it is ${guest.state}`);
@@ -476,14 +500,17 @@ export class EmulatedNode {
     if (!answers) throw new NodeError('timeout', `the agent of guest '${name}' did not answer in time`);
   }
 
-  /** Waits for the agent after a boot, and fails at once when the guest reboots or goes off by itself meanwhile. */
-  async bootedOnce(name: GuestName, bootsBefore: number, deadlineNs: number): Promise<void> {
+  /**
+   * Waits for the agent of a guest that comes up, whose OS has been loaded `boots` times then; fails at once when it reboots or
+   * goes off by itself meanwhile.
+   */
+  async cameUp(name: GuestName, boots: number, deadlineNs: number): Promise<void> {
     const { side } = this.guests.get(name);
     for (;;) {
       const attemptNs = Math.min(deadlineNs, this.machine.now() + AGENT_POLL_NS);
       if (await this.withAgent(name, (agent) => agent.answers({ deadlineNs: attemptNs }))) return;
-      const { state, boots, bootError } = await this.#status(side);
-      if (state === 'off' || boots > bootsBefore + 1) {
+      const { state, boots: found, bootError } = await this.guestStatus(side);
+      if (state === 'off' || found > boots) {
         const what = state === 'off' ? `is off (${bootError?.message ?? 'it powered off'})` : 'rebooted by itself';
         throw new NodeError('guest-not-running', `guest '${name}' ${what} before its agent answered`);
       }
@@ -533,6 +560,7 @@ export class EmulatedNode {
       seed: this.#config.seed,
       microvisor: this.microvisor.release.name,
       disks: this.disks.names(),
+      standbys: this.standbys.names(),
       forwardedPort: this.forwardedPort ?? null,
     };
   }

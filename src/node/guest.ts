@@ -38,4 +38,8 @@ export interface Guest {
   readonly systemDisk: string;
   /** Disks attached beyond the system disk: name to slot. */
   readonly extraDisks: Map<string, number>;
+  /** With which command it took a disk into use that was moved to it. */
+  readonly accepted: Map<string, readonly string[]>;
+  /** It is woken from this one wherever another guest's OS would be loaded from its disk. */
+  readonly standby: string | undefined;
 }

@@ -7,6 +7,7 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { NodeUnreachable } from '../engine/port.ts';
 import type { MachineOptions, Side } from '../machine/index.ts';
+import type { ResumePoint } from '../microvisor/index.ts';
 
 /** Where the overlays of a node are, in the folder of its configuration. */
 export const OVERLAYS = 'disks';
@@ -15,6 +16,21 @@ export const OVERLAYS = 'disks';
 export interface DiskConfig {
   readonly base: string;
   readonly overlay: string;
+}
+
+/** What a node remembers of an OS that it keeps asleep. */
+export interface StandbyConfig {
+  /** The disk of the node that is its system disk; its memory is a file. */
+  readonly disk: string;
+  /** Of its memory, without pages of zeros. */
+  readonly bytes: number;
+  readonly side: Side;
+  readonly bankMib: number;
+  /** Its own; empty where it shared one. */
+  readonly harts: readonly number[];
+  /** The commit that was the last one then; null: there had been none. */
+  readonly of: string | null;
+  readonly resume: ResumePoint;
 }
 
 export interface NodeConfig {
@@ -32,6 +48,8 @@ export interface NodeConfig {
   readonly bootSide: Side;
   /** The act that made it that, written with it: whether a commit took effect is known whatever was lost. */
   readonly committed?: { readonly key: string; readonly atNs: number };
+  /** By name. */
+  readonly standbys?: Readonly<Record<string, StandbyConfig>>;
   /** Name of the release of the Microvisor that is in firmware memory; absent: the one a node is delivered with. */
   readonly microvisor?: string;
   /** How often the node has been powered on. */

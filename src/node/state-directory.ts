@@ -9,6 +9,8 @@ export interface StateDirectory {
   readonly path: string;
   readonly config: string;
   readonly disks: string;
+  /** Memory of what the node keeps asleep. */
+  readonly standbys: string;
   readonly acts: string;
   readonly log: string;
   readonly console: (side: string) => string;
@@ -29,6 +31,7 @@ export function stateDirectory(path: string): StateDirectory {
     path: root,
     config: join(root, 'node.json'),
     disks: join(root, OVERLAYS),
+    standbys: join(root, 'standbys'),
     acts: join(root, 'acts.jsonl'),
     log: join(root, 'node.log'),
     console: (side) => join(root, `console-${side}.log`),

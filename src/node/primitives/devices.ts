@@ -4,6 +4,8 @@ import { slotBase } from '../../machine/index.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
 import { type Guest, SLOT } from '../guest.ts';
 import { NodeError } from '../node-error.ts';
+import { awake } from './awake.ts';
+import { command, mvDevice } from './commands.ts';
 import type { Primitive } from './table.ts';
 import { unlessItFalls } from './unless-it-falls.ts';
 
@@ -11,7 +13,6 @@ import { unlessItFalls } from './unless-it-falls.ts';
 export const cloneDisk: Primitive<'disk.clone'> = async (node, args, { deadlineNs }) => {
   const from = node.guests.get(args.from).systemDisk;
   if (node.diskInUse(args.name)) throw new NodeError('refused', `a guest has a disk ${args.name} already`);
-  node.disks.remove(args.name);
   const startNs = node.machine.now();
   await node.withAgent(args.from, (agent) =>
     agent.whileFrozen(() => node.disks.clone(from, args.name), { deadlineNs }),
@@ -60,7 +61,7 @@ export const moveDisk: Primitive<'disk.move'> = async (node, args, context) => {
   if (!node.disks.has(args.name)) throw new NodeError('no-such-disk', `the node has no disk ${args.name}`);
   // A giver that crashed would boot first on the hart, and the receiver could not answer until it had.
   if (node.isUp(args.to)) await node.keepDown(args.from);
-  await node.awake(args.to, deadlineNs);
+  await awake(node, args.to, deadlineNs);
   const began = node.machine.now();
   let released = began;
   if (node.guests.find(args.from)?.extraDisks.has(args.name) === true) {
@@ -81,6 +82,7 @@ export const moveDisk: Primitive<'disk.move'> = async (node, args, context) => {
     await attachDisk(node, { guest: args.to, name: args.name, readOnly: false }, context);
     const at = node.machine.now();
     await command(node, args.to, args.accept, deadlineNs);
+    node.guests.get(args.to).accepted.set(args.name, args.accept);
     return at;
   });
   const accepted = node.machine.now();
@@ -99,19 +101,6 @@ async function lettingGo(node: EmulatedNode, giver: GuestName, work: () => Promi
   return node.machine.now();
 }
 
-async function command(
-  node: EmulatedNode,
-  guest: GuestName,
-  argv: readonly string[],
-  deadlineNs: number,
-): Promise<void> {
-  if (argv.length === 0) return;
-  const run = await node.run(guest, argv, { deadlineNs });
-  if (run.exitCode === 0) return;
-  const said = run.stderr.trim() || run.stdout.trim();
-  throw new NodeError('exit-code', `${argv.join(' ')} in ${guest} ended with ${run.exitCode}: ${said}`);
-}
-
 const DEVICE = /^(old|new)\.(system|net|console|rng)$/;
 
 export const moveDevice: Primitive<'device.move'> = async (node, args, { deadlineNs }) => {
@@ -123,7 +112,7 @@ export const moveDevice: Primitive<'device.move'> = async (node, args, { deadlin
   if (node.machine.slot(slot.side, slot.index).device === undefined) {
     throw new NodeError('no-such-device', `${args.device} is not in its slot any more`);
   }
-  await node.awake(args.to, deadlineNs);
+  await awake(node, args.to, deadlineNs);
   const holder = await node.slotOwner(slot);
   const from = holder === null ? owner : node.guests.nameOf(holder);
   if (from === args.to) return { from };
@@ -141,31 +130,3 @@ const bind = (
   verb: 'bind' | 'unbind',
   deadlineNs: number,
 ): Promise<void> => mvDevice(node, name, verb, slotBase(guest.side, slot), deadlineNs);
-
-const MV_DEVICE = '/usr/local/sbin/mv-device';
-
-/** Binds or unbinds the driver of the slot at `base` in a guest. */
-export async function mvDevice(
-  node: EmulatedNode,
-  guest: 'old' | 'new',
-  verb: 'bind' | 'unbind',
-  base: number,
-  deadlineNs: number,
-): Promise<void> {
-  const run = await node.run(guest, [MV_DEVICE, verb, base.toString(16)], { deadlineNs });
-  if (run.exitCode !== 0) {
-    throw new NodeError('exit-code', `mv-device ${verb} in ${guest} ended with ${run.exitCode}: ${run.stderr.trim()}`);
-  }
-}
-
-/** Whether a driver of the guest has the slot at `base`. */
-export async function isBound(
-  node: EmulatedNode,
-  guest: 'old' | 'new',
-  base: number,
-  deadlineNs: number,
-): Promise<boolean> {
-  const run = await node.run(guest, [MV_DEVICE, 'status', base.toString(16)], { deadlineNs });
-  if (run.exitCode > 1) throw new NodeError('exit-code', `mv-device status in ${guest}: ${run.stderr.trim()}`);
-  return run.exitCode === 0;
-}

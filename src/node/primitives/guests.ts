@@ -123,8 +123,18 @@ export const shutDownGuest: Primitive<'guest.shutdown'> = async (node, args, { d
     throw new NodeError('not-virtualized', 'a bare node has one OS; shutting it down ends the node');
   const before = await node.guestBoots(side);
   if (await node.responds(args.guest)) {
+    const other = args.guest === 'old' ? 'new' : 'old';
+    const fellOver = (): boolean => wasUp && !node.isUp(other);
+    const wasUp = node.isUp(other);
     await node.askToShutDown(args.guest, 'powerdown', deadlineNs);
-    await node.waitUntilGuest(side, 'is off', deadlineNs, (guest) => guest.state === 'off' || guest.boots > before);
+    await node.waitUntilGuest(
+      side,
+      'is off',
+      deadlineNs,
+      (guest) => guest.state === 'off' || guest.boots > before || fellOver(),
+    );
+    // Whatever the other one served waits for it: it gets the hart now.
+    if (fellOver()) await node.monitor.request({ op: 'stopVm', side });
   }
   // One that crashed has nothing left to end in good order.
   await node.keepDown(args.guest);

@@ -2,9 +2,8 @@
 import type { GuestName } from '../../engine/port.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
 import { NodeError } from '../node-error.ts';
+import { mvCpu } from './commands.ts';
 import type { Primitive } from './table.ts';
-
-const MV_CPU = '/usr/local/sbin/mv-cpu';
 
 /** In the guest first, then in the Microvisor; the last ones of a guest that is down go unasked where the other one takes over. */
 export const giveUpHarts: Primitive<'cpu.give-up'> = async (node, args, { deadlineNs }) => {
@@ -50,20 +49,4 @@ async function lastHarts(node: EmulatedNode, guest: GuestName, count: number): P
 export async function freeHarts(node: EmulatedNode): Promise<number[]> {
   const { status } = await node.monitor.request({ op: 'status' });
   return status.harts.flatMap((owners, id) => (owners.length === 0 ? [id] : []));
-}
-
-/** Ids of the harts that are offline in the guest afterwards. */
-async function mvCpu(
-  node: EmulatedNode,
-  guest: GuestName,
-  args: readonly string[],
-  deadlineNs: number,
-): Promise<number[]> {
-  const run = await node.run(guest, [MV_CPU, ...args], { deadlineNs });
-  if (run.exitCode === 0)
-    return run.stdout
-      .split('\n')
-      .filter((line) => line !== '')
-      .map(Number);
-  throw new NodeError('exit-code', `mv-cpu ${args.join(' ')} in ${guest}: ${run.stderr.trim()}`);
 }

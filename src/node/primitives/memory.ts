@@ -3,22 +3,31 @@ import type { MemoryRegion, Side } from '../../machine/index.ts';
 import { memoryMap, SIDES } from '../../machine/index.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
 import { NodeError } from '../node-error.ts';
+import { awake } from './awake.ts';
+import { mvMemory } from './commands.ts';
 import type { Primitive } from './table.ts';
+import { unlessItFalls } from './unless-it-falls.ts';
 
 /** The bank of the other side with the scratch below it: what an OS gives up and takes up. */
-export function otherBank(node: EmulatedNode, side: Side): MemoryRegion {
-  const map = memoryMap(node.machine.options.bankBytes);
-  const other = side === 'A' ? 'B' : 'A';
-  const base = map.scratch[other].base;
-  return { base, bytes: map.bank[other].base + map.bank[other].bytes - base };
+function otherBank(node: EmulatedNode, side: Side): MemoryRegion {
+  return node.memoryOf(side === 'A' ? 'B' : 'A')[1]!;
 }
 
-/** In the guest first, then in the Microvisor: from then on an access of the guest there is a fault. A guest that is off is booted: its memory changes hands by its own means only. */
+/**
+ * In the guest first, then in the Microvisor: from then on an access of the guest there is a fault. A guest that is off is
+ * booted, since its memory changes hands by its own means only; where the other one takes over it stays off.
+ */
 export const giveUpMemory: Primitive<'memory.give-up'> = async (node, args, context) => {
   const guest = node.guests.get(args.guest);
   const region = otherBank(node, guest.side);
-  await node.awake(args.guest, context.deadlineNs);
-  await memoryCommand(node, args.guest, 'give-up', context.deadlineNs);
+  const giveUp = (): Promise<void> => mvMemory(node, args.guest, 'give-up', context.deadlineNs);
+  if (args.takesOver && node.virtualized) {
+    if (await node.responds(args.guest)) await unlessItFalls(node, args.guest, giveUp);
+    await node.keepDown(args.guest);
+  } else {
+    await awake(node, args.guest, context.deadlineNs);
+    await giveUp();
+  }
   if (node.virtualized) await node.monitor.request({ op: 'setMemory', region, owner: null });
   return { bytes: region.bytes };
 };
@@ -26,26 +35,11 @@ export const giveUpMemory: Primitive<'memory.give-up'> = async (node, args, cont
 export const takeUpMemory: Primitive<'memory.take-up'> = async (node, args, context) => {
   const guest = node.guests.get(args.guest);
   const region = otherBank(node, guest.side);
-  await node.awake(args.guest, context.deadlineNs);
+  await awake(node, args.guest, context.deadlineNs);
   if (node.virtualized) await node.monitor.request({ op: 'setMemory', region, owner: guest.side });
-  await memoryCommand(node, args.guest, 'take-up', context.deadlineNs);
+  await mvMemory(node, args.guest, 'take-up', context.deadlineNs);
   return { bytes: region.bytes };
 };
-
-async function memoryCommand(
-  node: EmulatedNode,
-  name: 'old' | 'new',
-  verb: 'give-up' | 'take-up',
-  deadlineNs: number,
-): Promise<void> {
-  const run = await node.run(name, ['/usr/local/sbin/mv-memory', verb], { deadlineNs });
-  if (run.exitCode !== 0) {
-    throw new NodeError('no-memory', `mv-memory ${verb} in ${name} ended with ${run.exitCode}: ${run.stderr.trim()}`, {
-      stdout: run.stdout,
-      stderr: run.stderr,
-    });
-  }
-}
 
 const CHUNK_BYTES = 1 << 20;
 

@@ -4,6 +4,7 @@ import type { MachineCounters } from '../../machine/index.ts';
 import type { MicrovisorStatus } from '../../microvisor/index.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
 import { NodeError } from '../node-error.ts';
+import { awake } from './awake.ts';
 import type { Primitive } from './table.ts';
 import { askForVeto } from './veto.ts';
 
@@ -26,7 +27,7 @@ export const devirtualize: Primitive<'microvisor.devirtualize'> = async (node, _
   }
   // An OS that is off, or boots, cannot be left alone with the machine.
   const left = GUEST_NAMES.filter((name) => node.guests.find(name) !== undefined);
-  if (left.length === 1) await node.awake(left[0]!, context.deadlineNs);
+  if (left.length === 1) await awake(node, left[0]!, context.deadlineNs);
   await askForVeto(node, 'devirtualize', GUEST_NAMES, context.deadlineNs);
   await quiet(node, Math.min(context.deadlineNs, node.machine.now() + QUIET_NS_MAX));
   const startNs = node.machine.now();

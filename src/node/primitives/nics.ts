@@ -3,7 +3,7 @@ import { slotBase } from '../../machine/index.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
 import { SLOT } from '../guest.ts';
 import { NodeError } from '../node-error.ts';
-import { mvDevice } from './devices.ts';
+import { mvDevice } from './commands.ts';
 import type { Primitive } from './table.ts';
 
 export const attachNic: Primitive<'nic.attach'> = async (node, args, { deadlineNs }) => {

@@ -1,6 +1,8 @@
 /** Where a run begins and ends on the node, and the point of no return between. */
+import { awake } from './awake.ts';
 import { readGuestFacts } from './guests.ts';
 import { serves } from './service.ts';
+import { throwOutOldStandbys } from './standby.ts';
 import type { Primitive } from './table.ts';
 
 /** An OS that was just booted serves a moment after its agent answers; one that does not is measured as it is. */
@@ -10,6 +12,7 @@ const SERVES_POLL_NS = 20_000_000;
 export const beginRun: Primitive<'run.begin'> = async (node, args, { deadlineNs }) => {
   node.guests.beginNames(node.bootSide);
   node.nameSystemDisk();
+  throwOutOldStandbys(node);
   node.service = args.service;
   node.hangNs = args.hangMs * 1e6;
   const latestNs = node.machine.now() + SERVES_NS_MAX;
@@ -22,7 +25,7 @@ export const beginRun: Primitive<'run.begin'> = async (node, args, { deadlineNs 
 
 export const endRun: Primitive<'run.end'> = async (node, args, { deadlineNs }) => {
   const guest = node.guests.nameOf(node.bootSide);
-  await node.awake(guest, deadlineNs);
+  await awake(node, guest, deadlineNs);
   const os = await readGuestFacts(node, guest, args.packages, deadlineNs);
   const { settledAtNs } = node.probe.stop();
   await node.executive.drive(node.executive.until(settledAtNs));

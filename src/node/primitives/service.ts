@@ -5,8 +5,9 @@ import type { Side } from '../../machine/index.ts';
 import type { HttpResult } from '../../network/index.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
 import { NETWORK } from '../guest.ts';
-import type { ExecResult } from '../guest-agent.ts';
 import { NodeError } from '../node-error.ts';
+import { awake } from './awake.ts';
+import { addressCommand, expectSuccess, mvAddress } from './commands.ts';
 import type { Primitive } from './table.ts';
 import { unlessItFalls } from './unless-it-falls.ts';
 import { askForVeto } from './veto.ts';
@@ -159,9 +160,9 @@ function expectAnswer(
 /** From here on `to` passes packets of connections it does not know on to `from`; one that went down has none any more. */
 export const relay: Primitive<'service.relay'> = async (node, args, { deadlineNs }) => {
   if (!(await node.responds(args.from))) return {};
-  if (!node.isUp(args.to)) await node.awake(args.to, deadlineNs);
+  if (!node.isUp(args.to)) await awake(node, args.to, deadlineNs);
   const { side } = node.guests.get(args.from);
-  const argv = [MV_ADDRESS, 'relay', NETWORK.management[side]];
+  const argv = addressCommand(['relay', NETWORK.management[side]]);
   await unlessItFalls(node, args.from, async () => {
     const exec = node.withAgent(args.to, (agent) => node.unlessDown(side, agent.exec(argv, { env: {}, deadlineNs })));
     expectSuccess(args.to, argv, await exec);
@@ -181,11 +182,11 @@ export const cutOver: Primitive<'service.cut-over'> = async (node, args, context
   await askForVeto(node, 'cut-over', [args.from, args.to], deadlineNs);
   await relay(node, args, context);
   await node.keepDown(args.from);
-  await node.awake(args.to, deadlineNs);
-  await node.keepingDown(args.from, () => address(node, args.to, ['take'], deadlineNs));
+  await awake(node, args.to, deadlineNs);
+  await node.keepingDown(args.from, () => mvAddress(node, args.to, ['take'], deadlineNs));
   if (node.virtualized) await node.monitor.request({ op: 'setProduction', side: to.side });
   if (node.isUp(args.from)) {
-    await unlessItFalls(node, args.from, () => address(node, args.from, ['yield'], deadlineNs));
+    await unlessItFalls(node, args.from, () => mvAddress(node, args.from, ['yield'], deadlineNs));
   }
   await node.keepDown(args.from);
   return {};
@@ -206,36 +207,17 @@ export const drain: Primitive<'service.drain'> = async (node, args, { deadlineNs
     }
     await node.executive.drive(node.executive.until(nextNs));
   }
-  await node.awake(args.to, deadlineNs);
-  await address(node, args.to, ['settle'], deadlineNs);
+  await awake(node, args.to, deadlineNs);
+  await mvAddress(node, args.to, ['settle'], deadlineNs);
   return { connections: first ?? 0 };
 };
 
 /** Open connections of a guest, which has the address no longer once there are none. */
 async function connectionsOf(node: EmulatedNode, guest: GuestName, deadlineNs: number): Promise<number> {
   const open = await unlessItFalls(node, guest, async () => {
-    const connections = Number(await address(node, guest, ['connections'], deadlineNs));
-    if (connections === 0) await address(node, guest, ['drop'], deadlineNs);
+    const connections = Number(await mvAddress(node, guest, ['connections'], deadlineNs));
+    if (connections === 0) await mvAddress(node, guest, ['drop'], deadlineNs);
     return connections;
   });
   return open ?? 0;
-}
-
-const MV_ADDRESS = '/usr/local/sbin/mv-address';
-
-/** What mv-address prints. */
-async function address(
-  node: EmulatedNode,
-  guest: GuestName,
-  args: readonly string[],
-  deadlineNs: number,
-): Promise<string> {
-  const argv = [MV_ADDRESS, ...args];
-  return expectSuccess(guest, argv, await node.run(guest, argv, { deadlineNs }));
-}
-
-/** What the command printed. @throws NodeError `exit-code` */
-function expectSuccess(guest: GuestName, argv: readonly string[], { exitCode, stdout, stderr }: ExecResult): string {
-  if (exitCode === 0) return stdout;
-  throw new NodeError('exit-code', `${argv.join(' ')} in ${guest} ended with ${exitCode}: ${stderr.trim()}`);
 }

@@ -1,25 +1,28 @@
 /** A second OS instance beside the running one: its memory, its devices, its life. */
 import type { PrimitiveArgs } from '../../engine/port.ts';
-import { memoryMap, type Side, slotBase } from '../../machine/index.ts';
+import { type Side, slotBase } from '../../machine/index.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
 import { SLOT } from '../guest.ts';
+import type { StandbyConfig } from '../node-config.ts';
 import { NodeError } from '../node-error.ts';
-import { isBound, mvDevice } from './devices.ts';
+import { start } from './awake.ts';
+import { isBound, mvDevice } from './commands.ts';
 import { freeHarts } from './harts.ts';
-import { otherBank } from './memory.ts';
+import { expectFits } from './standby.ts';
 import type { Primitive } from './table.ts';
+import { unlessItFalls } from './unless-it-falls.ts';
 
 export const createVm: Primitive<'vm.create'> = async (node, args, { deadlineNs }) => {
   if (!node.virtualized) throw new NodeError('not-virtualized', 'a second OS needs the Microvisor beneath both');
   const side = node.guests.freeSide();
-  const other = side === 'A' ? 'B' : 'A';
-  const map = memoryMap(node.machine.options.bankBytes);
+  const harts = await freeHarts(node);
+  const { standby } = args;
+  if (standby !== undefined) makeDiskOf(node, expectFits(node, standby, side, harts), args.disk);
   await takeNetworkBack(node, side, deadlineNs);
-  const guest = node.plugGuest(side, args.disk);
+  const guest = { ...node.plugGuest(side, args.disk), standby };
   try {
-    const memory = [map.lowStub[side], otherBank(node, other)];
+    const memory = node.memoryOf(side);
     const slots = node.slotNames(side);
-    const harts = await freeHarts(node);
     // Without a hart of its own it shares the first one.
     const own = harts.length === 0 ? {} : { harts };
     await node.monitor.request({ op: 'createVm', side, memory, slots, ...own });
@@ -32,6 +35,11 @@ export const createVm: Primitive<'vm.create'> = async (node, args, { deadlineNs 
   }
 };
 
+function makeDiskOf(node: EmulatedNode, { disk }: StandbyConfig, name: string): void {
+  if (node.diskInUse(name)) throw new NodeError('refused', `a guest has a disk ${name} already`);
+  node.disks.clone(disk, name);
+}
+
 /**
  * The OS that runs may have this side's network device: an earlier maintenance moved it there, or it found it when it
  * booted. The guest that is made here gets it back.
@@ -39,9 +47,13 @@ export const createVm: Primitive<'vm.create'> = async (node, args, { deadlineNs 
 async function takeNetworkBack(node: EmulatedNode, side: Side, deadlineNs: number): Promise<void> {
   if (node.machine.slot(side, SLOT.net).device === undefined) return;
   const slot = slotBase(side, SLOT.net);
-  if (!(await isBound(node, 'old', slot, deadlineNs))) return;
-  await mvDevice(node, 'old', 'unbind', slot, deadlineNs);
-  node.lent.add(side);
+  // An OS that is down has let go of it.
+  if (!(await node.responds('old'))) return;
+  await unlessItFalls(node, 'old', async () => {
+    if (!(await isBound(node, 'old', slot, deadlineNs))) return;
+    await mvDevice(node, 'old', 'unbind', slot, deadlineNs);
+    node.lent.add(side);
+  });
 }
 
 /** The guest that was lent the device is gone before it served: the OS that had it has it again. */
@@ -58,10 +70,10 @@ async function returnNetwork(node: EmulatedNode, side: Side, deadlineNs: number)
 async function booted(
   node: EmulatedNode,
   { guest, takesOver }: PrimitiveArgs<'vm.boot'>,
-  bootsBefore: number,
+  boots: number,
   deadlineNs: number,
 ): Promise<void> {
-  const boot = (): Promise<void> => node.bootedOnce(guest, bootsBefore, deadlineNs);
+  const boot = (): Promise<void> => node.cameUp(guest, boots, deadlineNs);
   if (!takesOver) return boot();
   const other = guest === 'old' ? 'new' : 'old';
   await node.keepDown(other);
@@ -69,22 +81,23 @@ async function booted(
 }
 
 export const bootVm: Primitive<'vm.boot'> = async (node, args, { deadlineNs }) => {
-  const { side } = node.guests.get(args.guest);
   const startNs = node.machine.now();
-  const before = await node.guestBoots(side);
-  await node.monitor.request({ op: 'bootVm', side });
-  await booted(node, args, before, deadlineNs);
+  const boots = await start(node, args.guest);
+  await booted(node, args, boots, deadlineNs);
   return { bootMs: (node.machine.now() - startNs) / 1e6 };
 };
 
 export const rebootVm: Primitive<'vm.reboot'> = async (node, args, { deadlineNs }) => {
-  const { side } = node.guests.get(args.guest);
+  const guest = node.guests.get(args.guest);
+  const { side } = guest;
   const startNs = node.machine.now();
+  // What it has installed since is on its disk only.
+  node.guests.set({ ...guest, standby: undefined });
   if (node.virtualized) {
     const before = await node.guestBoots(side);
     await node.askToShutDown(args.guest, 'reboot', deadlineNs);
     await node.waitUntilGuest(side, 'has been loaded again', deadlineNs, (guest) => guest.boots > before);
-    await booted(node, args, before, deadlineNs);
+    await booted(node, args, before + 1, deadlineNs);
   } else {
     await node.rebootBare(args.guest, deadlineNs);
   }
