@@ -90,7 +90,7 @@ export interface Fault {
    */
   undo?: boolean;
   /**
-   * `fails` and `times-out` leave nothing done, `-half-way` a part of it; a crash ends mvctl, which is started again and resumes.
+   * `fails` and `times-out` leave nothing done, `-half-way` a part of it; a crash ends mvctl, which is started again and resumes; `old-goes-down`: the OS of that guest is down when the step begins.
    */
   what:
     | 'fails'
@@ -102,9 +102,11 @@ export interface Fault {
     | 'crash-after'
     | 'fails-then-crash'
     | 'power-lost-before'
-    | 'power-lost-after';
+    | 'power-lost-after'
+    | 'old-goes-down'
+    | 'new-goes-down';
   /**
-   * Only the n-th time it is tried in the run; every time where absent, or the first time for a crash and a loss of power.
+   * Only the n-th time it is tried in the run; every time where absent, or the first time for a crash, a loss of power and an OS that goes down.
    */
   attempt?: number;
   /**

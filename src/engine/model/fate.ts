@@ -21,6 +21,9 @@ export const FATES = [
   /** The node loses its power; what was flushed stays. */
   'power-lost-before',
   'power-lost-after',
+  /** The guest's OS goes down as it begins. */
+  'old-goes-down',
+  'new-goes-down',
 ] as const;
 
 export type Fate = (typeof FATES)[number];
@@ -53,6 +56,10 @@ export function interferenceOf(fate: Fate, code: FailureCode = 'refused', messag
       return { fails: 'timeout', ...told };
     case 'times-out-half-way':
       return { fails: 'timeout', halfWay: true, ...told };
+    case 'old-goes-down':
+      return { goesDown: 'old' };
+    case 'new-goes-down':
+      return { goesDown: 'new' };
     default:
       return undefined;
   }

@@ -36,6 +36,12 @@ export function effectOf(
 ): ModelEffect | NodeFailure {
   const refusal = refusalOf(state, primitive, args);
   if (refusal) return refusal;
+  const effect = changesOf(state, primitive, args, ns);
+  const needed = state.guests.get(neededBy(state, primitive, args)!);
+  return !needed || needed.runs ? effect : { ...effect, stages: [() => boot(needed), ...effect.stages] };
+}
+
+function changesOf(state: ModelState, primitive: PrimitiveName, args: Args, ns: number): ModelEffect {
   const name = guestOf(args);
   const guest = name === undefined ? undefined : state.guests.get(name);
   const once = (stage: () => void, result: () => Json = () => ({})): ModelEffect => ({ stages: [stage], result });
@@ -205,7 +211,7 @@ export function effectOf(
       return once(
         () => {
           if (standby !== null) state.disks.add(disk);
-          const is = { installed, booted: installed, disk, standby };
+          const is = { installed, booted: 0, disk, standby };
           state.guests.set(name!, { runs: false, serviceRuns: false, ...is });
           state.banks[name!] = { owner: name!, isOnline: true };
           for (const hart of state.harts)
@@ -308,6 +314,33 @@ const IN_GUEST = ['guest.', 'memory.give-up', 'memory.take-up', 'cpu.', 'disk.cl
 /** A guest that is down is not asked where the other one takes over. */
 const TAKES_OVER: ReadonlySet<PrimitiveName> = new Set(['memory.give-up', 'cpu.give-up']);
 
+const isTakenOver = (primitive: PrimitiveName, args: Args): boolean =>
+  args['takesOver'] === true && TAKES_OVER.has(primitive);
+
+/** Who is booted, or woken, where it went down: the node cannot do it without. */
+function neededBy(state: ModelState, primitive: PrimitiveName, args: Args): GuestName | undefined {
+  switch (primitive) {
+    case 'memory.give-up':
+    case 'memory.take-up':
+      return isTakenOver(primitive, args) ? undefined : guestOf(args);
+    case 'device.move':
+    case 'disk.move':
+    case 'service.relay':
+    case 'service.drain':
+    case 'service.cut-over':
+      return args['to'] as GuestName;
+    case 'microvisor.devirtualize':
+      return state.isVirtualized && state.guests.size === 1 ? [...state.guests.keys()][0] : undefined;
+    case 'run.end':
+      return state.committed;
+    default:
+      return undefined;
+  }
+}
+
+/** It runs, or was up and can be again. */
+const canBeUp = (guest: ModelGuest | undefined): boolean => guest !== undefined && (guest.runs || guest.booted > 0);
+
 function refusalOf(state: ModelState, primitive: PrimitiveName, args: Args): NodeFailure | undefined {
   if (!state.isOn && primitive !== 'node.boot') return failure('guest-not-running', 'the node is off');
   const name = guestOf(args);
@@ -315,12 +348,13 @@ function refusalOf(state: ModelState, primitive: PrimitiveName, args: Args): Nod
   const disk = String(args['name'] ?? args['disk']);
   if (IN_GUEST.some((prefix) => primitive.startsWith(prefix))) {
     if (!guest) return failure('no-such-guest', `the node has no guest ${name}`);
-    const isAsked = !(args['takesOver'] === true && TAKES_OVER.has(primitive)) && primitive !== 'guest.shutdown';
-    if (!guest.runs && (isAsked || !state.isVirtualized)) return notRunning(name!);
+    const isNeeded = neededBy(state, primitive, args) === name;
+    const isAsked = !isTakenOver(primitive, args) && primitive !== 'guest.shutdown';
+    if (isNeeded ? !canBeUp(guest) : !guest.runs && (isAsked || !state.isVirtualized)) return notRunning(name!);
   }
   switch (primitive) {
     case 'run.end':
-      return state.guests.get(state.committed)?.runs ? undefined : notRunning(state.committed);
+      return canBeUp(state.guests.get(state.committed)) ? undefined : notRunning(state.committed);
     case 'node.commit':
       return guest ? undefined : failure('no-such-guest', `the node has no guest ${name}`);
     case 'microvisor.virtualize':
@@ -328,7 +362,7 @@ function refusalOf(state: ModelState, primitive: PrimitiveName, args: Args): Nod
     case 'microvisor.devirtualize':
       if (!state.isVirtualized) return undefined;
       if (state.guests.size > 1) return failure('refused', 'two guests exist');
-      if (![...state.guests.values()].some(({ runs }) => runs)) return failure('refused', 'no guest runs');
+      if (![...state.guests.values()].some(canBeUp)) return failure('refused', 'no guest runs');
       if (state.idleHarts.length === 0) return undefined;
       return failure(
         'refused',
@@ -368,16 +402,13 @@ function refusalOf(state: ModelState, primitive: PrimitiveName, args: Args): Nod
     case 'disk.attach':
       if (!state.disks.has(disk)) return missingDisk(state, disk);
       return guest ? undefined : failure('no-such-guest', `the node has no guest ${name}`);
-    case 'device.move': {
-      const to = args['to'] as GuestName;
-      return state.guests.get(to)?.runs ? undefined : notRunning(to);
-    }
+    case 'device.move':
     case 'disk.move':
     case 'service.relay':
     case 'service.drain':
     case 'service.cut-over': {
       const to = args['to'] as GuestName;
-      return state.guests.get(to)?.runs ? undefined : notRunning(to);
+      return canBeUp(state.guests.get(to)) ? undefined : notRunning(to);
     }
     case 'service.check': {
       if (name === undefined) return state.answers ? undefined : failure('service-down', 'nobody answers');

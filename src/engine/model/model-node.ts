@@ -16,7 +16,7 @@ import type {
   ServiceMeasurement,
 } from '../node-port.ts';
 import { OwnerSpans } from '../owner-spans.ts';
-import type { FailureCode, ServiceSpec } from '../primitives.ts';
+import type { FailureCode, GuestName, ServiceSpec } from '../primitives.ts';
 import { effectOf, failure } from './model-effects.ts';
 import { type ModelHardware, ModelState } from './model-state.ts';
 
@@ -47,7 +47,9 @@ export interface ModelOptions {
 export type Interference =
   | { readonly fails: FailureCode; readonly message?: string; readonly halfWay?: boolean }
   /** The node's process goes on, but whoever asked is not told. */
-  | { readonly hangs: true };
+  | { readonly hangs: true }
+  /** The OS in it goes down as the act begins. */
+  | { readonly goesDown: GuestName };
 
 /** An act that has begun: what it will come to is settled when it ends. */
 export interface RunningAct {
@@ -175,9 +177,17 @@ export class ModelNode implements NodePort {
   #start(request: ActRequest): RunningAct {
     const known = this.#running.get(request.key);
     if (known) return known;
-    const running = this.#begin(request, this.#options.interfere?.(request, this));
+    const interference = this.#options.interfere?.(request, this);
+    if (interference && 'goesDown' in interference) this.#goDown(interference.goesDown);
+    const running = this.#begin(request, interference);
     this.#running.set(request.key, running);
     return running;
+  }
+
+  #goDown(guest: GuestName): void {
+    const answered = this.state.answers;
+    this.state.goDown(guest);
+    if (answered && !this.state.answers) this.#down.push({ fromNs: this.nowNs, toNs: Number.POSITIVE_INFINITY });
   }
 
   #begin(request: ActRequest, interference: Interference | undefined): RunningAct {

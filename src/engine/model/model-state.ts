@@ -9,6 +9,7 @@ export interface ModelGuest {
   serviceRuns: boolean;
   /** Version the kernel and packages will have after the next boot, and now. */
   installed: number;
+  /** 0: it never was up. */
   booted: number;
   /** Its system disk. */
   disk: string;

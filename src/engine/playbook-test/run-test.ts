@@ -85,7 +85,7 @@ function mocked(mock: Mock | undefined, result: Json): Json {
 }
 
 /** A crash or a loss of power that came at every attempt would come for ever. */
-const happensOnce = (what: string): boolean => what.includes('crash') || what.startsWith('power-lost');
+const happensOnce = (what: string): boolean => /crash|power-lost|goes-down/.test(what);
 
 function fatesOf({ faults = [] }: TestCase): (occasion: Occasion) => OrderedFate | undefined {
   const tried = new Map<string, number>();

@@ -1,6 +1,7 @@
 /**
- * Whether it is these values of variables that switch a step off, and others would let it run: with the truth values, and with the
- * texts and numbers that its conditions compare with. A condition that no such values meet is one that nobody can meet.
+ * Whether it is these values of variables that switch a step off, and others would let it run: with the truth values, with the
+ * texts and numbers that its conditions compare with, and with a text that is none of them. A condition that no such values
+ * meet is one that nobody can meet.
  */
 import { ExpressionFailure } from '../expression/scope.ts';
 import type { Json } from '../node-port.ts';
@@ -56,7 +57,9 @@ function candidatesFor(value: Json, text: string): readonly Json[] {
       Number(number) + 1,
     ]);
   const literals = [...text.matchAll(/"([^"]*)"|'([^']*)'/g)].map(([, double, single]) => double ?? single ?? '');
-  return Array.isArray(value) ? [[], ...literals.map((literal) => [literal])] : literals;
+  return Array.isArray(value)
+    ? [[], ...literals.map((literal) => [literal])]
+    : [...literals, `other${literals.join()}`];
 }
 
 function holds(plan: Plan, step: PlannedStep): boolean {

@@ -77,6 +77,8 @@ const TOLD = {
   'fails-then-crash': 'fails, mvctl dies before it can say so; the run is resumed',
   'power-lost-before': 'is about to start when the node loses its power',
   'power-lost-after': 'is done when the node loses its power',
+  'old-goes-down': 'begins when the old OS goes down',
+  'new-goes-down': 'begins when the new OS goes down',
 } as const satisfies Record<Exclude<Fate, 'ok'>, string>;
 
 function subject({ effect }: Edge, step: PlannedStep | undefined): string {
