@@ -147,10 +147,11 @@ export class Control {
     const to = owner === null ? undefined : this.#guest(owner);
     const holders = [...this.#node.guests.values()].filter((guest) => guest.harts.has(id) && guest !== to);
     for (const guest of holders) {
+      const { side, phase } = guest;
       const virtual = guest.harts.get(id);
       const isEntered = virtual?.isBooting === true || virtual?.isAsleep === true;
       const isStopped = guest.sbi.harts.state(id) === HART_STATE.stopped && !isEntered;
-      if (guest.isAlive && !isStopped) throw new Refusal('hart-in-use', `guest ${guest.side} runs on hart ${id}`);
+      if (guest.isAlive && !isStopped) throw new Refusal('hart-in-use', `guest ${side} is ${phase.kind} on hart ${id}`);
       if (guest.harts.size === 1) throw new Refusal('hart-in-use', `hart ${id} is the only one of guest ${guest.side}`);
     }
     for (const guest of holders) guest.removeHart(id);

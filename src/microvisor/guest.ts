@@ -64,9 +64,7 @@ export class Guest {
         readByte: (hart) => consoleReadByte(hart, side),
       },
       reset: (_hart, type) => ({ kind: type === 'shutdown' ? 'guest-shutdown' : 'guest-reboot' }),
-      // Production serves: nobody waits to wake it.
-      suspend: (resume) =>
-        node.production === side ? sbiFailure(SBI_ERROR.DENIED) : { kind: 'guest-suspend', resume },
+      suspend: (resume) => (this.#maySleep(node) ? { kind: 'guest-suspend', resume } : sbiFailure(SBI_ERROR.DENIED)),
     };
   }
 
@@ -86,6 +84,11 @@ export class Guest {
   /** It has, or will have when it wakes, an OS. */
   get isAlive(): boolean {
     return this.phase.kind !== 'created' && this.phase.kind !== 'off';
+  }
+
+  /** Production serves, and nobody waits to wake it. One that is being stopped stays so. */
+  #maySleep({ production }: Surroundings): boolean {
+    return this.phase.kind === 'running' && production !== this.side;
   }
 
   /** The hart its OS is loaded and entered on next. */

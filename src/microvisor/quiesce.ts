@@ -1,5 +1,5 @@
 /**
- * Puts the devices of a guest that ends as they are out of reset, so that none of them moves a byte or raises an
+ * Puts the devices of a guest that ends or falls asleep as they are out of reset, so that none of them moves a byte or raises an
  * interrupt on its behalf any more.
  */
 import { VIRTIO_MAGIC, VIRTIO_MMIO, VIRTIO_STATUS } from '../firmware/index.ts';

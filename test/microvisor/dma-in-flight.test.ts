@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { TIMING } from '../../src/machine/index.ts';
 import { RANDOM_DISK_BYTES, readRequest } from './block-request.ts';
-import { poker, ticker, waitTicks } from './tiny-guests.ts';
+import { poker, suspend, ticker, waitTicks } from './tiny-guests.ts';
 import { allSlots, BOARD, TinyNode } from './tiny-node.ts';
 
 const DISK = Uint8Array.from({ length: RANDOM_DISK_BYTES }, (_, index) => 1 + (index % 255));
@@ -77,6 +77,22 @@ describe('DMA in flight', () => {
     expect(node.machine.slot('A', 1).device!.inFlight()).toBe(0);
     node.runNs(1_000_000);
     expect(sector(node, INSIDE)).toEqual(NOTHING);
+  });
+
+  it('ends when its guest falls asleep: it is woken without', () => {
+    const { pokes, memory } = readRequest('B', 1, BOARD.bank.B.base + 0x20_0000, GIVEN_UP);
+    const sleeper = poker('B', pokes, `${suspend('woken', 0n)}\nwoken:\n${ticker('B', 'w', 500)}`);
+    const node = new TinyNode({ guests: { A: ticker('A', 'a', 500), B: sleeper }, disks: { B1: DISK } });
+    for (const { address, bytes } of memory) node.machine.memory.write(address, bytes);
+    besideB(node);
+    node.ask({ op: 'bootVm', side: 'B' });
+    node.runUntilConsole('B', 'K');
+    node.runUntil(() => node.status().guests.B?.state === 'asleep', 'guest B to sleep');
+    expect(node.machine.slot('B', 1).device!.inFlight()).toBe(0);
+    node.runNs(1_000_000);
+    node.ask({ op: 'wakeVm', side: 'B', resume: node.status().guests.B!.resume! });
+    node.runUntilConsole('B', 'Kwww');
+    expect(sector(node, GIVEN_UP)).toEqual(NOTHING);
   });
 
   it('arrives once the Microvisor has been replaced beneath it', () => {

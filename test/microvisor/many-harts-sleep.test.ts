@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { ControlRequest, ResumePoint } from '../../src/microvisor/index.ts';
 import { COMMAND, crew, crewCommand, crewCounters } from './crew-guest.ts';
 import { sbiCall } from './hostile-guests.ts';
+import { suspend } from './tiny-guests.ts';
 import { allSlots, BOARD, resultsOf, TinyNode } from './tiny-node.ts';
 
 const HARTS = 4;
@@ -11,17 +12,15 @@ const SHARED = 2;
 const LAST = HARTS - 1;
 const PERIOD_TICKS = 500;
 const HSM = 0x48_534d;
-const SUSP = 0x5355_5350;
 const DENIED = -4n;
 const OPAQUE = { last: 7n, woken: 8n, again: 9n };
 
-/** Calls with a label in a1. */
-const sbiCallTo = (extension: number, a0: number, label: string, opaque: bigint): string => `
-  li a0, ${a0}
+const start = (hart: number, label: string, opaque: bigint): string => `
+  li a0, ${hart}
   la a1, ${label}
   li a2, ${opaque}
   li a6, 0
-  li a7, ${extension}
+  li a7, ${HSM}
   ecall`;
 
 /** Dwords of its results, in this order. */
@@ -34,11 +33,11 @@ const at = (name: (typeof RESULTS)[number]): string => `${8 * RESULTS.indexOf(na
  */
 const pair = `
   li s1, ${resultsOf('B')}
-  ${sbiCallTo(HSM, LAST, 'last', OPAQUE.last)}
+  ${start(LAST, 'last', OPAQUE.last)}
 wait:
   ld t0, ${at('up')}
   beqz t0, wait
-  ${sbiCallTo(SUSP, 0, 'woken', 0n)}
+  ${suspend('woken', 0n)}
   sd a0, ${at('denied')}
   ${sbiCall(HSM, 1, [])}
 last:
@@ -48,14 +47,14 @@ poll:
   ${sbiCall(HSM, 2, [BigInt(SHARED)])}
   li t0, 1
   bne a1, t0, poll
-  ${sbiCallTo(SUSP, 0, 'woken', OPAQUE.woken)}
+  ${suspend('woken', OPAQUE.woken)}
   sd a0, ${at('failed')}
   j end
 woken:
   li s1, ${resultsOf('B')}
   sd a0, ${at('wokenHart')}
   sd a1, ${at('wokenOpaque')}
-  ${sbiCallTo(HSM, SHARED, 'again', OPAQUE.again)}
+  ${start(SHARED, 'again', OPAQUE.again)}
   sd a0, ${at('started')}
   j end
 again:

@@ -7,9 +7,10 @@ import {
   type RefusalCode,
   type ResumePoint,
 } from '../../src/microvisor/index.ts';
-import { echo, SUSPENDER_OPAQUE, spinner, suspender, ticker, WOKEN, waitTicks } from './tiny-guests.ts';
+import { caller, echo, SUSPENDER_OPAQUE, spinner, suspender, ticker, WOKEN, waitTicks } from './tiny-guests.ts';
 import { allSlots, BOARD, resultsOf, TinyNode } from './tiny-node.ts';
 
+const SRST = 0x5352_5354;
 const DENIED = -4n;
 const SSTATUS_SIE = 2n;
 const PERIOD_TICKS = 500;
@@ -77,6 +78,20 @@ describe('a guest that suspends to RAM', () => {
     expect({ hart, opaque }).toEqual({ hart: 0, opaque: `0x${SUSPENDER_OPAQUE.toString(16)}` });
     expect(Number(address)).toBeGreaterThan(BOARD.bank.B.base);
     expect(node.status().guests.A).not.toHaveProperty('resume');
+  });
+
+  it('keeps M-mode busy for less than 10 µs when it falls asleep', () => {
+    const node = new TinyNode({ guests: { A: SERVER, B: `${waitTicks(10_000)}${SUSPENDER}` } });
+    node.ask({ op: 'virtualize' });
+    node.bootVm('B');
+    const charged: number[] = [];
+    for (let look = 0; look < 2000; look++) {
+      const before = node.machine.counters.chargedCycles;
+      node.runNs(1000);
+      charged.push(node.machine.counters.chargedCycles - before);
+    }
+    expect(guestB(node)?.state).toBe('asleep');
+    expect(Math.max(...charged)).toBeLessThan(10_000);
   });
 
   it('gets no hart and no interrupt, and M-mode is not entered for it', () => {
@@ -282,6 +297,15 @@ describe('while a guest sleeps', () => {
     const node = besideServer();
     node.ask({ op: 'destroyVm', side: 'B', force: true });
     expect(node.ask({ op: 'devirtualize' }).status).toMatchObject({ production: 'A', stateIdentical: true });
+  });
+
+  it('the other may power off: the node stays on, and the guest is woken', () => {
+    const node = besideServer(`${waitTicks(300_000)}${caller('A', resultsOf('A'), { extension: SRST, function: 0 })}`);
+    expect(node.status().guests.A?.state).toBe('running');
+    node.runUntil(() => node.status().guests.A?.state === 'off', 'guest A to be off');
+    node.runNs(1_000_000);
+    node.ask(wake(resumeOf(node)));
+    expectWoken(node, 1n);
   });
 
   it('the other may end: the one that is left lives, is not devirtualized, and is woken', () => {

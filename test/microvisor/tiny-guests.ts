@@ -170,8 +170,12 @@ end:
 table:
 ${probes.map(({ kind, address }) => `  .dword ${address}, ${PROBE_KINDS.indexOf(kind)}`).join('\n')}`;
 
-/** Each poke: address and 32-bit value. */
-export const poker = (side: Side, pokes: readonly (readonly [number, number])[]): string => `
+/** Each poke: address and 32-bit value. `then`: what it does afterwards, for ever. */
+export const poker = (
+  side: Side,
+  pokes: readonly (readonly [number, number])[],
+  then = waitForever('done'),
+): string => `
   la s0, table
   li s1, ${pokes.length}
 next:
@@ -182,7 +186,7 @@ next:
   addi s1, s1, -1
   bnez s1, next
   ${print(side, 'K')}
-  ${waitForever('done')}
+  ${then}
 table:
 ${pokes.map(([address, value]) => `  .dword ${address}, ${value}`).join('\n')}`;
 
@@ -219,6 +223,16 @@ handler:
 
 const SUSP = 0x5355_5350;
 export const SUSPENDER_OPAQUE = 0xffff_ffff_8123_4560n;
+
+/** To RAM; it goes on at a label, or behind the call where that fails. */
+export const suspend = (label: string, opaque: bigint): string => `
+  li a0, 0
+  la a1, ${label}
+  li a2, ${opaque}
+  li a6, 0
+  li a7, ${SUSP}
+  ecall`;
+
 const PAGE_TABLE_OFFSET = 0x20_0000;
 /** Of 1 GiB, mapped to itself, that S-mode may do anything with. */
 const gibibyteLeaf = (index: number): number => (index << 28) | 0xcf;
@@ -245,12 +259,7 @@ export const suspender = (side: Side, results: number, periodTicks: number): str
   li t0, 0x222
   csrw sie, t0
   ${print(side, 's')}
-  li a0, 0
-  la a1, woken
-  li a2, ${SUSPENDER_OPAQUE}
-  li a6, 0
-  li a7, ${SUSP}
-  ecall
+  ${suspend('woken', SUSPENDER_OPAQUE)}
   sd a0, 0(s0)
   ${print(side, 'D')}
 ${waitForever('denied')}
