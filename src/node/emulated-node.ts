@@ -183,6 +183,7 @@ export class EmulatedNode {
     const disk = this.guests.of(side).systemDisk;
     const committed = { key, atNs: this.machine.now() };
     const systemDisk = { ...this.#config.systemDisk, [side]: disk };
+    this.standbys.commit(key);
     this.#save({ bootSide: side, committed, systemDisk, microvisor: this.microvisor.release.name });
     this.firmware.side = side;
   }

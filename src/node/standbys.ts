@@ -17,6 +17,8 @@ export class Standbys {
   readonly #directory: string;
   readonly #disks: Disks;
   readonly #config: Map<string, StandbyConfig>;
+  /** Since the last run began. */
+  readonly #keptInThisRun = new Set<string>();
   /** Called when the set of standbys has changed. */
   onChange: () => void = () => {};
 
@@ -59,8 +61,29 @@ export class Standbys {
     this.#disks.close(disk);
     const standby = { ...circumstances, disk, bytes };
     this.#config.set(name, standby);
+    this.#keptInThisRun.add(name);
     this.onChange();
     return standby;
+  }
+
+  /**
+   * A run begins after that commit (null: there has been none): of an OS that another one has taken the place of since, a
+   * standby is worth nothing.
+   */
+  beginRun(committed: string | null): void {
+    this.#keptInThisRun.clear();
+    for (const name of this.names()) if (this.get(name).of !== committed) this.remove(name);
+  }
+
+  /**
+   * A run that commits has seen to it that what it kept is right, not what earlier ones did. `onChange` is not called: the
+   * commit has to be saved at the same time.
+   */
+  commit(key: string): void {
+    for (const name of this.#keptInThisRun) {
+      const standby = this.#config.get(name);
+      if (standby !== undefined) this.#config.set(name, { ...standby, of: key });
+    }
   }
 
   /** Makes the regions hold what they held when the standby was kept. */

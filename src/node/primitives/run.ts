@@ -2,7 +2,6 @@
 import { awake } from './awake.ts';
 import { readGuestFacts } from './guests.ts';
 import { serves } from './service.ts';
-import { throwOutOldStandbys } from './standby.ts';
 import type { Primitive } from './table.ts';
 
 /** An OS that was just booted serves a moment after its agent answers; one that does not is measured as it is. */
@@ -12,7 +11,7 @@ const SERVES_POLL_NS = 20_000_000;
 export const beginRun: Primitive<'run.begin'> = async (node, args, { deadlineNs }) => {
   node.guests.beginNames(node.bootSide);
   node.nameSystemDisk();
-  throwOutOldStandbys(node);
+  node.standbys.beginRun(node.committed?.key ?? null);
   node.service = args.service;
   node.hangNs = args.hangMs * 1e6;
   const latestNs = node.machine.now() + SERVES_NS_MAX;

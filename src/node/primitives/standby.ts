@@ -102,15 +102,10 @@ export function expectFits(
     );
   };
   const bankMib = node.machine.options.bankBytes / MIB;
+  const committed = node.committed?.key ?? null;
+  if (standby.of !== committed) refuse('commit', standby.of ?? 'none', committed ?? 'none');
   if (standby.side !== side) refuse('side', standby.side, side);
   if (standby.bankMib !== bankMib) refuse('a bank of MiB', standby.bankMib, bankMib);
   if (standby.harts.join() !== harts.join()) refuse('harts', standby.harts.join(', '), harts.join(', '));
   return standby;
-}
-
-/** Standbys of an OS that another one has taken the place of since are worth nothing. */
-export function throwOutOldStandbys(node: EmulatedNode): void {
-  for (const name of node.standbys.names()) {
-    if (node.standbys.get(name).of !== (node.committed?.key ?? null)) node.standbys.remove(name);
-  }
 }

@@ -3,7 +3,6 @@ import type { PrimitiveArgs } from '../../engine/port.ts';
 import { type Side, slotBase } from '../../machine/index.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
 import { SLOT } from '../guest.ts';
-import type { StandbyConfig } from '../node-config.ts';
 import { NodeError } from '../node-error.ts';
 import { start } from './awake.ts';
 import { isBound, mvDevice } from './commands.ts';
@@ -17,8 +16,10 @@ export const createVm: Primitive<'vm.create'> = async (node, args, { deadlineNs 
   const side = node.guests.freeSide();
   const harts = await freeHarts(node);
   const { standby } = args;
-  if (standby !== undefined) makeDiskOf(node, expectFits(node, standby, side, harts), args.disk);
+  const kept = standby === undefined ? undefined : expectFits(node, standby, side, harts);
+  if (kept && node.diskInUse(args.disk)) throw new NodeError('refused', `a guest has a disk ${args.disk} already`);
   await takeNetworkBack(node, side, deadlineNs);
+  if (kept) node.disks.clone(kept.disk, args.disk);
   const guest = { ...node.plugGuest(side, args.disk), standby };
   try {
     const memory = node.memoryOf(side);
@@ -30,15 +31,11 @@ export const createVm: Primitive<'vm.create'> = async (node, args, { deadlineNs 
     return { memoryBytes: memory.reduce((sum, region) => sum + region.bytes, 0) };
   } catch (error) {
     node.unplugGuest(guest);
+    if (kept) node.disks.remove(args.disk);
     await returnNetwork(node, side, deadlineNs);
     throw error;
   }
 };
-
-function makeDiskOf(node: EmulatedNode, { disk }: StandbyConfig, name: string): void {
-  if (node.diskInUse(name)) throw new NodeError('refused', `a guest has a disk ${name} already`);
-  node.disks.clone(disk, name);
-}
 
 /**
  * The OS that runs may have this side's network device: an earlier maintenance moved it there, or it found it when it
