@@ -14,18 +14,18 @@ afterAll(() => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
-/** The report of a run on a new node, which is powered off afterwards. */
-async function apply(playbook: string, more: readonly string[] = []): Promise<Report> {
-  const [stateDir, report] = [join(scratch, playbook), join(scratch, `${playbook}.json`)];
+/** The report of a run on a new node, or on that of the name, which is powered off afterwards. */
+async function apply(playbook: string, more: readonly string[] = [], node = playbook): Promise<Report> {
+  const [stateDir, report] = [join(scratch, node), join(scratch, `${playbook}.json`)];
   const where = ['--state-dir', stateDir, '--output', `json=${report}`];
   const args = [join(ROOT, 'src/cli/main.ts'), 'apply', join(ROOT, `playbooks/${playbook}.yaml`), ...where, ...more];
   const child = spawn(process.execPath, args, { cwd: ROOT });
   let printed = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (printed += chunk));
   const exitCode = await new Promise((resolve) => child.once('close', resolve));
-  const node = await connectNode({ stateDir });
-  await node.shutDown();
-  await node.close();
+  const connection = await connectNode({ stateDir });
+  await connection.shutDown();
+  await connection.close();
   expect(exitCode, printed).toBe(0);
   return JSON.parse(readFileSync(report, 'utf8'));
 }
@@ -49,5 +49,16 @@ describe('maintenance of a live server', () => {
     expect(report.service?.downtimeMs).toBeGreaterThan(0);
     expect(report.service?.downtimeMs).toBeLessThanOrEqual(1000);
     expect(stepsOf(report).filter(({ uses }) => uses === 'service.records')).toHaveLength(2);
+  });
+
+  it('keeps a standby, which wakes after the node was off, and takes the store over', async () => {
+    const kept = await apply('prepare-standby', [], 'with-standby');
+    expect(kept.service).toMatchObject({ failed: 0, downtimeMs: 0 });
+    const wakes = ['--var', 'install=false', '--var', 'standby=standby'];
+    const woken = await apply('stateful-os-upgrade', wakes, 'with-standby');
+    const stepNamed = (id: string) => stepsOf(woken).find((step) => step.id === id);
+    expect(stepNamed('cloneDisk')?.outcome).toBe('skipped');
+    expect(stepNamed('wakeStandby')?.nodeMs).toBeLessThan(1000);
+    expect(woken.service?.downtimeMs).toBeLessThanOrEqual(1000);
   });
 });

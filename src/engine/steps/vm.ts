@@ -110,7 +110,7 @@ export const VM_STEPS: readonly StepKind[] = [
     volatile: false,
     requires: [needsVirtualized, needsRunning(), needsNotServing()],
     effects: [],
-    prior: { ms: 600, spread: 0.05 },
+    prior: { ms: 100, spread: 0.05 },
   },
   {
     name: 'vm.boot',
