@@ -4,6 +4,7 @@
  *
  *   node tools/faults.ts [--runs 100] [--seed 1] [--only 3,17-20] [--upgrades 4] [--jobs 1] [--results FILE] [--folder DIR]
  *   node tools/faults.ts --fault 'power-off old@moveStore+60' --fault 'kill mvctl@moveStore+100'     one run with these
+ *   node tools/faults.ts --boots ...          the copy boots, where it is woken from a standby otherwise
  *   node tools/faults.ts --no-maintenance --fault 'panic old@watching+100'   what a crash costs where nothing else is done
  *   node tools/faults.ts --tell FILE        tells what a campaign came to
  *
@@ -30,6 +31,7 @@ const { values } = parseArgs({
     results: { type: 'string' },
     folder: { type: 'string' },
     fault: { type: 'string', multiple: true },
+    boots: { type: 'boolean', default: false },
     'no-maintenance': { type: 'boolean', default: false },
     tell: { type: 'string' },
   },
@@ -60,11 +62,14 @@ const maintenanceOf = (number: number): Maintenance => {
   return isUpgrade ? 'upgrade' : 'restart';
 };
 
+const wakes = (maintenance: Maintenance): boolean => !values.boots && maintenance !== 'none';
+
 /** When the steps of the run without a fault begin; made once. */
 async function reference(maintenance: Maintenance): Promise<Reference> {
-  const path = join(saved, `reference-${maintenance}.json`);
+  const fromStandby = wakes(maintenance);
+  const path = join(saved, `reference-${maintenance}${fromStandby ? '-from-standby' : ''}.json`);
   if (!existsSync(path)) {
-    const made = await referenceRun({ saved, folder: join(folder, 'reference'), seed, maintenance });
+    const made = await referenceRun({ saved, folder: join(folder, 'reference'), seed, maintenance, fromStandby });
     writeFileSync(path, JSON.stringify(made));
   }
   return JSON.parse(readFileSync(path, 'utf8')) as Reference;
@@ -82,7 +87,8 @@ async function campaign(): Promise<readonly RunResult[]> {
   const work = async (): Promise<void> => {
     for (const number of queue) {
       const maintenance = maintenanceOf(number);
-      const faults = drawFaults(seed, number, maintenance, await reference(maintenance));
+      const run = { maintenance, fromStandby: wakes(maintenance) };
+      const faults = drawFaults(seed, number, run, await reference(maintenance));
       const result = await oneRun({ number, faults, saved, folder: join(folder, `run-${number}`) });
       results.push(result);
       if (values.results !== undefined) appendFileSync(values.results, `${JSON.stringify(result)}\n`);
@@ -99,7 +105,7 @@ async function chosen(texts: readonly string[]): Promise<readonly RunResult[]> {
   const maintenance = values['no-maintenance'] ? 'none' : 'restart';
   const known = await reference(maintenance);
   const faults = texts.map((text) => parseFault(text, known));
-  const plan = { seed, maintenance, faults, recordCrash: undefined } as const;
+  const plan = { seed, maintenance, fromStandby: wakes(maintenance), faults, recordCrash: undefined } as const;
   const result = await oneRun({ number: 0, faults: plan, saved, folder: join(folder, `chosen-${process.pid}`) });
   console.log(tellRun(result));
   return [result];

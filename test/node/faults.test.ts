@@ -9,19 +9,20 @@ const reference: Reference = {
   endNs: (STEPS.length + 2) * SECOND_NS,
   records: 90,
 };
-const draw = (number: number) => drawFaults(1, number, 'restart', reference);
+const RESTART = { maintenance: 'restart', fromStandby: false } as const;
+const draw = (number: number) => drawFaults(1, number, RESTART, reference);
 const all = Array.from({ length: 1000 }, (_, index) => draw(index + 1));
 
 describe('the faults of a run', () => {
   test('depend on the seed of the campaign and the number of the run alone', () => {
     expect(draw(17)).toEqual(draw(17));
     expect(new Set(all.map(({ seed }) => seed)).size).toBe(all.length);
-    expect(drawFaults(2, 17, 'restart', reference)).not.toEqual(draw(17));
+    expect(drawFaults(2, 17, RESTART, reference)).not.toEqual(draw(17));
   });
 
   test('are of every kind in a hundred runs, whatever the seed', () => {
     for (const seed of [1, 2, 3]) {
-      const hundred = Array.from({ length: 100 }, (_, index) => drawFaults(seed, index + 1, 'restart', reference));
+      const hundred = Array.from({ length: 100 }, (_, index) => drawFaults(seed, index + 1, RESTART, reference));
       const runs = Map.groupBy(hundred, describeFaults);
       expect([...runs.keys()].toSorted()).toEqual([
         'I/O errors',

@@ -19,7 +19,7 @@ let reference: Reference;
 
 beforeAll(async () => {
   await saveStatefulNode(saved);
-  reference = await referenceRun({ saved, folder: join(folder, 'reference'), seed: 1, maintenance: 'restart' });
+  reference = await referenceRun({ saved, folder: join(folder, 'reference'), seed: 1, maintenance: 'restart', fromStandby: false });
 });
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -28,7 +28,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const into = (step: string, ms: number): number => Math.round(reference.steps[step]! + ms * MS);
 
 async function runWith(...faults: readonly Fault[]): Promise<RunResult> {
-  const plan = { seed: 1, maintenance: 'restart', faults, recordCrash: undefined } as const;
+  const plan = { seed: 1, maintenance: 'restart', fromStandby: false, faults, recordCrash: undefined } as const;
   const result = await oneRun({ number: 1, faults: plan, saved, folder: join(folder, 'run') });
   expect(result).toMatchObject({ lost: [], safe: true });
   expect(result.happened).toHaveLength(faults.length);

@@ -29,6 +29,8 @@ export type Maintenance = 'restart' | 'upgrade' | 'none';
 export interface RunFaults {
   readonly seed: number;
   readonly maintenance: Maintenance;
+  /** The copy is woken from the standby that the saved node has; else it boots. */
+  readonly fromStandby: boolean;
   /** By instant. */
   readonly faults: readonly Fault[];
   readonly recordCrash: RecordCrash | undefined;
@@ -78,7 +80,7 @@ const RUNS_MAX = 1_000_000;
 export function drawFaults(
   campaignSeed: number,
   number: number,
-  maintenance: Maintenance,
+  { maintenance, fromStandby }: Pick<RunFaults, 'maintenance' | 'fromStandby'>,
   reference: Reference,
 ): RunFaults {
   const seed = campaignSeed * RUNS_MAX + number;
@@ -87,7 +89,7 @@ export function drawFaults(
   if (kinds[0] === 'record') {
     const crash = RECORD_CRASHES[Math.floor(random() * RECORD_CRASHES.length)] ?? 'after';
     const record = 1 + Math.floor(random() * reference.records);
-    return { seed, maintenance, faults: [], recordCrash: { crash, record } };
+    return { seed, maintenance, fromStandby, faults: [], recordCrash: { crash, record } };
   }
   const faults: Fault[] = [];
   for (const drawn of kinds) {
@@ -98,7 +100,7 @@ export function drawFaults(
       before === undefined ? instant(kind, reference, random) : before.atNs + random() * SECOND_MS_MAX * NS_PER_MS;
     faults.push(faultOf(kind, Math.round(atNs), random));
   }
-  return { seed, maintenance, faults, recordCrash: undefined };
+  return { seed, maintenance, fromStandby, faults, recordCrash: undefined };
 }
 
 /** Each hundred runs have every row as often as its share says, in an order that depends on the seed of the campaign. */
@@ -135,7 +137,7 @@ function instant(kind: string, { steps, endNs }: Reference, random: () => number
   const whole: Readonly<Record<string, readonly [number, number]>> = {
     // A guest whose shell is not there yet can be typed nothing to.
     'panic new': [step('after'), step('slipOut')],
-    'power-off new': [step('bootCopy'), step('slipOut')],
+    'power-off new': [step('bootCopy' in steps ? 'bootCopy' : 'wakeStandby'), step('slipOut')],
     'hang new': [step('after'), step('slipOut')],
     'panic old': [step('giveUpMemory'), step('shutDownOld')],
     'hang old': [step('giveUpMemory'), step('shutDownOld')],

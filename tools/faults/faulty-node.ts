@@ -74,13 +74,12 @@ function type(guest: GuestName, text: string): void {
   if (side !== undefined) machine.uart(side).input(new TextEncoder().encode(`${text}\r`));
 }
 
-/** Takes the power from a guest; the OS that has the node alone has the node's power switch. */
+/** Takes the power from a guest; the OS of a bare node has the node's power switch. */
 function powerOff(guest: GuestName): void {
   const side = node.guests.find(guest)?.side;
-  const isAlone = GUESTS.every((name) => name === guest || node.guests.find(name) === undefined);
   if (side === undefined) return;
-  if (isAlone) type(guest, 'echo o >/proc/sysrq-trigger');
-  else machine.postMailbox(encodeRequest({ op: 'stopVm', side }), () => {});
+  if (node.virtualized) machine.postMailbox(encodeRequest({ op: 'stopVm', side }), () => {});
+  else type(guest, 'echo o >/proc/sysrq-trigger');
 }
 
 /** `j .` where the kernel's trap handler begins: the next trap never ends. */

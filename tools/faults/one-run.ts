@@ -7,7 +7,7 @@ import { describeFaults, type Fault, type Maintenance, type Reference, type RunF
 import type { Circumstances, FromNode, ToNode } from './faulty-node.ts';
 import { judge } from './judge.ts';
 import { ROOT, startMvctl } from './mvctl-process.ts';
-import { copySavedNode } from './saved-node.ts';
+import { copySavedNode, STANDBY } from './saved-node.ts';
 
 const PLAYBOOK = join(ROOT, 'playbooks/stateful-os-upgrade.yaml');
 /** What `mvctl apply` is told. */
@@ -16,6 +16,7 @@ const PLAYBOOK_ARGUMENTS: Readonly<Record<Maintenance, readonly string[]>> = {
   upgrade: [PLAYBOOK, '--var', 'install=true'],
   none: [join(import.meta.dirname, 'no-maintenance.yaml')],
 };
+const FROM_STANDBY = ['--var', `standby=${STANDBY}`];
 const FAULTY_NODE = join(import.meta.dirname, 'faulty-node.ts');
 
 /** Killed, paused, or the node did not answer: whatever watches over mvctl starts it again. */
@@ -29,6 +30,7 @@ export interface RunResult {
   readonly run: number;
   readonly seed: number;
   readonly maintenance: Maintenance;
+  readonly fromStandby: boolean;
   readonly fault: string;
   /** Of each fault that came to pass, in order; times are node milliseconds from the begin of the run. */
   readonly happened: readonly Happened[];
@@ -72,7 +74,8 @@ export async function oneRun({ number, faults, saved, folder, keeps = false }: O
   copySavedNode(saved, stateDir, faults.seed);
   const output = ['--state-dir', stateDir, '--output', `json=${reportPath}`];
   const node = await startNode(saved, stateDir, faults.faults);
-  const apply = ['apply', ...PLAYBOOK_ARGUMENTS[faults.maintenance], ...output];
+  const playbook = [...PLAYBOOK_ARGUMENTS[faults.maintenance], ...(faults.fromStandby ? FROM_STANDBY : [])];
+  const apply = ['apply', ...playbook, ...output];
   let mvctl = startMvctl(apply, faults.recordCrash);
   node.onFault = (fault) => {
     const isThere = mvctl.child.exitCode === null && mvctl.child.signalCode === null;
@@ -98,6 +101,7 @@ export async function oneRun({ number, faults, saved, folder, keeps = false }: O
     run: number,
     seed: faults.seed,
     maintenance: faults.maintenance,
+    fromStandby: faults.fromStandby,
     fault: describeFaults(faults),
     happened: node.happened.map(([fault, circumstances]) => ({
       fault: describeFaults({ ...faults, faults: [fault], recordCrash: undefined }),
@@ -182,11 +186,12 @@ export interface ReferenceOptions {
   readonly folder: string;
   readonly seed: number;
   readonly maintenance: Maintenance;
+  readonly fromStandby: boolean;
 }
 
 /** The run without a fault, which has to succeed. */
-export async function referenceRun({ saved, folder, seed, maintenance }: ReferenceOptions): Promise<Reference> {
-  const faults = { seed, maintenance, faults: [], recordCrash: undefined };
+export async function referenceRun({ saved, folder, ...of }: ReferenceOptions): Promise<Reference> {
+  const faults = { ...of, faults: [], recordCrash: undefined };
   const result = await oneRun({ number: 0, faults, saved, folder, keeps: true });
   if (!isGood(result) || result.exitCode !== EXIT.ok.code)
     throw new Error(`without a fault: ${JSON.stringify(result)}`);

@@ -5,14 +5,13 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
-import type { PrimitiveArgs, PrimitiveName } from '../../src/engine/index.ts';
-import { buildImages, loadRecipe } from '../../src/images/index.ts';
+import { EXIT, type PrimitiveArgs, type PrimitiveName } from '../../src/engine/index.ts';
 import type { SnapshotValue } from '../../src/machine/index.ts';
 import { EmulatedNode } from '../../src/node/emulated-node.ts';
 import { type NodeConfig, readNodeConfig, writeNodeConfig } from '../../src/node/node-config.ts';
 import { LIMIT_S, PRIMITIVES } from '../../src/node/primitives/table.ts';
 import { createStateDirectory } from '../../src/node/state-directory.ts';
-import { ROOT } from './mvctl-process.ts';
+import { ROOT, startMvctl } from './mvctl-process.ts';
 
 const MACHINE = 'machine.v8';
 
@@ -37,34 +36,24 @@ export function trapHandlerOffset(saved: string): number {
 /** Whether there is a saved node in the folder. */
 export const isSaved = (folder: string): boolean => existsSync(join(folder, MACHINE));
 
-/** As playbooks/stateful-os-upgrade.yaml wants it. */
-const NODE = { image: 'web-server', bankMib: 512, disks: ['upgrades', 'store'], attached: ['store'] } as const;
+/** What prepares the node, and what the standby that it keeps is called. */
+const PREPARATION = join(ROOT, 'playbooks/prepare-standby.yaml');
+export const STANDBY = 'standby';
 
-/** Boots the node, waits until nothing of the boot is under way any more, and saves it in the folder. */
+/** Has the node prepared, boots it again, waits until nothing of the boot is under way any more, and saves it in the folder. */
 export async function saveStatefulNode(folder: string): Promise<void> {
-  const built = await buildImages(loadRecipe(join(ROOT, `recipes/${NODE.image}.yaml`)), { disks: NODE.disks });
-  const images = { system: built.system, ...built.disks };
   const building = `${folder}.new`;
   rmSync(building, { recursive: true, force: true });
   rmSync(folder, { recursive: true, force: true });
   const state = createStateDirectory(building);
-  const disks = Object.entries(images).map(([name, { path: base }]) => [
-    name,
-    { base, overlay: join(state.disks, `${name}.overlay`) },
-  ]);
-  const config: NodeConfig = {
-    version: 1,
-    bankMib: NODE.bankMib,
-    harts: 1,
-    clock: 'virtual',
-    seed: 1,
-    disks: Object.fromEntries(disks),
-    attachedDisks: NODE.attached,
-    systemDisk: { A: 'system' },
-    bootSide: 'A',
-    powerOns: 1,
-  };
-  writeNodeConfig(state.config, config);
+  for (const args of [
+    ['apply', PREPARATION],
+    ['node', 'down'],
+  ]) {
+    const { exitCode, printed } = await startMvctl([...args, '--state-dir', building]).ended;
+    if (exitCode !== EXIT.ok.code) throw new Error(`mvctl ${args.join(' ')} ended with ${exitCode}: ${printed}`);
+  }
+  const config = readNodeConfig(state.config)!;
   const node = new EmulatedNode({ config, state, clock: { kind: 'virtual' }, onConsole: () => {} });
   await node.powerOn(LIMIT_S['node.boot'] * 1e9);
   await act(node, 'guest.wait-for', { guest: 'old', argv: ['/usr/local/sbin/mv-store', 'status'], intervalMs: 100 });
@@ -82,14 +71,11 @@ const act = <Name extends PrimitiveName>(node: EmulatedNode, name: Name, args: P
 /** A state directory with the saved node in it, which `wakeNode` wakes. `seed` moves the random choices from here on. */
 export function copySavedNode(saved: string, stateDir: string, seed: number): void {
   mkdirSync(stateDir, { recursive: true });
-  cpSync(join(saved, 'disks'), join(stateDir, 'disks'), { recursive: true, filter: (path) => !path.endsWith('.lock') });
-  const config = readNodeConfig(join(saved, 'node.json'))!;
-  const state = createStateDirectory(stateDir);
-  const disks = Object.entries(config.disks).map(([name, { base }]) => [
-    name,
-    { base, overlay: join(state.disks, `${name}.overlay`) },
-  ]);
-  writeNodeConfig(state.config, { ...config, seed, disks: Object.fromEntries(disks) });
+  for (const part of ['node.json', 'disks', 'standbys']) {
+    cpSync(join(saved, part), join(stateDir, part), { recursive: true, filter: (path) => !path.endsWith('.lock') });
+  }
+  const { config } = createStateDirectory(stateDir);
+  writeNodeConfig(config, { ...readNodeConfig(config)!, seed });
 }
 
 /** The node of a state directory that was copied from the saved one, where it was when it was saved. */
