@@ -5,6 +5,10 @@ import { closeSync, fstatSync, ftruncateSync, openSync, renameSync, rmSync } fro
 import type { MemoryRegion, PhysicalMemory } from '../machine/index.ts';
 import { readWhole, writeWhole } from './overlay-file.ts';
 
+export class MemoryImageError extends Error {
+  override readonly name = 'MemoryImageError';
+}
+
 /** What is copied at once, and of which is looked whether it is zero; regions are multiples of it. */
 const CHUNK_BYTES = 0x1_0000;
 const ZEROS = new Uint8Array(CHUNK_BYTES);
@@ -44,12 +48,13 @@ export function saveMemoryImage(path: string, memory: PhysicalMemory, regions: r
   }
 }
 
-/** Makes the regions hold what they held. @throws Error when the file is of other regions, or cut short */
+/** Makes the regions hold what they held. @throws MemoryImageError when the file is of other regions, or cut short */
 export function loadMemoryImage(path: string, memory: PhysicalMemory, regions: readonly MemoryRegion[]): void {
   const fd = openSync(path, 'r');
   try {
     const found = fstatSync(fd).size;
-    if (found !== bytesOf(regions)) throw new Error(`${path}: expected ${bytesOf(regions)} bytes, found ${found}`);
+    const expected = bytesOf(regions);
+    if (found !== expected) throw new MemoryImageError(`${path}: expected ${expected} bytes, found ${found}`);
     const chunk = new Uint8Array(CHUNK_BYTES);
     let position = 0;
     for (const address of chunkAddresses(regions)) {

@@ -6,7 +6,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { MemoryRegion, PhysicalMemory } from '../machine/index.ts';
 import type { Disks } from './disks.ts';
-import { loadMemoryImage, saveMemoryImage } from './memory-image.ts';
+import { loadMemoryImage, MemoryImageError, saveMemoryImage } from './memory-image.ts';
 import type { StandbyConfig } from './node-config.ts';
 import { NodeError } from './node-error.ts';
 
@@ -43,7 +43,10 @@ export class Standbys {
     return standby;
   }
 
-  /** Keeps what is in `memory` and on the system disk, in place of a standby of that name. */
+  /**
+   * Keeps what is in `memory` and on the system disk, in place of a standby of that name.
+   * @throws NodeError `refused` where this computer has no room for it
+   */
   keep(
     name: string,
     systemDisk: string,
@@ -55,10 +58,13 @@ export class Standbys {
       throw new NodeError('refused', `the node has a disk ${disk}, which is none of a standby's`);
     }
     this.remove(name);
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
-    const bytes = saveMemoryImage(this.#path(name), memory, regions);
-    this.#disks.clone(systemDisk, disk);
-    this.#disks.close(disk);
+    const bytes = this.#onFiles(name, () => {
+      mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+      const saved = saveMemoryImage(this.#path(name), memory, regions);
+      this.#disks.clone(systemDisk, disk);
+      this.#disks.close(disk);
+      return saved;
+    });
     const standby = { ...circumstances, disk, bytes };
     this.#config.set(name, standby);
     this.#keptInThisRun.add(name);
@@ -86,9 +92,9 @@ export class Standbys {
     }
   }
 
-  /** Makes the regions hold what they held when the standby was kept. */
+  /** Makes the regions hold what they held when the standby was kept. @throws NodeError `refused` where its file is damaged */
   load(name: string, memory: PhysicalMemory, regions: readonly MemoryRegion[]): void {
-    loadMemoryImage(this.#path(name), memory, regions);
+    this.#onFiles(name, () => loadMemoryImage(this.#path(name), memory, regions));
   }
 
   /** Nothing happens to a standby that is not there. */
@@ -99,6 +105,16 @@ export class Standbys {
     this.onChange();
     this.#disks.remove(standby.disk);
     rmSync(this.#path(name), { force: true });
+  }
+
+  /** @throws NodeError `refused` for what this computer's file system says */
+  #onFiles<T>(name: string, work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof MemoryImageError || (error instanceof Error && 'errno' in error))) throw error;
+      throw new NodeError('refused', `standby ${name}: ${error.message}`);
+    }
   }
 
   #path(name: string): string {
