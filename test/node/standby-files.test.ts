@@ -13,8 +13,7 @@ const CIRCUMSTANCES = {
   side: 'B',
   bankMib: 128,
   harts: [],
-  run: 'r-1',
-  committed: null,
+  of: null,
   resume: { hart: 0, address: '0x80000000', opaque: '0x1' },
 } as const;
 
