@@ -29,8 +29,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Node time so long after the step begins. */
-const after = (reference: Reference, step: string, ms: number): number => Math.round(reference.steps[step]! + ms * MS);
-const into = (step: string, ms: number): number => after(boots, step, ms);
+const into = (reference: Reference, step: string, ms: number): number => Math.round(reference.steps[step]! + ms * MS);
 
 async function runWith(fromStandby: boolean, ...faults: readonly Fault[]): Promise<RunResult> {
   const plan = { seed: 1, maintenance: 'restart', fromStandby, faults, recordCrash: undefined } as const;
@@ -42,47 +41,71 @@ async function runWith(fromStandby: boolean, ...faults: readonly Fault[]): Promi
 
 describe('a store that moves with its disk loses nothing it acknowledged', () => {
   it('when the new OS panics while it serves: the old one has it back within a second', async () => {
-    const { exitCode, downtimeMs } = await runWith(false, { kind: 'panic', guest: 'new', atNs: into('soaking', 700) });
+    const { exitCode, downtimeMs } = await runWith(true, {
+      kind: 'panic',
+      guest: 'new',
+      atNs: into(wakes, 'soaking', 700),
+    });
     expect(exitCode).toBe(20);
     expect(downtimeMs).toBeLessThanOrEqual(DOWNTIME_MS_MAX);
   });
 
   it('when the old OS panics while the new one gets ready: its reboot does not keep the hart from the new one', async () => {
-    const { exitCode, downtimeMs } = await runWith(false, { kind: 'panic', guest: 'old', atNs: into('getReady', 220) });
+    const { exitCode, downtimeMs } = await runWith(true, {
+      kind: 'panic',
+      guest: 'old',
+      atNs: into(wakes, 'getReady', 220),
+    });
     expect(exitCode).toBe(0);
     expect(downtimeMs).toBeLessThanOrEqual(DOWNTIME_MS_MAX);
   });
 
   it('when the new OS panics in the hand-over: the old one goes on, and the disk does not wait for a reboot', async () => {
-    const { exitCode, downtimeMs } = await runWith(false, { kind: 'panic', guest: 'new', atNs: into('moveStore', 22) });
+    const { exitCode, downtimeMs } = await runWith(true, {
+      kind: 'panic',
+      guest: 'new',
+      atNs: into(wakes, 'moveStore', 22),
+    });
     expect(exitCode).toBe(20);
     expect(downtimeMs).toBeLessThanOrEqual(DOWNTIME_MS_MAX);
   });
 
   it('when the new OS hangs while it takes the store over', async () => {
-    const { exitCode, downtimeMs } = await runWith(false, { kind: 'hang', guest: 'new', atNs: into('moveStore', 254) });
+    const { exitCode, downtimeMs } = await runWith(true, {
+      kind: 'hang',
+      guest: 'new',
+      atNs: into(wakes, 'moveStore', 254),
+    });
     expect(exitCode).toBe(20);
     expect(downtimeMs).toBeLessThanOrEqual(DOWNTIME_MS_MAX);
   });
 
   it('when the old OS hangs while it ends the store: the new one takes the disk from it', async () => {
-    const { exitCode, downtimeMs } = await runWith(false, { kind: 'hang', guest: 'old', atNs: into('moveStore', 88) });
+    const { exitCode, downtimeMs } = await runWith(true, {
+      kind: 'hang',
+      guest: 'old',
+      atNs: into(wakes, 'moveStore', 88),
+    });
     expect(exitCode).toBe(0);
     expect(downtimeMs).toBeLessThanOrEqual(DOWNTIME_MS_MAX);
   });
 
   it('when the old OS loses its power in the hand-over, and mvctl is killed right after', async () => {
     const { exitCode, resumes, downtimeMs } = await runWith(
-      false,
-      { kind: 'power-off', guest: 'old', atNs: into('moveStore', 60) },
-      { kind: 'kill mvctl', atNs: into('moveStore', 100) },
+      true,
+      { kind: 'power-off', guest: 'old', atNs: into(wakes, 'moveStore', 60) },
+      { kind: 'kill mvctl', atNs: into(wakes, 'moveStore', 100) },
     );
     expect([exitCode, resumes]).toEqual([0, 1]);
     expect(downtimeMs).toBeLessThanOrEqual(DOWNTIME_MS_MAX);
   });
 
   it('when the old OS loses its power before there is another one: the new one serves as soon as it is up', async () => {
-    const { exitCode } = await runWith(false, { kind: 'power-off', guest: 'old', atNs: into('bootCopy', 4_000) });
+    const { exitCode } = await runWith(false, {
+      kind: 'power-off',
+      guest: 'old',
+      atNs: into(boots, 'bootCopy', 4_000),
+    });
     expect(exitCode).toBe(0);
   });
 });
@@ -101,7 +124,7 @@ describe('with a standby the OS that dies may be the only one that can serve', (
     ['the new one when it has taken up the memory', 'power-off', 'new', 'moveNetwork', 2],
   ];
   it.each(onlyOne)('%s: the standby serves within a second', async (_, kind, guest, step, ms) => {
-    const { exitCode, downtimeMs } = await runWith(true, { kind, guest, atNs: after(wakes, step, ms) });
+    const { exitCode, downtimeMs } = await runWith(true, { kind, guest, atNs: into(wakes, step, ms) });
     expect(exitCode).toBe(0);
     expect(downtimeMs).toBeLessThanOrEqual(DOWNTIME_MS_MAX);
   });
