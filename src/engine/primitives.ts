@@ -179,7 +179,8 @@ export interface Primitives {
   };
   /**
    * Puts a guest to sleep, keeps its memory and a copy of its system disk as the standby `as`, in place of the one of that
-   * name, and wakes it. A commit makes worthless what earlier runs kept; the next run throws it away.
+   * name, and wakes it. A commit makes worthless what earlier runs kept; the next run throws it away, and what a run kept
+   * that did not commit.
    */
   'vm.keep': {
     readonly args: { readonly guest: GuestName; readonly as: string };
@@ -337,7 +338,7 @@ export const FAILURE_CODES = {
   vetoed: { retryable: true, means: 'a guest does not want it done now, and says why' },
   refused: { retryable: false, means: 'a guard of the node forbids it in its present state' },
   'no-such-disk': { retryable: false, means: 'the disk does not exist' },
-  'no-such-standby': { retryable: false, means: 'no guest was kept under that name, or a commit came after it' },
+  'no-such-standby': { retryable: false, means: 'the run that committed last kept no guest under that name' },
   'no-such-device': { retryable: false, means: 'the device does not exist' },
   'records-lost': { retryable: false, means: 'the service does not have what it acknowledged' },
   'no-memory': { retryable: true, means: 'the guest could not free the memory' },

@@ -120,7 +120,6 @@ export class EmulatedNode {
     this.disks = new Disks(state.disks, config.disks);
     this.disks.onChange = () => this.#save({});
     this.standbys = new Standbys(state.standbys, this.disks, config.standbys ?? {});
-    this.standbys.onChange = () => this.#save({});
     this.ethernet = new EthernetSwitch({ clock: this.machine.scheduler, latencyNs: TIMING.ethernetLatencyNs });
     this.cards = new NetworkCards(this.machine, this.ethernet);
     this.probe = new ServiceProbe({
@@ -270,6 +269,7 @@ export class EmulatedNode {
       extraDisks: new Map(),
       accepted: new Map(),
       standby: undefined,
+      isBehind: false,
     };
   }
 
@@ -304,15 +304,28 @@ export class EmulatedNode {
   renewSystemDisk(side: Side, from: string): void {
     const guest = this.guests.of(side);
     const { systemDisk } = guest;
+    this.disks.clone(from, systemDisk);
     const slot = this.machine.slot(side, SLOT.system);
     slot.unplug();
-    this.disks.clone(from, systemDisk);
     const system = slot.plug({ kind: 'block', store: this.disks.open(systemDisk), serial: systemDisk });
     this.guests.set({ ...guest, devices: { ...guest.devices, system } });
   }
 
+  /** @throws NodeError `refused` where a guest has the disk, or a standby */
+  expectUnused(name: string): void {
+    const user = this.#userOf(name);
+    if (user !== undefined) throw new NodeError('refused', `disk ${name} is in use by ${user}`);
+  }
+
   diskInUse(name: string): boolean {
-    return this.guests.all().some((guest) => guest.systemDisk === name || guest.extraDisks.has(name));
+    return this.#userOf(name) !== undefined;
+  }
+
+  #userOf(disk: string): string | undefined {
+    const guest = this.guests.all().find(({ systemDisk, extraDisks }) => systemDisk === disk || extraDisks.has(disk));
+    if (guest !== undefined) return `the guest of side ${guest.side}`;
+    const standby = this.standbys.ofDisk(disk);
+    return standby === undefined ? undefined : `standby ${standby}`;
   }
 
   freeSlot(side: Side): number {

@@ -42,4 +42,6 @@ export interface Guest {
   readonly accepted: Map<string, readonly string[]>;
   /** It is woken from this one wherever another guest's OS would be loaded from its disk. */
   readonly standby: string | undefined;
+  /** It has been woken, and has yet to take into use again what it was given since its standby was kept. */
+  readonly isBehind: boolean;
 }

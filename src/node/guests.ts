@@ -10,8 +10,12 @@ export class Guests {
   /** The side each name of this run stood for, whether or not its guest still lives: its devices keep its name. */
   #made = new Map<GuestName, Side>();
 
-  /** A new run: the OS of the boot side is `old`, and nothing else has a name. */
+  /**
+   * A new run: the OS of the boot side is `old`, and nothing else has a name. What its disk holds by now is no standby's: it
+   * boots from there.
+   */
   beginNames(bootSide: Side): void {
+    for (const guest of this.all()) this.set({ ...guest, standby: undefined, isBehind: false });
     this.#names = new Map([['old', bootSide]]);
     this.#made = new Map(this.#names);
   }

@@ -28,7 +28,7 @@ export interface StandbyConfig {
   readonly bankMib: number;
   /** Its own; empty where it shared one. */
   readonly harts: readonly number[];
-  /** The commit of the run that kept it, else the last one before; null: there had been none. */
+  /** The commit of the run that kept it; null: that run has not committed. */
   readonly of: string | null;
   readonly resume: ResumePoint;
 }

@@ -1,8 +1,9 @@
 /**
  * Standbys of a node: what is kept of an OS that was put to sleep. Its memory is a file of the state directory, its system
- * disk a disk of the node, and the rest is in the node's configuration.
+ * disk a disk of the node, and the rest is in the node's configuration. A standby comes and goes with its disk: whoever saves
+ * the configuration when the disks change saves both at once.
  */
-import { mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { MemoryRegion, PhysicalMemory } from '../machine/index.ts';
 import type { Disks } from './disks.ts';
@@ -11,7 +12,10 @@ import type { StandbyConfig } from './node-config.ts';
 import { NodeError } from './node-error.ts';
 
 /** What a standby has to fit, beside its name. */
-export type StandbyCircumstances = Omit<StandbyConfig, 'disk' | 'bytes'>;
+export type StandbyCircumstances = Omit<StandbyConfig, 'disk' | 'bytes' | 'of'>;
+
+/** Whole, or being written. */
+const MEMORY_FILE = /\.memory(\.new)?$/;
 
 export class Standbys {
   readonly #directory: string;
@@ -19,13 +23,21 @@ export class Standbys {
   readonly #config: Map<string, StandbyConfig>;
   /** Since the last run began. */
   readonly #keptInThisRun = new Set<string>();
-  /** Called when the set of standbys has changed. */
-  onChange: () => void = () => {};
 
   constructor(directory: string, disks: Disks, config: Readonly<Record<string, StandbyConfig>>) {
     this.#directory = directory;
     this.#disks = disks;
     this.#config = new Map(Object.entries(config));
+    this.#removeLeftOvers();
+  }
+
+  /** A loss of power may have come between the memory of a standby and its configuration. */
+  #removeLeftOvers(): void {
+    const files = new Set(this.names().map((name) => this.#path(name)));
+    for (const entry of existsSync(this.#directory) ? readdirSync(this.#directory) : []) {
+      const path = join(this.#directory, entry);
+      if (MEMORY_FILE.test(entry) && !files.has(path)) rmSync(path);
+    }
   }
 
   names(): string[] {
@@ -36,11 +48,21 @@ export class Standbys {
     return Object.fromEntries(this.#config);
   }
 
+  find(name: string): StandbyConfig | undefined {
+    return this.#config.get(name);
+  }
+
+  /** Name of the standby whose disk this is, if it is one's. */
+  ofDisk(disk: string): string | undefined {
+    return this.names().find((name) => this.#config.get(name)?.disk === disk);
+  }
+
   /** @throws NodeError `no-such-standby` */
   get(name: string): StandbyConfig {
-    const standby = this.#config.get(name);
-    if (standby === undefined) throw new NodeError('no-such-standby', `the node has no standby ${name}`);
-    return standby;
+    const standby = this.find(name);
+    if (standby !== undefined) return standby;
+    const found = this.names().join(', ') || 'none';
+    throw new NodeError('no-such-standby', `the node has no standby ${name} (found: ${found})`);
   }
 
   /**
@@ -58,32 +80,40 @@ export class Standbys {
       throw new NodeError('refused', `the node has a disk ${disk}, which is none of a standby's`);
     }
     this.remove(name);
-    const bytes = this.#onFiles(name, () => {
-      mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
-      const saved = saveMemoryImage(this.#path(name), memory, regions);
-      this.#disks.clone(systemDisk, disk);
-      this.#disks.close(disk);
-      return saved;
-    });
-    const standby = { ...circumstances, disk, bytes };
-    this.#config.set(name, standby);
-    this.#keptInThisRun.add(name);
-    this.onChange();
-    return standby;
+    try {
+      return this.#onFiles(name, () => {
+        mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+        const bytes = saveMemoryImage(this.#path(name), memory, regions);
+        const standby = { ...circumstances, disk, bytes, of: null };
+        this.#config.set(name, standby);
+        this.#keptInThisRun.add(name);
+        this.#disks.clone(systemDisk, disk);
+        this.#disks.close(disk);
+        return standby;
+      });
+    } catch (error) {
+      this.remove(name);
+      throw error;
+    }
   }
 
   /**
-   * A run begins after that commit (null: there has been none): of an OS that another one has taken the place of since, a
-   * standby is worth nothing.
+   * A run begins after that commit (null: there has been none). Of an OS that another one has taken the place of since, a
+   * standby is worth nothing; and of what a run kept that did not commit nobody has said that it is right.
    */
   beginRun(committed: string | null): void {
     this.#keptInThisRun.clear();
-    for (const name of this.names()) if (this.get(name).of !== committed) this.remove(name);
+    for (const name of this.names()) if (!this.isGood(name, committed)) this.remove(name);
+  }
+
+  /** Whether the run of the last commit kept it, or the one that is under way. */
+  isGood(name: string, committed: string | null): boolean {
+    return this.#keptInThisRun.has(name) || (committed !== null && this.get(name).of === committed);
   }
 
   /**
-   * A run that commits has seen to it that what it kept is right, not what earlier ones did. `onChange` is not called: the
-   * commit has to be saved at the same time.
+   * A run that commits has seen to it that what it kept is right, not what earlier ones did. The caller saves it with the
+   * commit.
    */
   commit(key: string): void {
     for (const name of this.#keptInThisRun) {
@@ -99,10 +129,10 @@ export class Standbys {
 
   /** Nothing happens to a standby that is not there. */
   remove(name: string): void {
-    const standby = this.#config.get(name);
+    const standby = this.find(name);
     if (standby === undefined) return;
     this.#config.delete(name);
-    this.onChange();
+    this.#keptInThisRun.delete(name);
     this.#disks.remove(standby.disk);
     rmSync(this.#path(name), { force: true });
   }

@@ -57,6 +57,17 @@ describe('a standby', () => {
     ]);
   });
 
+  it('is thrown away when the run that kept it is rolled back: nobody has said that it is right', async () => {
+    let failures = 1;
+    const model = modelFor(PREPARE, ({ key }) =>
+      key.includes('/wakes/') && failures-- > 0 ? { fails: 'exit-code' } : undefined,
+    );
+    expect(await runAll(emptied(model), [PREPARE, WAKE])).toEqual([
+      'rolled-back: wakes exit-code',
+      'rolled-back: createVm no-such-standby',
+    ]);
+  });
+
   it('that nobody kept is missed when its guest is created, and nothing of it is left', async () => {
     const model = emptied(modelFor(WAKE));
     expect(await runAll(model, [WAKE])).toEqual(['rolled-back: createVm no-such-standby']);

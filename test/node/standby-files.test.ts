@@ -13,7 +13,6 @@ const CIRCUMSTANCES = {
   side: 'B',
   bankMib: 128,
   harts: [],
-  of: null,
   resume: { hart: 0, address: '0x80000000', opaque: '0x1' },
 } as const;
 
@@ -106,9 +105,31 @@ describe('what a standby is made of', () => {
     expect(load).toThrow(/standby spare: .*expected 393216 bytes, found 65536/);
     rmSync(path);
     expect(load).toThrow(/standby spare: ENOENT/);
-    standbys = new Standbys(join(folder, 'image'), disks, {});
+    standbys = new Standbys(join(folder, 'image', 'standbys'), disks, {});
     disks.remove('standby-spare');
-    expect(keep).toThrow(/standby spare: E(EXIST|NOTDIR)/);
+    expect(keep).toThrow(/standby spare: ENOTDIR/);
     expect([standbys.names(), disks.names()]).toEqual([[], ['system-new']]);
+  });
+
+  test('leave nothing where the disk cannot be copied, and can be kept when it can', () => {
+    const { base, overlay } = disks.config()['system-new']!;
+    rmSync(base);
+    expect(keep).toThrow(/system-new|image/);
+    expect([standbys.names(), disks.names(), readdirSync(join(folder, 'standbys'))]).toEqual([[], ['system-new'], []]);
+    writeFileSync(base, Buffer.alloc(DISK_BYTES, 1));
+    expect(disks.config()['system-new']).toEqual({ base, overlay });
+    expect(keep().bytes).toBe(0);
+  });
+
+  test('leave no file behind that a loss of power parted from its standby', () => {
+    keep();
+    for (const file of ['spare.memory.new', 'other.memory']) writeFileSync(join(folder, 'standbys', file), 'torn');
+    new Standbys(join(folder, 'standbys'), disks, standbys.config());
+    expect(readdirSync(join(folder, 'standbys'))).toEqual(['spare.memory']);
+  });
+
+  test('name their disk as in use', () => {
+    const { disk } = keep();
+    expect([standbys.ofDisk(disk), standbys.ofDisk('system-new')]).toEqual(['spare', undefined]);
   });
 });

@@ -16,10 +16,9 @@ describe('the standbys of a node', () => {
   let standbys: Standbys;
   const memory = createPhysicalMemory(RAM, BYTES);
 
-  /** As the node does with the key of its last commit. */
-  const keep = (name: string, of: string | null): void => {
+  const keep = (name: string): void => {
     const resume = { hart: 0, address: '0x80200000', opaque: '0x0' };
-    standbys.keep(name, 'system', { memory, regions: REGIONS }, { side: 'B', bankMib: 512, harts: [], of, resume });
+    standbys.keep(name, 'system', { memory, regions: REGIONS }, { side: 'B', bankMib: 512, harts: [], resume });
   };
   const byteAt = (address: number): number => memory.view(address, 1)[0]!;
 
@@ -38,7 +37,7 @@ describe('the standbys of a node', () => {
 
   test('give back the memory and the disk as they were, however often', () => {
     memory.write(RAM + 0x2_0000, new Uint8Array([7]));
-    keep('standby', null);
+    keep('standby');
     for (const later of [8, 9]) {
       memory.write(RAM, new Uint8Array([later]));
       memory.write(RAM + 0x2_0000, new Uint8Array([later]));
@@ -54,7 +53,7 @@ describe('the standbys of a node', () => {
 
   test('outlive the commit of the run that kept them, and no other', () => {
     standbys.beginRun(null);
-    keep('standby', null);
+    keep('standby');
     standbys.commit('first');
     standbys.beginRun('first');
     expect(standbys.names()).toEqual(['standby']);
@@ -66,10 +65,38 @@ describe('the standbys of a node', () => {
   });
 
   test('outlive a run that ends without a commit', () => {
-    keep('standby', 'first');
+    keep('standby');
+    standbys.commit('first');
     standbys.beginRun('first');
     standbys.beginRun('first');
     expect(standbys.get('standby').of).toBe('first');
+  });
+
+  test.each([null, 'first'])(
+    'are thrown away where the run that kept them did not commit (last commit: %s)',
+    (before) => {
+      standbys.beginRun(before);
+      keep('standby');
+      expect(standbys.isGood('standby', before)).toBe(true);
+      standbys.beginRun(before);
+      expect(standbys.names()).toEqual([]);
+    },
+  );
+
+  test('of a run that lost the power before it committed are none for the next one', () => {
+    keep('standby');
+    const again = new Standbys(join(folder, 'kept'), disks, standbys.config());
+    expect(again.isGood('standby', null)).toBe(false);
+    again.beginRun(null);
+    expect([again.names(), disks.names()]).toEqual([[], ['system']]);
+  });
+
+  test('are saved at the same time as their disks, when they come and when they go', () => {
+    const saved: (readonly string[])[] = [];
+    disks.onChange = () => saved.push([...disks.names(), ...standbys.names()]);
+    keep('standby');
+    standbys.remove('standby');
+    expect(saved).toEqual([['standby-standby', 'system', 'standby'], ['system']]);
   });
 
   test('refuse a name that is not one of them', () => {

@@ -227,7 +227,7 @@ function changesOf(state: ModelState, primitive: PrimitiveName, args: Args, ns: 
         stages: [
           () => state.goDown(name!),
           () => {
-            state.standbys.set(String(args['as']), { version: booted, age: 'of this run' });
+            state.standbys.set(String(args['as']), { version: booted, age: 'of this run', isCommitted: false });
             Object.assign(guest!, { runs: true, serviceRuns });
           },
         ],
@@ -322,6 +322,7 @@ function neededBy(state: ModelState, primitive: PrimitiveName, args: Args): Gues
   switch (primitive) {
     case 'memory.give-up':
     case 'memory.take-up':
+    case 'cpu.take-up':
       return isTakenOver(primitive, args) ? undefined : guestOf(args);
     case 'device.move':
     case 'disk.move':

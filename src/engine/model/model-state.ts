@@ -23,6 +23,8 @@ export interface ModelStandby {
   readonly version: number;
   /** A commit makes worthless what an earlier run kept. */
   age: 'of this run' | 'of an earlier run' | 'worthless';
+  /** By the run that kept it: else nobody has said that it is right. */
+  isCommitted: boolean;
 }
 
 /** What the node kept before the model began is not known: any name is taken to be one of a standby. */
@@ -73,7 +75,9 @@ export class ModelState {
   /** Disks besides the system disk that the node came with. */
   readonly disks: Set<string>;
   /** By name. */
-  readonly standbys = new Map<string, ModelStandby>([[ANY_STANDBY, { version: 1, age: 'of an earlier run' }]]);
+  readonly standbys = new Map<string, ModelStandby>([
+    [ANY_STANDBY, { version: 1, age: 'of an earlier run', isCommitted: true }],
+  ]);
   /** `<guest>:<disk>` */
   readonly attached = new Set<string>();
   /** Devices that changed hands: null = nobody's. */
@@ -123,10 +127,10 @@ export class ModelState {
     return [...this.standbys.values()].some(({ age }) => age !== 'of an earlier run');
   }
 
-  /** A run begins: what it finds is an earlier one's, and what is worthless goes. */
+  /** A run begins: what it finds is an earlier one's, and what is worthless goes, or was kept by one that did not commit. */
   beginStandbys(): void {
     for (const [name, standby] of this.standbys) {
-      if (standby.age === 'worthless') this.standbys.delete(name);
+      if (standby.age === 'worthless' || !standby.isCommitted) this.standbys.delete(name);
       else standby.age = 'of an earlier run';
     }
   }
@@ -134,7 +138,10 @@ export class ModelState {
   commit(guest: GuestName): void {
     this.committed = guest;
     this.committedRelease = this.microvisorRelease;
-    for (const standby of this.standbys.values()) if (standby.age === 'of an earlier run') standby.age = 'worthless';
+    for (const standby of this.standbys.values()) {
+      if (standby.age === 'of an earlier run') standby.age = 'worthless';
+      else standby.isCommitted = true;
+    }
   }
 
   goDown(name: GuestName): void {
@@ -255,7 +262,9 @@ export class ModelState {
       +other.isOnline,
       this.harts.map(({ owner, isOnline }) => `${owner}${+isOnline}`),
       [...this.disks].sort(),
-      [...this.standbys].map(([name, { version, age }]) => `${name}${version}${age}`).sort(),
+      [...this.standbys]
+        .map(([name, { version, age, isCommitted }]) => `${name}${version}${age}${+isCommitted}`)
+        .sort(),
       [...this.attached].sort(),
       [...this.devices].map(String).sort(),
     ].join('|');

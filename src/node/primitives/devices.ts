@@ -12,7 +12,7 @@ import { unlessItFalls } from './unless-it-falls.ts';
 /** The storage's own point-in-time copy: a metadata operation, whatever the number of bytes. */
 export const cloneDisk: Primitive<'disk.clone'> = async (node, args, { deadlineNs }) => {
   const from = node.guests.get(args.from).systemDisk;
-  if (node.diskInUse(args.name)) throw new NodeError('refused', `a guest has a disk ${args.name} already`);
+  node.expectUnused(args.name);
   const startNs = node.machine.now();
   await node.withAgent(args.from, (agent) =>
     agent.whileFrozen(() => node.disks.clone(from, args.name), { deadlineNs }),
@@ -21,7 +21,7 @@ export const cloneDisk: Primitive<'disk.clone'> = async (node, args, { deadlineN
 };
 
 export const removeDisk: Primitive<'disk.remove'> = async (node, args) => {
-  if (node.diskInUse(args.name)) throw new NodeError('refused', `disk ${args.name} is in use by a guest`);
+  node.expectUnused(args.name);
   node.disks.remove(args.name);
   return {};
 };
@@ -31,6 +31,8 @@ export const attachDisk: Primitive<'disk.attach'> = async (node, args, { deadlin
   const guest = node.guests.get(args.guest);
   const device = `/dev/disk/by-id/virtio-${args.name}`;
   if (guest.extraDisks.has(args.name)) return { device };
+  // Two that write to it would destroy what is on it.
+  if (!args.readOnly) node.expectUnused(args.name);
   const slot = node.freeSlot(guest.side);
   node.plugDisk(guest, slot, args.name, args.readOnly);
   if (await node.guestRuns(guest.side)) await bind(node, args.guest, guest, slot, 'bind', deadlineNs);

@@ -2,6 +2,7 @@
 import type { GuestName } from '../../engine/port.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
 import { NodeError } from '../node-error.ts';
+import { awake } from './awake.ts';
 import { mvCpu } from './commands.ts';
 import type { Primitive } from './table.ts';
 
@@ -14,11 +15,11 @@ export const giveUpHarts: Primitive<'cpu.give-up'> = async (node, args, { deadli
     throw new NodeError('refused', `the node has ${harts} harts: a guest cannot give up ${count}`);
   }
   if (count === 0) return { harts: [] };
-  if (args.takesOver) await node.keepDown(args.guest);
-  const isAsked = !args.takesOver || node.isUp(args.guest);
+  const isAsked = !args.takesOver || (await node.responds(args.guest));
+  if (!isAsked) await node.keepDown(args.guest);
   const offline = isAsked
     ? await mvCpu(node, args.guest, ['give-up', String(count)], deadlineNs)
-    : await lastHarts(node, args.guest, count);
+    : await hartsBeyond(node, args.guest, harts - count);
   if (!node.virtualized) return { harts: [] };
   for (const hart of offline) await node.monitor.request({ op: 'moveHart', hart, owner: null });
   return { harts: await freeHarts(node) };
@@ -31,6 +32,7 @@ export const takeUpHarts: Primitive<'cpu.take-up'> = async (node, args, { deadli
   if (harts === 1) return { harts: all };
   const { side } = node.guests.get(args.guest);
   if (node.virtualized) {
+    if (!node.isUp(args.guest)) await awake(node, args.guest, deadlineNs);
     for (const hart of await freeHarts(node)) await node.monitor.request({ op: 'moveHart', hart, owner: side });
   }
   await mvCpu(node, args.guest, ['take-up'], deadlineNs);
@@ -39,10 +41,11 @@ export const takeUpHarts: Primitive<'cpu.take-up'> = async (node, args, { deadli
   return { harts: status.guests[side]?.harts ?? [] };
 };
 
-async function lastHarts(node: EmulatedNode, guest: GuestName, count: number): Promise<number[]> {
+/** What the guest has beyond its first ones: none where it has given them up already. */
+async function hartsBeyond(node: EmulatedNode, guest: GuestName, first: number): Promise<number[]> {
   const { side } = node.guests.get(guest);
   const { status } = await node.monitor.request({ op: 'status' });
-  return (status.guests[side]?.harts ?? []).slice(-count);
+  return (status.guests[side]?.harts ?? []).slice(first);
 }
 
 /** Harts that no guest has. */

@@ -1,54 +1,73 @@
 /** A guest that is kept asleep, to be woken in place of a boot. */
-import type { GuestName } from '../../engine/port.ts';
-import { MIB, SLOTS_PER_SIDE } from '../../machine/index.ts';
-import type { ResumePoint } from '../../microvisor/index.ts';
+import type { GuestName, PrimitiveArgs } from '../../engine/port.ts';
+import { MIB, type Side } from '../../machine/index.ts';
+import type { MicrovisorStatus, ResumePoint } from '../../microvisor/index.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
-import { type Guest, SLOT } from '../guest.ts';
+import type { Guest } from '../guest.ts';
 import type { StandbyConfig } from '../node-config.ts';
 import { NodeError } from '../node-error.ts';
-import { transferNs } from './awake.ts';
+import { givenSlots, transferNs } from './awake.ts';
 import type { Primitive } from './table.ts';
 
 export const keepVm: Primitive<'vm.keep'> = async (node, args, { deadlineNs }) => {
   const guest = node.guests.get(args.guest);
   const { side } = guest;
   if (!node.virtualized) throw new NodeError('not-virtualized', 'on a bare node nobody could wake the OS again');
-  expectOnlyItsOwn(node, guest);
+  const { status } = await node.monitor.request({ op: 'status' });
+  // It would be denied sleep, but only after its devices had stood still.
+  if (status.production === side)
+    throw new NodeError('refused', `guest '${args.guest}' has the service: it does not sleep`);
+  if (!node.isUp(args.guest)) throw new NodeError('guest-not-running', `guest '${args.guest}' is not up`);
+  expectOnlyItsOwn(node, guest, status);
   const startNs = node.machine.now();
-  const boots = await node.guestBoots(side);
+  const boots = status.guests[side]?.boots ?? 0;
   const resume = await putToSleep(node, args.guest, boots, deadlineNs);
+  let kept: StandbyConfig;
   try {
-    const harts = await hartsOfItsOwn(node, side);
-    const { bytes } = node.standbys.keep(
+    kept = node.standbys.keep(
       args.as,
       guest.systemDisk,
       { memory: node.machine.memory, regions: node.memoryOf(side) },
-      { side, bankMib: node.machine.options.bankBytes / MIB, harts, of: node.committed?.key ?? null, resume },
+      { side, bankMib: node.machine.options.bankBytes / MIB, harts: hartsOfItsOwn(status, side), resume },
     );
-    await node.executive.drive(node.executive.sleep(transferNs(bytes)));
-    return { bytes, asleepMs: (node.machine.now() - startNs) / 1e6 };
+    await node.executive.drive(node.executive.sleep(transferNs(kept.bytes)));
   } finally {
-    await node.monitor.request({ op: 'wakeVm', side, resume });
-    await node.cameUp(args.guest, boots, deadlineNs);
+    await wakeAgain(node, args, boots, resume, deadlineNs);
   }
+  return { bytes: kept.bytes, asleepMs: (node.machine.now() - startNs) / 1e6 };
 };
 
-/** None where it shares one. */
-async function hartsOfItsOwn(node: EmulatedNode, side: Guest['side']): Promise<readonly number[]> {
-  const { status } = await node.monitor.request({ op: 'status' });
-  return status.harts.flatMap((owners, id) => (owners.length === 1 && owners[0] === side ? [id] : []));
+/** What does not wake here would not wake later: nothing of it is kept. */
+async function wakeAgain(
+  node: EmulatedNode,
+  { guest, as }: PrimitiveArgs<'vm.keep'>,
+  boots: number,
+  resume: ResumePoint,
+  deadlineNs: number,
+): Promise<void> {
+  try {
+    await node.monitor.request({ op: 'wakeVm', side: node.guests.get(guest).side, resume });
+    await node.cameUp(guest, boots, deadlineNs);
+  } catch (error) {
+    node.standbys.remove(as);
+    throw error;
+  }
 }
 
-/** What is kept has to be there again when it is woken: the devices of the side, and nothing that comes and goes. */
-function expectOnlyItsOwn(node: EmulatedNode, { side, extraDisks }: Guest): void {
-  const disks = [...extraDisks.keys()];
+/** None where it shares one. */
+function hartsOfItsOwn({ harts }: MicrovisorStatus, side: Side): readonly number[] {
+  return harts.flatMap((owners, id) => (owners.length === 1 && owners[0] === side ? [id] : []));
+}
+
+/** What is kept has to be there again when it is woken: what the guest was made with, and nothing that comes and goes. */
+function expectOnlyItsOwn(node: EmulatedNode, guest: Guest, status: MicrovisorStatus): void {
+  const disks = [...guest.extraDisks.keys()];
   if (disks.length > 0) {
     throw new NodeError('refused', `a guest is kept with its system disk only; it also has ${disks.join(', ')}`);
   }
-  for (let slot = SLOT.firstSpare; slot < SLOTS_PER_SIDE; slot++) {
-    if (node.machine.slot(side, slot).device !== undefined) {
-      throw new NodeError('refused', `a guest is kept with its own devices only; there is one in slot ${slot}`);
-    }
+  const slots = givenSlots(node, guest, status).map((base) => `0x${base.toString(16)}`);
+  if (slots.length > 0) {
+    throw new NodeError('refused', `a guest is kept with its own devices only; it also has ${slots.join(', ')}`);
   }
 }
 
@@ -76,7 +95,11 @@ async function putToSleep(
     if (state !== 'running' || found > boots) {
       throw new NodeError('guest-not-running', `guest '${name}' went down over going to sleep`);
     }
-    if (node.isUp(name)) throw new NodeError('refused', `guest '${name}' was not let sleep, and goes on`);
+    if (node.isUp(name)) {
+      const isAwake = await node.responds(name);
+      if (isAwake) throw new NodeError('refused', `guest '${name}' was not let sleep, and goes on`);
+      throw new NodeError('guest-not-running', `guest '${name}' hung over going to sleep`);
+    }
     if (node.machine.now() >= deadlineNs) throw new NodeError('timeout', `guest '${name}' did not go to sleep in time`);
     await node.executive.drive(node.executive.sleep(POLL_NS));
   }
@@ -88,12 +111,7 @@ const POLL_NS = 1_000_000;
  * The standby, where a guest of this side that gets these free harts can be made from it.
  * @throws NodeError `no-such-standby`, or `refused`
  */
-export function expectFits(
-  node: EmulatedNode,
-  name: string,
-  side: Guest['side'],
-  harts: readonly number[],
-): StandbyConfig {
+export function expectFits(node: EmulatedNode, name: string, side: Side, harts: readonly number[]): StandbyConfig {
   const standby = node.standbys.get(name);
   const refuse = (what: string, expected: unknown, found: unknown): never => {
     throw new NodeError(
@@ -102,10 +120,15 @@ export function expectFits(
     );
   };
   const bankMib = node.machine.options.bankBytes / MIB;
-  const committed = node.committed?.key ?? null;
-  if (standby.of !== committed) refuse('commit', standby.of ?? 'none', committed ?? 'none');
+  if (!node.standbys.isGood(name, node.committed?.key ?? null)) {
+    throw new NodeError(
+      'refused',
+      `standby ${name} was kept before the last commit: what has changed since is not in it`,
+    );
+  }
   if (standby.side !== side) refuse('side', standby.side, side);
   if (standby.bankMib !== bankMib) refuse('a bank of MiB', standby.bankMib, bankMib);
-  if (standby.harts.join() !== harts.join()) refuse('harts', standby.harts.join(', '), harts.join(', '));
+  const named = (ids: readonly number[]): string => (ids.length === 0 ? 'none of its own' : ids.join(', '));
+  if (standby.harts.join() !== harts.join()) refuse('harts', named(standby.harts), named(harts));
   return standby;
 }

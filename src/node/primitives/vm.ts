@@ -2,9 +2,9 @@
 import type { PrimitiveArgs } from '../../engine/port.ts';
 import { type Side, slotBase } from '../../machine/index.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
-import { SLOT } from '../guest.ts';
+import { type Guest, SLOT } from '../guest.ts';
 import { NodeError } from '../node-error.ts';
-import { start } from './awake.ts';
+import { catchUp, start } from './awake.ts';
 import { isBound, mvDevice } from './commands.ts';
 import { freeHarts } from './harts.ts';
 import { expectFits } from './standby.ts';
@@ -17,11 +17,12 @@ export const createVm: Primitive<'vm.create'> = async (node, args, { deadlineNs 
   const harts = await freeHarts(node);
   const { standby } = args;
   const kept = standby === undefined ? undefined : expectFits(node, standby, side, harts);
-  if (kept && node.diskInUse(args.disk)) throw new NodeError('refused', `a guest has a disk ${args.disk} already`);
+  node.expectUnused(args.disk);
   await takeNetworkBack(node, side, deadlineNs);
-  if (kept) node.disks.clone(kept.disk, args.disk);
-  const guest = { ...node.plugGuest(side, args.disk), standby };
+  let guest: Guest | undefined;
   try {
+    if (kept) node.disks.clone(kept.disk, args.disk);
+    guest = { ...node.plugGuest(side, args.disk), standby };
     const memory = node.memoryOf(side);
     const slots = node.slotNames(side);
     // Without a hart of its own it shares the first one.
@@ -30,7 +31,7 @@ export const createVm: Primitive<'vm.create'> = async (node, args, { deadlineNs 
     node.guests.add(args.guest, guest);
     return { memoryBytes: memory.reduce((sum, region) => sum + region.bytes, 0) };
   } catch (error) {
-    node.unplugGuest(guest);
+    if (guest) node.unplugGuest(guest);
     if (kept) node.disks.remove(args.disk);
     await returnNetwork(node, side, deadlineNs);
     throw error;
@@ -81,6 +82,7 @@ export const bootVm: Primitive<'vm.boot'> = async (node, args, { deadlineNs }) =
   const startNs = node.machine.now();
   const boots = await start(node, args.guest);
   await booted(node, args, boots, deadlineNs);
+  await catchUp(node, args.guest, deadlineNs);
   return { bootMs: (node.machine.now() - startNs) / 1e6 };
 };
 
@@ -89,7 +91,7 @@ export const rebootVm: Primitive<'vm.reboot'> = async (node, args, { deadlineNs 
   const { side } = guest;
   const startNs = node.machine.now();
   // What it has installed since is on its disk only.
-  node.guests.set({ ...guest, standby: undefined });
+  node.guests.set({ ...guest, standby: undefined, isBehind: false });
   if (node.virtualized) {
     const before = await node.guestBoots(side);
     await node.askToShutDown(args.guest, 'reboot', deadlineNs);
