@@ -24,44 +24,70 @@ function* chunkAddresses(regions: readonly MemoryRegion[]): Generator<number> {
   }
 }
 
-/** Writes what the regions hold; the file is there whole or not at all. Gives how many bytes are not in holes. */
-export function saveMemoryImage(path: string, memory: PhysicalMemory, regions: readonly MemoryRegion[]): number {
+/** Bytes of a slice: those that are moved, and those that are looked at. */
+const MOVED_BYTES_MAX = 64 * CHUNK_BYTES;
+const LOOKED_AT_BYTES_MAX = 512 * CHUNK_BYTES;
+
+/** `move` says whether it moved a chunk. Between two slices a node with the real clock serves; gives the bytes of each. */
+function* inSlices(
+  regions: readonly MemoryRegion[],
+  move: (address: number, position: number) => boolean,
+): Generator<number> {
+  let position = 0;
+  let sliceBegan = 0;
+  let moved = 0;
+  for (const address of chunkAddresses(regions)) {
+    if (move(address, position)) moved += CHUNK_BYTES;
+    position += CHUNK_BYTES;
+    if (moved < MOVED_BYTES_MAX && position - sliceBegan < LOOKED_AT_BYTES_MAX) continue;
+    yield moved;
+    sliceBegan = position;
+    moved = 0;
+  }
+  yield moved;
+}
+
+/** Writes what the regions hold, in slices; the file is there whole or not at all. */
+export function* saveMemoryImage(
+  path: string,
+  memory: PhysicalMemory,
+  regions: readonly MemoryRegion[],
+): Generator<number> {
   const building = `${path}.new`;
   const fd = openSync(building, 'w', 0o600);
   try {
-    let position = 0;
-    let written = 0;
-    for (const address of chunkAddresses(regions)) {
+    yield* inSlices(regions, (address, position) => {
       const chunk = memory.view(address, CHUNK_BYTES);
-      if (!isZero(chunk)) {
-        writeWhole(fd, chunk, position);
-        written += CHUNK_BYTES;
-      }
-      position += CHUNK_BYTES;
-    }
-    ftruncateSync(fd, position);
+      if (isZero(chunk)) return false;
+      writeWhole(fd, chunk, position);
+      return true;
+    });
+    ftruncateSync(fd, bytesOf(regions));
     renameSync(building, path);
-    return written;
   } finally {
     closeSync(fd);
     rmSync(building, { force: true });
   }
 }
 
-/** Makes the regions hold what they held. @throws MemoryImageError when the file is of other regions, or cut short */
-export function loadMemoryImage(path: string, memory: PhysicalMemory, regions: readonly MemoryRegion[]): void {
+/** Makes the regions hold what they held, in slices. @throws MemoryImageError when the file is of other regions, or cut short */
+export function* loadMemoryImage(
+  path: string,
+  memory: PhysicalMemory,
+  regions: readonly MemoryRegion[],
+): Generator<number> {
   const fd = openSync(path, 'r');
   try {
     const found = fstatSync(fd).size;
     const expected = bytesOf(regions);
     if (found !== expected) throw new MemoryImageError(`${path}: expected ${expected} bytes, found ${found}`);
     const chunk = new Uint8Array(CHUNK_BYTES);
-    let position = 0;
-    for (const address of chunkAddresses(regions)) {
+    yield* inSlices(regions, (address, position) => {
       readWhole(fd, chunk, position);
-      if (!isZero(chunk) || !isZero(memory.view(address, CHUNK_BYTES))) memory.write(address, chunk);
-      position += CHUNK_BYTES;
-    }
+      const moves = !isZero(chunk);
+      if (moves || !isZero(memory.view(address, CHUNK_BYTES))) memory.write(address, chunk);
+      return moves;
+    });
   } finally {
     closeSync(fd);
   }

@@ -66,35 +66,45 @@ export class Standbys {
   }
 
   /**
-   * Keeps what is in `memory` and on the system disk, in place of a standby of that name.
+   * Keeps what is in `memory` and on the system disk, in place of a standby of that name; gives the bytes of memory of each
+   * slice of it.
    * @throws NodeError `refused` where this computer has no room for it
    */
-  keep(
+  *keep(
     name: string,
     systemDisk: string,
     { memory, regions }: { readonly memory: PhysicalMemory; readonly regions: readonly MemoryRegion[] },
     circumstances: StandbyCircumstances,
-  ): StandbyConfig {
+  ): Generator<number, StandbyConfig> {
     const disk = `standby-${name}`;
     if (this.#disks.has(disk) && !this.#config.has(name)) {
       throw new NodeError('refused', `the node has a disk ${disk}, which is none of a standby's`);
     }
     this.remove(name);
+    let kept: StandbyConfig | undefined;
     try {
-      return this.#onFiles(name, () => {
-        mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
-        const bytes = saveMemoryImage(this.#path(name), memory, regions);
-        const standby = { ...circumstances, disk, bytes, of: null };
-        this.#config.set(name, standby);
-        this.#keptInThisRun.add(name);
-        this.#disks.clone(systemDisk, disk);
-        this.#disks.close(disk);
-        return standby;
-      });
-    } catch (error) {
-      this.remove(name);
-      throw error;
+      const bytes = yield* this.#saveMemory(name, memory, regions);
+      const standby = { ...circumstances, disk, bytes, of: null };
+      this.#config.set(name, standby);
+      this.#keptInThisRun.add(name);
+      this.#onFiles(name, () => this.#disks.clone(systemDisk, disk));
+      this.#disks.close(disk);
+      kept = standby;
+      return kept;
+    } finally {
+      if (kept === undefined) this.remove(name);
     }
+  }
+
+  /** Gives the bytes of all slices. */
+  *#saveMemory(name: string, memory: PhysicalMemory, regions: readonly MemoryRegion[]): Generator<number, number> {
+    this.#onFiles(name, () => mkdirSync(this.#directory, { recursive: true, mode: 0o700 }));
+    let bytes = 0;
+    for (const slice of this.#slices(name, saveMemoryImage(this.#path(name), memory, regions))) {
+      bytes += slice;
+      yield slice;
+    }
+    return bytes;
   }
 
   /**
@@ -122,9 +132,24 @@ export class Standbys {
     }
   }
 
-  /** Makes the regions hold what they held when the standby was kept. @throws NodeError `refused` where its file is damaged */
-  load(name: string, memory: PhysicalMemory, regions: readonly MemoryRegion[]): void {
-    this.#onFiles(name, () => loadMemoryImage(this.#path(name), memory, regions));
+  /**
+   * Makes the regions hold what they held when the standby was kept; gives the bytes of each slice of it.
+   * @throws NodeError `refused` where its file is damaged
+   */
+  load(name: string, memory: PhysicalMemory, regions: readonly MemoryRegion[]): Generator<number> {
+    return this.#slices(name, loadMemoryImage(this.#path(name), memory, regions));
+  }
+
+  *#slices(name: string, slices: Generator<number>): Generator<number> {
+    try {
+      for (;;) {
+        const { done, value } = this.#onFiles(name, () => slices.next());
+        if (done === true) return;
+        yield value;
+      }
+    } finally {
+      slices.return(undefined);
+    }
   }
 
   /** Nothing happens to a standby that is not there. */

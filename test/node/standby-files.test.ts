@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createPhysicalMemory } from '../../src/machine/memory.ts';
 import { Disks } from '../../src/node/disks.ts';
 import { Standbys } from '../../src/node/standbys.ts';
+import { drain } from './drain.ts';
 
 const BASE = 0x8000_0000;
 const CHUNK = 0x1_0000;
@@ -46,8 +47,8 @@ describe('what a standby is made of', () => {
     disks.open(disk).read(0, into);
     return into[0]!;
   };
-  const keep = () => standbys.keep('spare', 'system-new', { memory, regions }, CIRCUMSTANCES);
-  const load = (): void => standbys.load('spare', memory, regions);
+  const keep = () => drain(standbys.keep('spare', 'system-new', { memory, regions }, CIRCUMSTANCES));
+  const load = (): void => drain(standbys.load('spare', memory, regions));
 
   test('give back every byte of the memory, and touch no other', () => {
     memory.write(BASE + CHUNK + 5, Uint8Array.of(7));
@@ -59,6 +60,23 @@ describe('what a standby is made of', () => {
     load();
     expect([BASE + 3, BASE + CHUNK + 5, BASE + 5 * CHUNK, BASE + 7 * CHUNK].map(byteAt)).toEqual([0, 7, 0, 8]);
     expect(byteAt(BASE + 3 * CHUNK)).toBe(99);
+  });
+
+  test('are moved in slices, so that a node with the real clock serves between them', () => {
+    const large = createPhysicalMemory(BASE, 256 * CHUNK);
+    for (let chunk = 0; chunk < 200; chunk++) large.write(BASE + chunk * CHUNK, Uint8Array.of(1));
+    const whole = { memory: large, regions: [{ base: BASE, bytes: 256 * CHUNK }] };
+    const slices = [64 * CHUNK, 64 * CHUNK, 64 * CHUNK, 8 * CHUNK];
+    expect([...standbys.keep('spare', 'system-new', whole, CIRCUMSTANCES)]).toEqual(slices);
+    expect([...standbys.load('spare', large, whole.regions)]).toEqual(slices);
+  });
+
+  test('are not there when they were not kept to the end', () => {
+    const slices = standbys.keep('spare', 'system-new', { memory, regions }, CIRCUMSTANCES);
+    slices.next();
+    slices.return(undefined as never);
+    expect([standbys.names(), disks.names()]).toEqual([[], ['system-new']]);
+    expect(readdirSync(join(folder, 'standbys'))).toEqual([]);
   });
 
   test('take no room for what is zero', () => {

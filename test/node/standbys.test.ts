@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createPhysicalMemory } from '../../src/machine/memory.ts';
 import { Disks } from '../../src/node/disks.ts';
 import { Standbys } from '../../src/node/standbys.ts';
+import { drain } from './drain.ts';
 
 const RAM = 0x8000_0000;
 const BYTES = 1 << 20;
@@ -18,7 +19,7 @@ describe('the standbys of a node', () => {
 
   const keep = (name: string): void => {
     const resume = { hart: 0, address: '0x80200000', opaque: '0x0' };
-    standbys.keep(name, 'system', { memory, regions: REGIONS }, { side: 'B', bankMib: 512, harts: [], resume });
+    drain(standbys.keep(name, 'system', { memory, regions: REGIONS }, { side: 'B', bankMib: 512, harts: [], resume }));
   };
   const byteAt = (address: number): number => memory.view(address, 1)[0]!;
 
@@ -42,7 +43,7 @@ describe('the standbys of a node', () => {
       memory.write(RAM, new Uint8Array([later]));
       memory.write(RAM + 0x2_0000, new Uint8Array([later]));
       disks.open('system').write(0, new Uint8Array([later]));
-      standbys.load('standby', memory, REGIONS);
+      drain(standbys.load('standby', memory, REGIONS));
       expect([byteAt(RAM), byteAt(RAM + 0x2_0000)]).toEqual([0, 7]);
       disks.clone(standbys.get('standby').disk, 'system-new');
       const into = new Uint8Array(1);

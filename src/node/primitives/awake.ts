@@ -44,7 +44,7 @@ async function wakeFrom(
   node: EmulatedNode,
   name: GuestName,
   standby: string,
-  { disk, bytes, resume }: StandbyConfig,
+  { disk, resume }: StandbyConfig,
 ): Promise<number> {
   const { side } = node.guests.get(name);
   if (!node.virtualized) throw new NodeError('not-virtualized', `on a bare node '${name}' is not woken`);
@@ -52,18 +52,27 @@ async function wakeFrom(
   await node.keepDown(name);
   // Its disk and its memory are not changed beneath it.
   if (node.isUp(name)) throw new NodeError('refused', `guest '${name}' is up: only one that is down is woken`);
-  node.standbys.load(standby, node.machine.memory, node.memoryOf(side));
+  await transfer(node, node.standbys.load(standby, node.machine.memory, node.memoryOf(side)));
   node.renewSystemDisk(side, disk);
   node.guests.set({ ...node.guests.of(side), isBehind: true });
-  await node.executive.drive(node.executive.sleep(transferNs(bytes)));
   const { status } = await node.monitor.request({ op: 'wakeVm', side, resume });
   return status.guests[side]?.boots ?? 0;
 }
 
 const BYTES_PER_KIB = 1024;
 
-/** What the service processor takes to move so much of memory. */
-export const transferNs = (bytes: number): number => (bytes / BYTES_PER_KIB) * TIMING.serviceProcessorNsPerKib;
+/** The service processor moves slices of memory, each of so many bytes; the node runs on meanwhile. */
+export async function transfer<T>(node: EmulatedNode, slices: Generator<number, T>): Promise<T> {
+  try {
+    for (;;) {
+      const { done, value } = slices.next();
+      if (done === true) return value;
+      await node.executive.drive(node.executive.sleep((value / BYTES_PER_KIB) * TIMING.serviceProcessorNsPerKib));
+    }
+  } finally {
+    slices.return(undefined as T);
+  }
+}
 
 /**
  * What the guest was given since its standby was kept, it takes into use again; what clients wait for goes first. Each part

@@ -6,7 +6,7 @@ import type { EmulatedNode } from '../emulated-node.ts';
 import type { Guest } from '../guest.ts';
 import type { StandbyConfig } from '../node-config.ts';
 import { NodeError } from '../node-error.ts';
-import { givenSlots, transferNs } from './awake.ts';
+import { givenSlots, transfer } from './awake.ts';
 import type { Primitive } from './table.ts';
 
 export const keepVm: Primitive<'vm.keep'> = async (node, args, { deadlineNs }) => {
@@ -24,13 +24,13 @@ export const keepVm: Primitive<'vm.keep'> = async (node, args, { deadlineNs }) =
   const resume = await putToSleep(node, args.guest, boots, deadlineNs);
   let kept: StandbyConfig;
   try {
-    kept = node.standbys.keep(
+    const slices = node.standbys.keep(
       args.as,
       guest.systemDisk,
       { memory: node.machine.memory, regions: node.memoryOf(side) },
       { side, bankMib: node.machine.options.bankBytes / MIB, harts: hartsOfItsOwn(status, side), resume },
     );
-    await node.executive.drive(node.executive.sleep(transferNs(kept.bytes)));
+    kept = await transfer(node, slices);
   } finally {
     await wakeAgain(node, args, boots, resume, deadlineNs);
   }
