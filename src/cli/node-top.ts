@@ -4,6 +4,7 @@ import { columns } from './columns.ts';
 
 const NS_PER_MS = 1e6;
 const NS_PER_S = 1e9;
+const BYTES_PER_MIB = 2 ** 20;
 /** Causes named on a guest's line. */
 const CAUSES_MAX = 4;
 
@@ -41,8 +42,18 @@ export function topLines(now: NodeTop, before?: NodeTop): string[] {
         .join(', '),
     ];
   });
-  return [head, ...columns([['side', 'guest', 'ran', 'waited', 'idle', 'monitor', 'switches', 'exits'], ...rows])];
+  const table = columns([['side', 'guest', 'ran', 'waited', 'idle', 'monitor', 'switches', 'exits'], ...rows]);
+  const standbys = now.standbys.map(({ name, side, bytes, worth }) =>
+    [`standby ${name}: of side ${side}`, `${(bytes / BYTES_PER_MIB).toFixed(0)} MiB`, WORTH[worth]].join(', '),
+  );
+  return [head, ...table, ...standbys];
 }
+
+const WORTH: Readonly<Record<NodeTop['standbys'][number]['worth'], string>> = {
+  good: 'can be woken',
+  outdated: 'worthless: kept before the last commit',
+  uncommitted: 'worthless unless the run that kept it commits',
+};
 
 const sumOf = (counts: { readonly [cause: string]: number }): number =>
   Object.values(counts).reduce((sum, count) => sum + count, 0);

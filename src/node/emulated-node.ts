@@ -45,7 +45,7 @@ import { type NodeConfig, writeNodeConfig } from './node-config.ts';
 import { NodeError } from './node-error.ts';
 import { seededRandom } from './seeded-random.ts';
 import { ServiceProbe } from './service-probe.ts';
-import { Standbys } from './standbys.ts';
+import { Standbys, type StandbyWorth } from './standbys.ts';
 import type { StateDirectory } from './state-directory.ts';
 
 const POLL_NS = 10_000_000;
@@ -286,6 +286,10 @@ export class EmulatedNode {
     const { lowStub, scratch, bank } = memoryMap(this.machine.options.bankBytes);
     const { base } = scratch[side];
     return [lowStub[side], { base, bytes: bank[side].base + bank[side].bytes - base }];
+  }
+
+  worthOfStandby(name: string): StandbyWorth {
+    return this.standbys.worthOf(name, this.committed?.key ?? null);
   }
 
   /** Whether the guest of a side has the other side's bank as well. */
@@ -574,7 +578,7 @@ export class EmulatedNode {
       seed: this.#config.seed,
       microvisor: this.microvisor.release.name,
       disks: this.disks.names(),
-      standbys: this.standbys.names(),
+      standbys: this.standbys.names().filter((name) => this.worthOfStandby(name) === 'good'),
       forwardedPort: this.forwardedPort ?? null,
     };
   }

@@ -14,6 +14,9 @@ import { NodeError } from './node-error.ts';
 /** What a standby has to fit, beside its name. */
 export type StandbyCircumstances = Omit<StandbyConfig, 'disk' | 'bytes' | 'of'>;
 
+/** `good`: the run that committed last kept it; `outdated`: an earlier one did; `uncommitted`: its run has not committed. */
+export type StandbyWorth = 'good' | 'outdated' | 'uncommitted';
+
 /** Whole, or being written. */
 const MEMORY_FILE = /\.memory(\.new)?$/;
 
@@ -113,12 +116,19 @@ export class Standbys {
    */
   beginRun(committed: string | null): void {
     this.#keptInThisRun.clear();
-    for (const name of this.names()) if (!this.isGood(name, committed)) this.remove(name);
+    for (const name of this.names()) if (this.worthOf(name, committed) !== 'good') this.remove(name);
+  }
+
+  /** What a run that begins after that commit could do with it. */
+  worthOf(name: string, committed: string | null): StandbyWorth {
+    const { of } = this.get(name);
+    if (of === null) return 'uncommitted';
+    return of === committed ? 'good' : 'outdated';
   }
 
   /** Whether the run of the last commit kept it, or the one that is under way. */
   isGood(name: string, committed: string | null): boolean {
-    return this.#keptInThisRun.has(name) || (committed !== null && this.get(name).of === committed);
+    return this.#keptInThisRun.has(name) || this.worthOf(name, committed) === 'good';
   }
 
   /**

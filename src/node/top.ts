@@ -3,6 +3,7 @@ import type { GuestName } from '../engine/port.ts';
 import { SIDES, type Side } from '../machine/index.ts';
 import type { SideAccount } from '../microvisor/index.ts';
 import type { EmulatedNode } from './emulated-node.ts';
+import type { StandbyWorth } from './standbys.ts';
 
 export interface NodeTop {
   readonly nowNs: number;
@@ -16,6 +17,13 @@ export interface NodeTop {
     /** Name of its guest, while there is one. */
     readonly guest: GuestName | null;
     readonly account: SideAccount;
+  }[];
+  /** What is kept asleep: of which side, and how much memory. */
+  readonly standbys: readonly {
+    readonly name: string;
+    readonly side: Side;
+    readonly bytes: number;
+    readonly worth: StandbyWorth;
   }[];
 }
 
@@ -34,5 +42,9 @@ export function topOf(node: EmulatedNode): NodeTop {
       guest: node.guests.findName(side) ?? null,
       account: node.microvisor.account(side, nowNs),
     })),
+    standbys: node.standbys.names().map((name) => {
+      const { side, bytes } = node.standbys.get(name);
+      return { name, side, bytes, worth: node.worthOfStandby(name) };
+    }),
   };
 }

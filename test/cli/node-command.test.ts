@@ -23,7 +23,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const TOP = { nowNs: 1e9, harts: 1, virtualized: false, retiredInstructions: 1, traps: {}, sides: [] };
+const TOP = { nowNs: 1e9, harts: 1, virtualized: false, retiredInstructions: 1, traps: {}, sides: [], standbys: [] };
 
 /** What the process of a node is to whoever looks at it, with `onLook` called at each look. */
 async function serve(onLook = (): void => {}): Promise<void> {

@@ -20,6 +20,7 @@ const look = (scale: number): NodeTop => ({
     { side: 'A', guest: 'old', account: account(scale) },
     { side: 'B', guest: null, account: { ...account(0), exits: {} } },
   ],
+  standbys: [],
 });
 
 it('A look tells what was used since the one before', () => {
@@ -33,4 +34,16 @@ it('A look tells what was used since the one before', () => {
 
 it('The first look tells what was used since the node was switched on', () => {
   expect(topLines(look(2))[2]).toBe('A     old    25.00%  4.50%   70.00%  0.50%    20        wfi 200, sbi 2');
+});
+
+it('A look tells what is kept asleep, and whether it can be woken', () => {
+  const kept = { side: 'B', bytes: 113 * 2 ** 20 } as const;
+  const standbys = [
+    { ...kept, name: 'fresh', worth: 'good' } as const,
+    { ...kept, name: 'old', worth: 'outdated' } as const,
+  ];
+  expect(topLines({ ...look(1), standbys }).slice(4)).toEqual([
+    'standby fresh: of side B, 113 MiB, can be woken',
+    'standby old: of side B, 113 MiB, worthless: kept before the last commit',
+  ]);
 });

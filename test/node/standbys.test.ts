@@ -59,6 +59,7 @@ describe('the standbys of a node', () => {
     standbys.beginRun('first');
     expect(standbys.names()).toEqual(['standby']);
     standbys.commit('second');
+    expect(standbys.worthOf('standby', 'second')).toBe('outdated');
     standbys.beginRun('second');
     expect(standbys.names()).toEqual([]);
     expect(disks.names()).toEqual(['system']);

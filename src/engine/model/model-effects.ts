@@ -384,7 +384,9 @@ function refusalOf(state: ModelState, primitive: PrimitiveName, args: Args): Nod
       if (!state.isVirtualized) return failure('not-virtualized', 'the node is bare');
       if (guest) return failure('refused', `a guest ${name} exists`);
       if (state.banks[name!].owner !== null) return failure('refused', 'no memory was given up');
-      return args['standby'] === undefined ? missingDisk(state, disk) : refusedStandby(state, args, disk);
+      return (
+        (args['standby'] === undefined ? missingDisk(state, disk) : refusedStandby(state, args)) ?? inUse(state, disk)
+      );
     case 'vm.keep':
       if (!state.isVirtualized) return failure('not-virtualized', 'the node is bare');
       return name === state.serving ? failure('refused', `${name} has the service`) : undefined;
@@ -399,10 +401,11 @@ function refusalOf(state: ModelState, primitive: PrimitiveName, args: Args): Nod
       return state.isVirtualized ? undefined : failure('not-virtualized', 'a bare node has one OS');
     case 'disk.clone':
     case 'disk.remove':
-      return state.isInUse(disk) ? failure('refused', `disk ${disk} is in use by a guest`) : undefined;
+      return inUse(state, disk);
     case 'disk.attach':
       if (!state.disks.has(disk)) return missingDisk(state, disk);
-      return guest ? undefined : failure('no-such-guest', `the node has no guest ${name}`);
+      if (!guest) return failure('no-such-guest', `the node has no guest ${name}`);
+      return args['readOnly'] === true || state.attached.has(`${name}:${disk}`) ? undefined : inUse(state, disk);
     case 'device.move':
     case 'disk.move':
     case 'service.relay':
@@ -427,11 +430,14 @@ function missingDisk(state: ModelState, disk: string): NodeFailure | undefined {
 const standbyOf = (state: ModelState, args: Args): ModelStandby | undefined =>
   args['standby'] === undefined ? undefined : state.findStandby(String(args['standby']));
 
-function refusedStandby(state: ModelState, args: Args, disk: string): NodeFailure | undefined {
+function inUse(state: ModelState, disk: string): NodeFailure | undefined {
+  return state.isInUse(disk) ? failure('refused', `disk ${disk} is in use by a guest`) : undefined;
+}
+
+function refusedStandby(state: ModelState, args: Args): NodeFailure | undefined {
   const standby = standbyOf(state, args);
   if (!standby) return failure('no-such-standby', `the node kept no guest as ${args['standby']}`);
-  if (standby.age === 'worthless') return failure('refused', `${args['standby']} was kept before the commit`);
-  return state.isInUse(disk) ? failure('refused', `disk ${disk} is in use by a guest`) : undefined;
+  return standby.age === 'worthless' ? failure('refused', `${args['standby']} was kept before the commit`) : undefined;
 }
 
 function removeUnused(state: ModelState, disk: string): void {
