@@ -39,6 +39,6 @@ export const commit: Primitive<'node.commit'> = async (node, args, { key }) => {
 
 export const bootNode: Primitive<'node.boot'> = async (node, _args, { deadlineNs }) => {
   const booted = await node.powerOn(deadlineNs);
-  // A run may be under way on a node that is on: what it calls its guests stays.
-  return { booted, os: await readGuestFacts(node, node.guests.nameOf(node.bootSide), [], deadlineNs) };
+  node.guests.beginNames(node.bootSide);
+  return { booted, os: await readGuestFacts(node, 'old', [], deadlineNs) };
 };
