@@ -4,8 +4,8 @@
  *   node tools/seeds.ts [playbooks/online-os-upgrade.yaml] [--seeds 15] [--first 1] [--train 5] [--splits 300] [--jobs 1] [--keep FOLDER]
  *
  * The seeds are `--first` and those after it. A seed moves the prober's phase, the clients of `service.load` and the node's
- * entropy. Prints what clients of every kind saw, then `mvctl simulate --backtest`: the first `--train` runs predict the
- * others; how right it is over `--splits` random choices of those that predict; and where each run in turn is the first of
+ * entropy. Prints what clients of every kind saw, then, where there are more than `--train` runs, `mvctl simulate --backtest`: the first
+ * `--train` runs predict the others; how right it is over `--splits` random choices of those that predict; and where each run in turn is the first of
  * them. `--keep` names a folder for the runs; those that are there already are not done again. Exit code 1 where a run did
  * not succeed or a client saw a failure.
  */
@@ -128,8 +128,10 @@ try {
   runs.sort((one, other) => one.seed - other.seed);
   const folders = runs.map(({ stateDir }) => stateDir);
   if (folders.length === 0) throw new Error(`--seeds: expected 1 or more, found ${values.seeds}`);
-  console.log(`\n${(await mvctl(backtestOf(folders, '--splits', values.splits, '--runs', SPLIT_RUNS))).said}`);
-  if (folders.length > Number(values.train)) console.log(await everyBacktest(folders));
+  if (folders.length > Number(values.train)) {
+    console.log(`\n${(await mvctl(backtestOf(folders, '--splits', values.splits, '--runs', SPLIT_RUNS))).said}`);
+    console.log(await everyBacktest(folders));
+  }
   const hurt = runs.filter(({ report }) => clientsOf(report).some((of) => of !== undefined && of.failed > 0));
   if (hurt.length > 0) process.exitCode = 1;
 } finally {
