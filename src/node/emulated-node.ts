@@ -80,6 +80,8 @@ export class EmulatedNode {
   readonly standbys: Standbys;
   readonly guests = new Guests();
   readonly ethernet: EthernetSwitch;
+  /** What is under way with guests that are down until it is over. */
+  readonly comingUp = new Map<GuestName, Promise<unknown>>();
   virtualized = false;
   readonly cards: NetworkCards;
   /** Sides whose network device the OS of the other side has let go for the guest that was made here. */

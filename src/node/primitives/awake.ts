@@ -13,7 +13,25 @@ const DOWN: readonly GuestStatus['state'][] = ['off', 'asleep'];
 
 /** Brings a guest up that went off, sleeps or hangs, and waits until its agent answers: what follows needs it. */
 export async function awake(node: EmulatedNode, name: GuestName, deadlineNs: number): Promise<void> {
-  if (!(await node.responds(name))) {
+  while (!(await node.responds(name)) || node.guests.get(name).isBehind) {
+    const underWay = node.comingUp.get(name);
+    if (underWay === undefined) return comingUp(node, name, () => bringUp(node, name, deadlineNs));
+    await node.executive.drive(underWay.catch(() => {}));
+  }
+}
+
+/**
+ * Does the work at whose end the guest is up. Whoever else needs it meanwhile waits: to wake it anew they would take its power,
+ * and what is copied while it sleeps must not change.
+ */
+export function comingUp<T>(node: EmulatedNode, name: GuestName, work: () => Promise<T>): Promise<T> {
+  const done = work().finally(() => node.comingUp.delete(name));
+  node.comingUp.set(name, done);
+  return done;
+}
+
+async function bringUp(node: EmulatedNode, name: GuestName, deadlineNs: number): Promise<void> {
+  if (!node.isUp(name)) {
     const { side, standby } = node.guests.get(name);
     if (node.virtualized && (standby !== undefined || DOWN.includes(await node.guestState(side)))) {
       const boots = await start(node, name);

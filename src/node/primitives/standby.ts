@@ -1,12 +1,12 @@
 /** A guest that is kept asleep, to be woken in place of a boot. */
-import type { GuestName, PrimitiveArgs } from '../../engine/port.ts';
+import type { GuestName, PrimitiveArgs, PrimitiveResult } from '../../engine/port.ts';
 import { MIB, type Side } from '../../machine/index.ts';
 import type { MicrovisorStatus, ResumePoint } from '../../microvisor/index.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
 import type { Guest } from '../guest.ts';
 import type { StandbyConfig } from '../node-config.ts';
 import { NodeError } from '../node-error.ts';
-import { givenSlots, transfer } from './awake.ts';
+import { comingUp, givenSlots, transfer } from './awake.ts';
 import type { Primitive } from './table.ts';
 
 export const keepVm: Primitive<'vm.keep'> = async (node, args, { deadlineNs }) => {
@@ -19,6 +19,16 @@ export const keepVm: Primitive<'vm.keep'> = async (node, args, { deadlineNs }) =
     throw new NodeError('refused', `guest '${args.guest}' has the service: it does not sleep`);
   if (!node.isUp(args.guest)) throw new NodeError('guest-not-running', `guest '${args.guest}' is not up`);
   expectOnlyItsOwn(node, guest, status);
+  return comingUp(node, args.guest, () => keep(node, args, guest, status, deadlineNs));
+};
+
+async function keep(
+  node: EmulatedNode,
+  args: PrimitiveArgs<'vm.keep'>,
+  { side, systemDisk }: Guest,
+  status: MicrovisorStatus,
+  deadlineNs: number,
+): Promise<PrimitiveResult<'vm.keep'>> {
   const startNs = node.machine.now();
   const boots = status.guests[side]?.boots ?? 0;
   const resume = await putToSleep(node, args.guest, boots, deadlineNs);
@@ -26,7 +36,7 @@ export const keepVm: Primitive<'vm.keep'> = async (node, args, { deadlineNs }) =
   try {
     const slices = node.standbys.keep(
       args.as,
-      guest.systemDisk,
+      systemDisk,
       { memory: node.machine.memory, regions: node.memoryOf(side) },
       { side, bankMib: node.machine.options.bankBytes / MIB, harts: hartsOfItsOwn(status, side), resume },
     );
@@ -35,7 +45,7 @@ export const keepVm: Primitive<'vm.keep'> = async (node, args, { deadlineNs }) =
     await wakeAgain(node, args, boots, resume, deadlineNs);
   }
   return { bytes: kept.bytes, asleepMs: (node.machine.now() - startNs) / 1e6 };
-};
+}
 
 /** What does not wake here would not wake later: nothing of it is kept. */
 async function wakeAgain(
