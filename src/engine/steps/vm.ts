@@ -105,7 +105,7 @@ export const VM_STEPS: readonly StepKind[] = [
       asleepMs: { type: 'double', summary: 'node time from the request to sleep to its answer awake' },
     },
     timeoutMs: 60_000,
-    undo: { how: 'nothing', because: 'what is kept is replaced by the next one' },
+    undo: { how: 'nothing', because: 'what is kept is thrown away unless the run commits' },
     atomic: false,
     volatile: false,
     requires: [needsVirtualized, needsRunning(), needsNotServing()],
