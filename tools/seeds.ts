@@ -4,10 +4,10 @@
  *   node tools/seeds.ts [playbooks/online-os-upgrade.yaml] [--seeds 15] [--first 1] [--train 5] [--splits 300] [--jobs 1] [--keep FOLDER]
  *
  * The seeds are `--first` and those after it. A seed moves the prober's phase, the clients of `service.load` and the node's
- * entropy. Prints what clients of every kind saw, then, where there are more than `--train` runs, `mvctl simulate --backtest`: the first
- * `--train` runs predict the others; how right it is over `--splits` random choices of those that predict; and where each run in turn is the first of
- * them. `--keep` names a folder for the runs; those that are there already are not done again. Exit code 1 where a run did
- * not succeed or a client saw a failure.
+ * entropy. Prints what clients of every kind saw, then, where there are more than `--train` runs, `mvctl simulate
+ * --backtest`: the first `--train` runs predict the others; how right it is over `--splits` random choices of those that
+ * predict; and where each run in turn is the first of them. `--keep` names a folder for the runs; those that are there
+ * already are not done again. Exit code 1 where a run did not succeed or a client saw a failure.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';

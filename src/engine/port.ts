@@ -29,4 +29,4 @@ export type {
   Primitives,
   ServiceSpec,
 } from './primitives.ts';
-export { FAILURE_CODES, GUEST_NAMES } from './primitives.ts';
+export { FAILURE_CODES, GUEST_NAMES, otherGuest } from './primitives.ts';

@@ -13,6 +13,7 @@ import type { Json } from './node-port.ts';
 
 export type GuestName = 'old' | 'new';
 export const GUEST_NAMES: readonly GuestName[] = ['old', 'new'];
+export const otherGuest = (name: GuestName): GuestName => (name === 'old' ? 'new' : 'old');
 
 /** What the guest itself says: `uname -r`, /etc/os-release, and versions by `dpkg-query`. */
 export interface GuestFacts {

@@ -28,6 +28,7 @@ import {
   type GuestStatus,
   type Microvisor,
   type MicrovisorStatus,
+  otherSide,
   type SideAccount,
   type SlotName,
 } from '../microvisor/index.ts';
@@ -296,7 +297,7 @@ export class EmulatedNode {
 
   /** Whether the guest of a side has the other side's bank as well. */
   ownsOtherBank(side: Side, { memory }: MicrovisorStatus): boolean {
-    const { base } = memoryMap(this.machine.options.bankBytes).bank[side === 'A' ? 'B' : 'A'];
+    const { base } = memoryMap(this.machine.options.bankBytes).bank[otherSide(side)];
     return memory.some((region) => region.owner === side && region.base <= base && base < region.base + region.bytes);
   }
 

@@ -1,5 +1,5 @@
 /**
- * The memory of an OS that sleeps, as a file: its regions one after the other. Pages of zeros are holes and take no room.
+ * The memory of an OS that sleeps, as a file: its regions one after the other. Chunks of zeros are holes and take no room.
  */
 import { closeSync, fstatSync, ftruncateSync, openSync, renameSync, rmSync } from 'node:fs';
 import type { MemoryRegion, PhysicalMemory } from '../machine/index.ts';

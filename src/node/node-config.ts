@@ -22,7 +22,7 @@ export interface DiskConfig {
 export interface StandbyConfig {
   /** The disk of the node that is its system disk; its memory is a file. */
   readonly disk: string;
-  /** Of its memory, without pages of zeros. */
+  /** Of its memory, without chunks of zeros (memory-image.ts). */
   readonly bytes: number;
   readonly side: Side;
   readonly bankMib: number;

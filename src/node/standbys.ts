@@ -24,8 +24,6 @@ export class Standbys {
   readonly #directory: string;
   readonly #disks: Disks;
   readonly #config: Map<string, StandbyConfig>;
-  /** Since the last run began. */
-  readonly #keptInThisRun = new Set<string>();
 
   constructor(directory: string, disks: Disks, config: Readonly<Record<string, StandbyConfig>>) {
     this.#directory = directory;
@@ -89,7 +87,6 @@ export class Standbys {
       const bytes = yield* this.#saveMemory(name, memory, regions);
       const standby = { ...circumstances, disk, bytes, of: null };
       this.#config.set(name, standby);
-      this.#keptInThisRun.add(name);
       this.#onFiles(name, () => this.#disks.clone(systemDisk, disk));
       this.#disks.close(disk);
       kept = standby;
@@ -115,7 +112,6 @@ export class Standbys {
    * standby is worth nothing; and of what a run kept that did not commit nobody has said that it is right.
    */
   beginRun(committed: string | null): void {
-    this.#keptInThisRun.clear();
     for (const name of this.names()) if (this.worthOf(name, committed) !== 'good') this.remove(name);
   }
 
@@ -126,9 +122,9 @@ export class Standbys {
     return of === committed ? 'good' : 'outdated';
   }
 
-  /** Whether the run of the last commit kept it, or the one that is under way. */
+  /** Whether the run of the last commit kept it, or the one that is under way: what others left uncommitted is thrown out. */
   isGood(name: string, committed: string | null): boolean {
-    return this.#keptInThisRun.has(name) || this.worthOf(name, committed) === 'good';
+    return this.worthOf(name, committed) !== 'outdated';
   }
 
   /**
@@ -136,9 +132,8 @@ export class Standbys {
    * commit.
    */
   commit(key: string): void {
-    for (const name of this.#keptInThisRun) {
-      const standby = this.#config.get(name);
-      if (standby !== undefined) this.#config.set(name, { ...standby, of: key });
+    for (const [name, standby] of this.#config) {
+      if (standby.of === null) this.#config.set(name, { ...standby, of: key });
     }
   }
 
@@ -167,7 +162,6 @@ export class Standbys {
     const standby = this.find(name);
     if (standby === undefined) return;
     this.#config.delete(name);
-    this.#keptInThisRun.delete(name);
     this.#disks.remove(standby.disk);
     rmSync(this.#path(name), { force: true });
   }

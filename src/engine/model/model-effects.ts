@@ -4,7 +4,7 @@
  * only one.
  */
 import type { Json, NodeFailure } from '../node-port.ts';
-import { FAILURE_CODES, type FailureCode, type GuestName, type PrimitiveName } from '../primitives.ts';
+import { FAILURE_CODES, type FailureCode, type GuestName, otherGuest, type PrimitiveName } from '../primitives.ts';
 import type { ModelGuest, ModelHart, ModelStandby, ModelState } from './model-state.ts';
 
 export interface ModelEffect {
@@ -102,7 +102,7 @@ function changesOf(state: ModelState, primitive: PrimitiveName, args: Args, ns: 
       return looks(() => ({ bareTrapsExtra: 0, stateIdentical: true }));
     // The OS lets go of the memory before the Microvisor takes it, and gets it before it uses it.
     case 'memory.give-up': {
-      const bank = state.banks[name === 'old' ? 'new' : 'old'];
+      const bank = state.banks[otherGuest(name!)];
       return {
         stages: [
           () => {
@@ -116,7 +116,7 @@ function changesOf(state: ModelState, primitive: PrimitiveName, args: Args, ns: 
       };
     }
     case 'memory.take-up': {
-      const bank = state.banks[name === 'old' ? 'new' : 'old'];
+      const bank = state.banks[otherGuest(name!)];
       return {
         stages: [
           () => {
@@ -206,7 +206,7 @@ function changesOf(state: ModelState, primitive: PrimitiveName, args: Args, ns: 
     }
     case 'vm.create': {
       const standby = standbyOf(state, args)?.version ?? null;
-      const installed = standby ?? state.guests.get(name === 'new' ? 'old' : 'new')?.installed ?? 1;
+      const installed = standby ?? state.guests.get(otherGuest(name!))?.installed ?? 1;
       const disk = String(args['disk']);
       return once(
         () => {
@@ -377,7 +377,7 @@ function refusalOf(state: ModelState, primitive: PrimitiveName, args: Args): Nod
       return state.bankIsFree ? undefined : failure('refused', 'every bank has an owner');
     case 'memory.give-up':
     case 'memory.take-up': {
-      const { owner } = state.banks[name === 'old' ? 'new' : 'old'];
+      const { owner } = state.banks[otherGuest(name!)];
       return owner === null || owner === name ? undefined : failure('no-memory', `${owner} has that memory`);
     }
     case 'vm.create':

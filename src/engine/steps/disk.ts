@@ -1,4 +1,5 @@
 // Disks of the node, and devices that change hands.
+import { otherGuest } from '../primitives.ts';
 import { clears, needsDisk, needsGuest, needsRunning, needsVirtualized, sets } from './requirements.ts';
 import {
   DISK,
@@ -157,7 +158,7 @@ export const DISK_STEPS: readonly StepKind[] = [
     timeoutMs: 30_000,
     undo: undoneBy('device.move', (args, result) => ({
       device: textArg(args, 'device'),
-      to: result ? guestArg(result, 'from') : guestArg(args, 'to') === 'old' ? 'new' : 'old',
+      to: result ? guestArg(result, 'from') : otherGuest(guestArg(args, 'to')),
     })),
     atomic: true,
     volatile: true,

@@ -1,6 +1,6 @@
 /** What is done inside a guest, through the agent that runs there. */
 import { Buffer } from 'node:buffer';
-import type { GuestFacts, GuestName } from '../../engine/port.ts';
+import { type GuestFacts, type GuestName, otherGuest } from '../../engine/port.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
 import { NodeError } from '../node-error.ts';
 import type { Primitive } from './table.ts';
@@ -123,9 +123,9 @@ export const shutDownGuest: Primitive<'guest.shutdown'> = async (node, args, { d
     throw new NodeError('not-virtualized', 'a bare node has one OS; shutting it down ends the node');
   const before = await node.guestBoots(side);
   if (await node.responds(args.guest)) {
-    const other = args.guest === 'old' ? 'new' : 'old';
-    const fellOver = (): boolean => wasUp && !node.isUp(other);
+    const other = otherGuest(args.guest);
     const wasUp = node.isUp(other);
+    const fellOver = (): boolean => wasUp && !node.isUp(other);
     await node.askToShutDown(args.guest, 'powerdown', deadlineNs);
     await node.waitUntilGuest(
       side,

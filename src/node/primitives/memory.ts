@@ -1,6 +1,7 @@
 /** Memory changes hands by the OS's own means: it offlines and unbinds a bank, or binds and onlines it. */
 import type { MemoryRegion, Side } from '../../machine/index.ts';
 import { memoryMap, SIDES } from '../../machine/index.ts';
+import { otherSide } from '../../microvisor/index.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
 import { NodeError } from '../node-error.ts';
 import { awake } from './awake.ts';
@@ -10,7 +11,7 @@ import { unlessItFalls } from './unless-it-falls.ts';
 
 /** The bank of the other side with the scratch below it: what an OS gives up and takes up. */
 function otherBank(node: EmulatedNode, side: Side): MemoryRegion {
-  return node.memoryOf(side === 'A' ? 'B' : 'A')[1]!;
+  return node.memoryOf(otherSide(side))[1]!;
 }
 
 /**

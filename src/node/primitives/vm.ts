@@ -1,5 +1,5 @@
 /** A second OS instance beside the running one: its memory, its devices, its life. */
-import type { PrimitiveArgs } from '../../engine/port.ts';
+import { otherGuest, type PrimitiveArgs } from '../../engine/port.ts';
 import { type Side, slotBase } from '../../machine/index.ts';
 import type { EmulatedNode } from '../emulated-node.ts';
 import { type Guest, SLOT } from '../guest.ts';
@@ -73,7 +73,7 @@ async function booted(
 ): Promise<void> {
   const boot = (): Promise<void> => node.cameUp(guest, boots, deadlineNs);
   if (!takesOver) return boot();
-  const other = guest === 'old' ? 'new' : 'old';
+  const other = otherGuest(guest);
   await node.keepDown(other);
   return node.keepingDown(other, boot);
 }
